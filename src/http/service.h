@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "update/manifest.h"
+#include "update/record.h"
+
+namespace mapshift::http {
+
+struct UpdateOptions {
+  std::optional<std::chrono::nanoseconds> bake = {};
+  bool allow_lossy = false;
+  std::optional<uint64_t> if_generation = {};
+  std::string idempotency_key = {};
+  std::string trigger = "api";
+};
+
+enum class Verdict : uint8_t { kRollback, kCommit, kAbort };
+
+// What the routes ask of the agent. Every member may be called from any thread at any time; none blocks for longer than
+// its own work (start_update returns as soon as the update is planned and stored).
+// Errors: kNotFound, kConflict, kStale, kRefused (with problems), kInvalid, kUnsupported, kKernel, kInternal.
+class Service {
+ public:
+  virtual ~Service() = default;
+  [[nodiscard]] virtual Result<update::ModuleRecord> load(const update::Manifest& manifest) = 0;
+  [[nodiscard]] virtual std::vector<update::ModuleRecord> modules() = 0;
+  [[nodiscard]] virtual Result<update::ModuleRecord> module(const std::string& name) = 0;
+  [[nodiscard]] virtual Status unload(const std::string& name) = 0;
+  [[nodiscard]] virtual Result<update::UpdateRecord> plan(const update::Manifest& manifest) = 0;
+  [[nodiscard]] virtual Result<update::UpdateRecord> start_update(const update::Manifest& manifest, const UpdateOptions& options) = 0;
+  // Newest first; `module` empty: all.
+  [[nodiscard]] virtual std::vector<update::UpdateRecord> updates(const std::string& module) = 0;
+  // Returns at once when the record's revision is greater than `since`, else waits for that, at most `wait`.
+  [[nodiscard]] virtual Result<update::UpdateRecord> update(const std::string& id, uint64_t since, std::chrono::nanoseconds wait) = 0;
+  [[nodiscard]] virtual Result<update::UpdateRecord> decide(const std::string& id, Verdict verdict, const std::string& reason,
+                                                            const std::string& trigger) = 0;
+  [[nodiscard]] virtual Status reload() = 0;
+  [[nodiscard]] virtual bool ready() = 0;  // recovery is over, and requests are served
+};
+
+}  // namespace mapshift::http

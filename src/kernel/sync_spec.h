@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "kernel/object_spec.h"
+
+namespace mapshift {
+
+// How one scalar of a value is reconciled. Values are the ABI of bpf/include/mapshift/sync.h.
+enum class SyncOp : uint8_t { kSum = 1, kLatest = 2, kMax = 3, kMin = 4, kOr = 5, kFirst = 6 };
+
+// One scalar field of 1, 2, 4 or 8 bytes that exists on both sides. Arrays are expanded element by element, and plain
+// bytes in chunks of up to 8; a structure's padding is left out.
+struct SyncField {
+  SyncOp op = SyncOp::kLatest;
+  uint8_t size0 = 8, size1 = 8;              // bytes in the old and the new layout
+  bool signed0 = false, signed1 = false;     // decides sign extension when it is widened, and the range when narrowed
+  uint16_t offset0 = 0, offset1 = 0;         // bytes into the value
+  uint16_t group = 0;                        // kLatest: fields of one group win or lose together; 0 is the default group
+  bool wide = false;                         // kLatest: part of a field wider than 8 bytes (no safe in-place write after the swap)
+  int32_t remap = -1;                        // enums whose values moved: index into SyncSpec::remaps, or -1
+};
+
+struct SyncDefault {  // a field that exists only on that side: its value when the engine creates a key there
+  uint16_t offset = 0;
+  uint8_t size = 8;
+  uint64_t value = 0;
+};
+
+struct SyncRemap {  // old value, new value; a value in neither column travels unchanged
+  std::vector<std::pair<int64_t, int64_t>> values;
+};
+
+// Everything that specialises the engine's BPF program for one pair of maps. Side 0 is the old generation.
+struct SyncSpec {
+  MapType type0 = MapType::kHash, type1 = MapType::kHash;
+  uint32_t key_size = 0;
+  uint32_t value_size0 = 0, value_size1 = 0;
+  uint32_t max_entries0 = 0, max_entries1 = 0;
+  std::vector<SyncField> fields;      // at most kMaxSyncFields
+  std::vector<SyncDefault> defaults1; // at most kMaxSyncDefaults
+  std::vector<SyncRemap> remaps;
+  bool keep_delta = false;            // "on_delete": "keep_delta"
+};
+inline constexpr size_t kMaxSyncFields = 1024;
+inline constexpr size_t kMaxSyncDefaults = 64;
+inline constexpr size_t kMaxSyncRemapValues = 256;  // over all remaps
+inline constexpr uint32_t kMaxSyncKeySize = 64;
+inline constexpr uint32_t kMaxSyncValueSize = 4096;
+
+}  // namespace mapshift

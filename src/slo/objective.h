@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace mapshift::slo {
+
+enum class Indicator : uint8_t { kProgram, kMap, kVerdict, kMigration, kGo, kHost, kPromql, kAlert };
+enum class OnTrouble : uint8_t { kHold, kRollback };  // what no data, or an error, leads to; never to a promotion
+
+// One condition that must hold during the bake. Field names follow Argo Rollouts.
+struct Objective {
+  std::string name;
+  Indicator indicator = Indicator::kMap;
+  // kProgram: which program and which figure: run_time_avg (seconds a run), runs_rate, missed_rate
+  std::string program = {}, value = {};
+  // kMap: "map.field" or a global variable; either one counter taken as a rate, or num / den of both increments
+  std::string counter = {}, ratio_num = {}, ratio_den = {};
+  std::string query = {};  // kPromql
+  std::optional<double> max = {}, min = {};     // breached when strictly greater / smaller
+  std::optional<double> max_increase = {};      // "200%" is 2.0: breached when value > baseline * (1 + 2.0)
+  std::chrono::nanoseconds interval{0};         // 0: the analysis' own
+  std::chrono::nanoseconds initial_delay{0};
+  int count = 0;                                // measurements to take; 0: until the bake ends
+  int failure_limit = 0;                        // breached when failures > limit
+  int consecutive_error_limit = 4;
+  int inconclusive_limit = 0;
+  double min_samples = 0;                       // smaller windows are inconclusive
+  OnTrouble on_no_data = OnTrouble::kHold, on_error = OnTrouble::kHold;
+};
+
+struct Analysis {
+  std::chrono::nanoseconds bake = std::chrono::seconds(60);
+  std::chrono::nanoseconds interval = std::chrono::seconds(1);
+  std::vector<Objective> objectives = {};
+};
+
+enum class Outcome : uint8_t { kPass, kFail, kInconclusive, kError };
+
+struct Measurement {
+  std::string objective;
+  std::string at;  // wall clock, ISO 8601
+  std::optional<double> value = {};
+  std::optional<double> limit = {};
+  Outcome outcome = Outcome::kPass;
+  std::string message = {};  // for what is not a pass: what was compared, or what went wrong
+};
+
+}  // namespace mapshift::slo

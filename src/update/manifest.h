@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "slo/objective.h"
+
+namespace mapshift::update {
+
+enum class AttachType : uint8_t { kXdp, kTcx, kCgroup, kTracepoint, kRawTracepoint };
+
+// Where one program attaches. Only the members of its type are set; everything is already substituted and absolute.
+struct AttachSpec {
+  std::string type;       // as written: "xdp", "tcx", "cgroup", "tracepoint", "raw_tracepoint", or one not served yet
+  std::string interface = {};
+  std::string mode = "auto";       // xdp: auto, native, generic
+  std::string direction = {};      // tcx: ingress, egress
+  std::string category = {}, name = {};  // tracepoint; raw_tracepoint uses name
+  std::string path = {}, hook = {};      // cgroup: skb_ingress, skb_egress; uprobe: path
+  std::string symbol = {};               // uprobe
+  int64_t pid = 0;                       // uprobe
+  bool operator==(const AttachSpec&) const = default;
+};
+
+enum class Merge : uint8_t { kSum, kLatest, kMax, kMin, kOr, kFirst };
+enum class Policy : uint8_t { kAuto, kReuse, kSync, kReset, kRefuse };
+enum class OnDelete : uint8_t { kDrop, kKeepDelta };
+
+struct FieldRule {
+  std::optional<Merge> merge = {};
+  std::string from = {};                  // the field's path in the old layout
+  std::optional<int64_t> default_value = {};
+};
+
+struct MapRule {
+  Policy policy = Policy::kAuto;
+  std::string from = {};  // the map's name in the old generation
+  std::string klass = {}; // control, state, flight, scratch, counters
+  std::optional<int64_t> epoch = {};
+  OnDelete on_delete = OnDelete::kDrop;
+  std::optional<uint32_t> max_entries = {};
+  std::map<std::string, FieldRule> fields = {};  // by path in the new layout: "a.b", "hist"
+};
+
+struct ProgramRule {
+  std::optional<AttachSpec> attach = {};  // absent: from the section's name
+};
+
+using RodataValue = std::variant<bool, int64_t, uint64_t, double, std::string, std::vector<int64_t>>;
+
+// A module manifest, validated in form: names resolve and values are sane only as far as the file itself tells.
+struct Manifest {
+  std::string name, version;
+  std::string object;  // absolute path
+  std::map<std::string, ProgramRule> programs = {};
+  std::map<std::string, MapRule> maps = {};
+  std::optional<slo::Analysis> analysis = {};
+  std::map<std::string, RodataValue> rodata = {};
+  std::map<std::string, std::map<uint32_t, std::string>> prog_arrays = {};
+  std::vector<std::string> optional_programs = {};
+  std::string text = {};  // the manifest as JSON after substitution, one line: what the store keeps and reads again
+};
+
+}  // namespace mapshift::update

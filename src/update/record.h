@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "slo/objective.h"
+
+namespace mapshift::update {
+
+enum class State : uint8_t {
+  kPlanned,  // a plan only: never stored
+  kPlanning, kLoading, kSyncing, kSwapping, kBaking, kCommitted, kRollingBack, kRolledBack, kFailed, kAborted, kStuck,
+};
+[[nodiscard]] std::string_view to_string(State state);
+[[nodiscard]] bool is_final(State state);  // committed, rolled_back, failed, aborted, stuck
+
+struct GenerationRef {
+  uint64_t generation = 0;
+  std::string version;
+};
+
+struct PhaseRecord {
+  std::string phase;
+  double seconds = 0;  // of the present phase: until now
+};
+
+struct FieldRecord {
+  std::string name, from;   // path in the new and in the old layout; `from` empty when the field is new, `name` empty when dropped
+  std::string merge;        // sum, latest, max, min, or, first; empty when dropped
+  std::string origin;       // declared, manifest, inferred, default
+  bool exact = true;
+  std::string reason = {};  // why not exact; or what it was inferred from
+  std::string change = {};  // "widened u32 to u64", "new, default 1", "dropped", ""
+};
+
+struct MapRecord {
+  std::string name, from;
+  std::string type = {};
+  std::string policy, reason;  // reuse, sync, reset, refuse
+  bool lossy = false;
+  uint64_t passes = 0, keys = 0, added = 0, changed = 0, deleted = 0, conflicts = 0, clamped = 0;
+  uint64_t unsynced = 0;       // keys that a rollback would lose (no room on the other side)
+  double progress = 0;         // 0..1
+  uint64_t mismatched = 0;
+  double staleness_seconds = 0;
+  std::vector<FieldRecord> fields = {};
+};
+
+struct ProgramRecord {
+  std::string name, type;  // type as in the manifest's attach: "xdp"
+  std::string swap;        // native, dispatcher, attach (new), detach (gone), none (not attached)
+  int order = 0;           // 1 first
+  std::string reason = {}; // why this order
+};
+
+// An update, or a plan (state kPlanned): the document of the API, the command line and the store.
+struct UpdateRecord {
+  std::string id, module;
+  State state = State::kPlanning;
+  std::string reason = {}, trigger = {};  // trigger of what ended it: cli, api, objective, alert, operator, stall, recovery
+  GenerationRef from, to;
+  std::string created_at = {}, updated_at = {};
+  uint64_t revision = 0;
+  std::vector<PhaseRecord> phases = {};
+  std::vector<MapRecord> maps = {};
+  std::vector<ProgramRecord> programs = {};
+  double interruption_seconds = 0, mixed_window_seconds = 0;
+  std::vector<slo::Measurement> measurements = {};
+  std::vector<Problem> warnings = {}, refusals = {};
+  std::string digest = {};  // of the new object
+};
+
+struct ModuleProgram {
+  std::string name, type, attach;  // attach in words: "xdp on eth0 (native)"
+  uint32_t id = 0;                 // the kernel's program id
+  uint64_t runs = 0, missed = 0;
+  double run_seconds = 0;
+};
+
+struct ModuleMap {
+  std::string name, type;
+  uint32_t id = 0, key_size = 0, value_size = 0, max_entries = 0;
+  uint64_t entries = 0, memory_bytes = 0;
+  std::string pin;
+};
+
+struct ModuleRecord {
+  std::string name, version, digest;
+  uint64_t generation = 0;
+  std::vector<ModuleProgram> programs;
+  std::vector<ModuleMap> maps;
+  std::vector<UpdateRecord> running_update = {};  // none or one
+};
+
+}  // namespace mapshift::update
