@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "kernel/object_spec.h"
+#include "kernel/sync_spec.h"
+
+namespace mapshift {
+
+// Everything that an update does to the running system, one failable call each. The executor knows no other way, so that
+// a fake can fail the n-th call for every n, and so that a restarted agent can go on: whatever matters is named by a path
+// in bpffs and not by a descriptor of this process.
+//
+// Layout in bpffs (names with '.' are reserved by the kernel, so section maps are "bss", "data_x"):
+//   <bpffs>/mapshift/<module>/maps/<map>               the active generation's maps, replaced by one rename each
+//   <bpffs>/mapshift/<module>/gen/<n>/maps/<map>, progs/<program>
+//   <bpffs>/mapshift/<module>/hooks/<program>/link     and for dispatchers: slots, word
+//   <bpffs>/mapshift/<module>/sync/<map>/base, state
+// Thread safety: every member may be called from any thread; calls on the same path must not overlap.
+
+struct Hook {  // where a program attaches; the kernel layer's view of update::AttachSpec
+  std::string type;  // "xdp", "tcx", "cgroup", "tracepoint", "raw_tracepoint"
+  std::string interface = {}, mode = {}, direction = {}, category = {}, name = {}, path = {}, hook = {};
+};
+
+enum class SwapMode : uint8_t { kNative, kDispatcher };
+
+struct LoadRequest {
+  std::string object_path;
+  std::string object_digest;  // the file must still have it
+  std::string generation_dir;
+  std::map<std::string, std::string> reuse;            // map name -> pin of a running map to use instead of a new one
+  std::map<std::string, uint32_t> max_entries;
+  std::map<std::string, std::vector<std::byte>> rodata;  // variable name -> its bytes, exactly its size
+  std::map<std::string, std::map<uint32_t, std::string>> prog_arrays;  // map -> slot -> program of the same object
+  std::vector<std::string> optional_programs;          // may fail to load
+  std::map<std::string, Hook> hooks;                   // programs that will attach: expected attach types come from here
+  std::string log_dir;                                 // where a verifier log is kept when a program is refused
+};
+
+struct LoadReport {
+  std::vector<std::string> programs;          // that loaded
+  std::vector<std::string> skipped_programs;  // optional ones that did not
+};
+
+struct ProgramStats {
+  uint32_t id = 0;
+  uint64_t runs = 0, run_ns = 0, missed = 0;  // run_* only while statistics are enabled
+};
+
+struct MapStats {
+  uint32_t id = 0;
+  MapType type = MapType::kUnspec;
+  uint32_t key_size = 0, value_size = 0, max_entries = 0, flags = 0;
+  uint64_t memory_bytes = 0;
+};
+
+struct SwapReport {
+  Nanos began{0}, ended{0};  // monotonic, around the one call that changes what events run
+};
+
+// Which generation is authoritative, and who may be writing.
+enum class SyncPhase : uint8_t {
+  kPrecopy,   // side 0 runs, side 1 is attached nowhere: only side 1 is written, plainly
+  kLiveNew,   // side 1 is active; side 0 may still be written by programs that are ending and by user space
+  kLiveOld,   // after a rollback: side 0 is active again
+};
+
+struct PassReport {
+  uint64_t keys = 0;       // visited
+  uint64_t added = 0, changed = 0, deleted = 0, conflicts = 0, clamped = 0;
+  uint64_t dropped_deltas = 0;   // counts that moved on the passive side of a key which the active side deleted
+  uint64_t full0 = 0, full1 = 0; // keys that found no room on side 0 or 1 (distinct only within the pass)
+  uint64_t base_full = 0;        // keys that found no room in the base: the update must not swap
+  uint64_t pending = 0;          // keys whose absence waits for a second pass
+  uint64_t risky = 0;            // writes whose element was gone or replaced on a second look
+  uint64_t unsafe_wide = 0;      // changes of wide fields that could not be carried to the active side
+  uint64_t from_passive = 0;     // of `changed + added + deleted`: what moved from the passive to the active side
+  uint64_t hot = 0;              // keys remembered for sync_hot
+  bool hot_overflow = false;
+  Nanos began{0}, ended{0};
+  // Nothing moved and nothing waits to be moved from the passive to the active side.
+  [[nodiscard]] bool settled() const { return from_passive == 0 && pending == 0; }
+};
+
+struct VerifyReport {
+  uint64_t keys = 0, mismatched = 0;
+};
+
+// One pair of maps under synchronisation. Not thread-safe: one pass thread.
+class Sync {
+ public:
+  virtual ~Sync() = default;
+  // A full sweep: both maps and the base, on every CPU where the maps are per-CPU.
+  [[nodiscard]] virtual Result<PassReport> pass(SyncPhase phase) = 0;
+  // Only the keys that the last full pass (or sync_hot) found changed.
+  [[nodiscard]] virtual Result<PassReport> pass_hot(SyncPhase phase) = 0;
+  // Compares both sides key by key in user space, through the same field table, without writing. Meaningful only when
+  // both sides are quiet; under load it bounds the difference.
+  [[nodiscard]] virtual Result<VerifyReport> verify() = 0;
+};
+
+class Kernel {
+ public:
+  virtual ~Kernel() = default;
+
+  // Loads an object and pins its maps and programs below generation_dir. On failure nothing is left behind.
+  // kKernel with the verifier's last lines in Error::context and the file of the whole log in the message.
+  [[nodiscard]] virtual Result<LoadReport> load(const LoadRequest& request) = 0;
+  // Removes every pin below `dir`, and `dir`. Nothing there: not an error.
+  [[nodiscard]] virtual Status remove_tree(const std::string& dir) = 0;
+  // Makes `published` a pin of the object pinned at `source`: a new pin beside it, renamed over it (atomic in bpffs).
+  [[nodiscard]] virtual Status publish(const std::string& source, const std::string& published) = 0;
+  [[nodiscard]] virtual Status unpublish(const std::string& published) = 0;
+
+  // Checks that the hook exists and this kernel serves its type; changes nothing.
+  [[nodiscard]] virtual Status check_hook(const Hook& hook) = 0;
+  [[nodiscard]] virtual Result<SwapMode> swap_mode(const Hook& hook) = 0;
+  // Attaches the program pinned at `program` and pins the link (and dispatcher) in hook_dir.
+  [[nodiscard]] virtual Status attach(const Hook& hook, const std::string& hook_dir, const std::string& program) = 0;
+  // Replaces `from` by `to` at the hook, as compare-and-swap: kConflict when something else is attached there.
+  [[nodiscard]] virtual Result<SwapReport> swap(const Hook& hook, const std::string& hook_dir, const std::string& from,
+                                                const std::string& to) = 0;
+  // Which of the two programs (pins) the hook runs now: 0 for `from`, 1 for `to`; kConflict when it is neither.
+  [[nodiscard]] virtual Result<int> running(const Hook& hook, const std::string& hook_dir, const std::string& from,
+                                            const std::string& to) = 0;
+  [[nodiscard]] virtual Status detach(const std::string& hook_dir) = 0;
+  // Returns when no non-sleepable program that was running at the call can still be running.
+  [[nodiscard]] virtual Status grace_period() = 0;
+
+  // Opens the synchronisation of two pinned maps. The base is pinned in sync_dir; when one is there already, it is
+  // continued: locks that a dead agent left are cleared by the first pass.
+  [[nodiscard]] virtual Result<std::unique_ptr<Sync>> open_sync(const SyncSpec& spec, const std::string& map0,
+                                                                const std::string& map1, const std::string& sync_dir) = 0;
+
+  [[nodiscard]] virtual Result<ProgramStats> program_stats(const std::string& program) = 0;
+  [[nodiscard]] virtual Result<MapStats> map_stats(const std::string& map) = 0;
+  [[nodiscard]] virtual Result<uint64_t> count_entries(const std::string& map) = 0;
+  // The bytes of one element; per-CPU values concatenated, each rounded up to 8 bytes. Key index 0 for arrays.
+  [[nodiscard]] virtual Result<std::vector<std::byte>> read_element(const std::string& map, const std::vector<std::byte>& key) = 0;
+  // The layout of a running map from its BTF; key and value types are null when it has none.
+  [[nodiscard]] virtual Result<MapSpec> read_map_spec(const std::string& map) = 0;
+  // Names of what lies directly below `dir`; empty when it does not exist.
+  [[nodiscard]] virtual Result<std::vector<std::string>> list(const std::string& dir) = 0;
+  [[nodiscard]] virtual uint64_t available_memory() = 0;  // bytes
+};
+
+}  // namespace mapshift
