@@ -144,6 +144,9 @@ class Kernel {
                                                                 const std::string& map1, const std::string& sync_dir) = 0;
 
   [[nodiscard]] virtual Result<ProgramStats> program_stats(const std::string& program) = 0;
+  // Of the program that the hook's link runs. For a dispatcher that is its stub, and includes what it tail-calls: the
+  // kernel counts a tail call as part of the program that made it.
+  [[nodiscard]] virtual Result<ProgramStats> hook_stats(const std::string& hook_dir) = 0;
   [[nodiscard]] virtual Result<MapStats> map_stats(const std::string& map) = 0;
   [[nodiscard]] virtual Result<uint64_t> count_entries(const std::string& map) = 0;
   // The bytes of one element; per-CPU values concatenated, each rounded up to 8 bytes. Key index 0 for arrays.

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "update/load_request.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "update/attach_section.h"
+
+namespace mapshift::update {
+namespace {
+
+const Variable* find_rodata(const ObjectSpec& object, const std::string& name) {
+  for (const MapSpec& map : object.maps) {
+    if (map.section != DataSection::kRodata) continue;
+    for (const Variable& variable : map.variables) {
+      if (variable.name == name) return &variable;
+    }
+  }
+  return nullptr;
+}
+
+bool put_integer(std::vector<std::byte>& out, size_t at, size_t size, bool is_signed, int64_t value, bool value_unsigned) {
+  const auto bits = static_cast<uint64_t>(value);
+  if (size < 8) {
+    const uint64_t top = (uint64_t{1} << (size * 8 - (is_signed ? 1 : 0))) - 1;
+    const bool negative = !value_unsigned && value < 0;
+    if (negative ? (!is_signed || value < -static_cast<int64_t>(top) - 1) : bits > top) return false;
+  } else if (size == 8) {
+    if (is_signed ? (value_unsigned && value < 0) : (!value_unsigned && value < 0)) return false;
+  } else {
+    return false;
+  }
+  std::memcpy(out.data() + at, &bits, size);  // little endian: the low bytes come first
+  return true;
+}
+
+struct Encoder {
+  const Variable& variable;
+  std::vector<std::byte> out = std::vector<std::byte>(variable.size);
+
+  [[nodiscard]] const Type* type() const { return variable.type.get(); }
+  [[nodiscard]] bool is_signed() const { return type() != nullptr && type()->is_signed; }
+
+  bool operator()(bool value) { return put_integer(out, 0, variable.size, false, value ? 1 : 0, true); }
+  bool operator()(int64_t value) { return put_integer(out, 0, variable.size, is_signed(), value, false); }
+  bool operator()(uint64_t value) { return put_integer(out, 0, variable.size, is_signed(), static_cast<int64_t>(value), true); }
+  bool operator()(double value) {
+    const auto narrow = static_cast<float>(value);
+    if (type() == nullptr || type()->kind != TypeKind::kFloat) return false;
+    if (variable.size == sizeof narrow) std::memcpy(out.data(), &narrow, sizeof narrow);
+    if (variable.size == sizeof value) std::memcpy(out.data(), &value, sizeof value);
+    return variable.size == sizeof narrow || variable.size == sizeof value;
+  }
+  bool operator()(const std::string& value) {
+    if (type() == nullptr || type()->kind != TypeKind::kArray || value.size() >= variable.size) return false;
+    std::memcpy(out.data(), value.data(), value.size());
+    return true;
+  }
+  bool operator()(const std::vector<int64_t>& values) {
+    if (type() == nullptr || type()->kind != TypeKind::kArray || !type()->element || values.size() > type()->count) return false;
+    const size_t size = type()->element->size;
+    for (size_t i = 0; i < values.size(); ++i) {
+      if (!put_integer(out, i * size, size, type()->element->is_signed, values[i], false)) return false;
+    }
+    return true;
+  }
+};
+
+}  // namespace
+
+Hook to_hook(const AttachSpec& attach) {
+  return Hook{attach.type, attach.interface, attach.mode, attach.direction, attach.category, attach.name, attach.path, attach.hook};
+}
+
+Result<std::map<std::string, AttachSpec>> attachments(const Manifest& manifest, const ObjectSpec& object) {
+  std::map<std::string, AttachSpec> out;
+  std::vector<Problem> problems;
+  for (const ProgramSpec& program : object.programs) {
+    const auto rule = manifest.programs.find(program.name);
+    if (rule != manifest.programs.end() && rule->second.attach) {
+      out.emplace(program.name, *rule->second.attach);
+      continue;
+    }
+    auto from_section = attach_from_section(program.section);
+    if (!from_section) {
+      problems.push_back({"no-attach", "programs." + program.name, from_section.error().message});
+    } else if (from_section->has_value()) {
+      out.emplace(program.name, **from_section);
+    }
+  }
+  if (!problems.empty()) return fail(Error{ErrorCode::kInvalid, 0, "the manifest does not say where every program attaches", {}, std::move(problems)});
+  return out;
+}
+
+Result<std::map<std::string, std::vector<std::byte>>> rodata_bytes(const Manifest& manifest, const ObjectSpec& object) {
+  std::map<std::string, std::vector<std::byte>> out;
+  std::vector<Problem> problems;
+  for (const auto& [name, value] : manifest.rodata) {
+    const Variable* variable = find_rodata(object, name);
+    if (variable == nullptr) {
+      problems.push_back({"unknown-variable", "rodata." + name, "the object has no `const volatile` variable of this name"});
+      continue;
+    }
+    Encoder encoder{*variable};
+    if (std::visit(encoder, value)) {
+      out.emplace(name, std::move(encoder.out));
+    } else {
+      const std::string type = variable->type ? variable->type->name : std::string();
+      problems.push_back({"bad-value", "rodata." + name, "the value does not fit the variable (" + (type.empty() ? "" : type + ", ") + std::to_string(variable->size) + " bytes)"});
+    }
+  }
+  if (!problems.empty()) return fail(Error{ErrorCode::kInvalid, 0, "`rodata` of the manifest does not fit the object", {}, std::move(problems)});
+  return out;
+}
+
+Result<LoadRequest> load_request(const Manifest& manifest, const ObjectSpec& object, const std::string& object_path, const Paths& paths,
+                                 uint64_t generation, const std::string& log_dir, const Plan* plan) {
+  LoadRequest request;
+  request.object_path = object_path;
+  request.object_digest = object.digest;
+  request.generation_dir = paths.generation(generation);
+  request.prog_arrays = manifest.prog_arrays;
+  request.optional_programs = manifest.optional_programs;
+  request.log_dir = log_dir;
+  MS_TRY(request.rodata, rodata_bytes(manifest, object));
+  MS_TRY(const auto attached, attachments(manifest, object));
+  for (const auto& [program, attach] : attached) request.hooks.emplace(program, to_hook(attach));
+  for (const auto& [name, rule] : manifest.maps) {
+    if (rule.max_entries) request.max_entries.emplace(name, *rule.max_entries);
+  }
+  if (plan == nullptr) return request;
+  for (const MapPlan& map : plan->maps) {
+    if (map.policy == Policy::kReuse && !map.from.empty()) request.reuse.emplace(map.name, paths.map(plan->from.generation, map.from));
+  }
+  return request;
+}
+
+}  // namespace mapshift::update

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "kernel/kernel.h"
+#include "slo/analysis.h"
+#include "update/journal.h"
+#include "update/manifest.h"
+#include "update/paths.h"
+#include "update/plan.h"
+#include "update/sampler.h"
+
+namespace mapshift::update {
+
+struct Limits {
+  Nanos migration_timeout = std::chrono::seconds(60);
+  Nanos swap_timeout = std::chrono::seconds(1);
+  Nanos rollback_timeout = std::chrono::seconds(10);
+  Nanos stall_timeout = std::chrono::seconds(10);
+  double memory_headroom = 0.2;
+  int max_concurrent_updates = 1;
+};
+
+// What ends an update, or asks it to.
+enum class Order : uint8_t { kNone, kRollback, kCommit, kAbort, kStop /* the agent ends; a baking update goes on at the next start */ };
+
+struct RunInput {
+  UpdateRecord record;  // with id, module, generations and what the plan says of maps and programs
+  std::string intent;   // of a resumed update: what was intended last
+  Plan plan;
+  Manifest old_manifest, new_manifest;
+  ObjectSpec old_object, new_object;
+  std::map<std::string, AttachSpec> old_attach, new_attach;  // by program
+  std::string new_object_path;
+  std::string log_dir, bpffs;
+  slo::Analysis analysis;
+  Limits limits;
+};
+
+// Journal intents, in the order of an update's life.
+inline constexpr const char* kIntentLoad = "load";
+inline constexpr const char* kIntentSwap = "swap";
+inline constexpr const char* kIntentBake = "bake";
+inline constexpr const char* kIntentCommit = "commit";
+inline constexpr const char* kIntentRollback = "rollback";
+
+// The life of one update, from loading to its end.
+//
+// Invariant: until kIntentSwap is on disk the old generation runs alone and undoing is dropping the new one. From then to
+// kIntentCommit both generations' maps are kept in step, and `restore` brings every hook back to the old one whatever the
+// point of failure; it asks each hook what it runs instead of remembering. From kIntentCommit on the new one stays.
+//
+// Threads: execute() and resume() run on one thread of the caller's; everything else may be called from any thread.
+class Run {
+ public:
+  Run(Kernel& kernel, Journal& journal, Observer& observer, RunInput input);
+  ~Run();
+  Run(const Run&) = delete;
+  Run& operator=(const Run&) = delete;
+
+  void execute();
+  // After a restart: finishes or undoes what a former agent left. A baking update bakes anew, since nothing judged it
+  // while no agent ran.
+  void resume();
+
+  // kConflict when the update has ended, or cannot be committed yet.
+  [[nodiscard]] Status order(Order order, const std::string& reason, const std::string& trigger);
+  [[nodiscard]] UpdateRecord record() const;
+  [[nodiscard]] UpdateRecord wait(uint64_t since, Nanos timeout) const;
+  // True when the thread has nothing left to do; the state is final, or kBaking after kStop.
+  [[nodiscard]] bool ended() const;
+
+ private:
+  struct Pair {  // two maps in step
+    const MapPlan* plan;
+    std::unique_ptr<Sync> sync;
+    size_t record;      // index into record_.maps
+    Nanos cost{0};      // of the last full pass
+  };
+  class Refresher;
+
+  // run.cpp: the state machine
+  void enter(State state);
+  [[nodiscard]] Status intend(const char* intent);
+  [[nodiscard]] Status advance();
+  [[nodiscard]] Status load();
+  void give_up(const Error& error);
+  void conclude();
+  void commit();
+  void roll_back(const std::string& reason, const std::string& trigger);
+  void finish(State state, const std::string& reason, const std::string& trigger);
+  void publish_record(const std::function<void(UpdateRecord&)>& edit, bool store);
+  [[nodiscard]] Status interrupted();  // an error when somebody ordered the end
+  [[nodiscard]] Order pending_order() const;
+
+  // run_sync.cpp
+  [[nodiscard]] Status open_pairs();
+  [[nodiscard]] Status check_bases();
+  [[nodiscard]] Result<PassReport> pass(Pair& pair, SyncPhase phase, bool complete);
+  [[nodiscard]] Status precopy();
+  [[nodiscard]] Status precopy_one(Pair& pair, Nanos deadline);
+  [[nodiscard]] Status settle(SyncPhase phase, Nanos timeout);
+  void account(Pair& pair, const PassReport& report, SyncPhase phase);
+  void keep_warm();
+  void verify();
+
+  // run_swap.cpp
+  [[nodiscard]] Status swap();
+  [[nodiscard]] Status swap_program(const ProgramPlan& program, SwapReport& report);
+  [[nodiscard]] Status publish_maps(uint64_t from, uint64_t to);
+  [[nodiscard]] Status restore(bool swapped);
+  [[nodiscard]] Status restore_program(const ProgramPlan& program);
+  [[nodiscard]] Status drop(uint64_t generation);
+
+  // run_bake.cpp
+  void measure_baseline();
+  void bake();
+  void measure(slo::AnalysisRun& analysis);
+
+  Kernel& kernel_;
+  Journal& journal_;
+  Observer& observer_;
+  const RunInput input_;
+  const Paths paths_;
+  Sampler sampler_;
+  std::vector<Pair> pairs_;
+  std::map<std::string, double> baselines_;
+  bool swap_begun_ = false;
+  Nanos began_, phase_began_;
+  Nanos next_warm_{0};
+
+  mutable std::mutex mutex_;
+  mutable std::condition_variable changed_;
+  UpdateRecord record_;                     // guarded by mutex_
+  Order order_ = Order::kNone;              // guarded by mutex_
+  std::string order_reason_, order_trigger_;  // guarded by mutex_
+  bool ended_ = false;                      // guarded by mutex_
+};
+
+}  // namespace mapshift::update

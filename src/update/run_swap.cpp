@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <thread>
+
+#include "base/log.h"
+#include "update/load_request.h"
+#include "update/run.h"
+
+namespace mapshift::update {
+
+// Keeps the keys that change all the time fresh on both sides while hooks are swapped: a swap call takes 8 to 20 ms, but
+// the moment in it at which events go the other way is the kernel's. What an event then finds is at most as old as the
+// time from the begin of one sweep to the end of the next; `staleness` is the largest of these.
+// While it lives, nobody else may use the pairs.
+class Run::Refresher {
+ public:
+  Refresher(std::vector<Pair>& pairs, SyncPhase phase, Nanos fresh_since)
+      : pairs_(pairs), phase_(phase), fresh_since_(fresh_since), thread_([this] { sweep(); }) {}
+  Refresher(const Refresher&) = delete;
+  Refresher& operator=(const Refresher&) = delete;
+  ~Refresher() { stop(); }
+
+  void stop() {
+    stop_.store(true);
+    if (thread_.joinable()) thread_.join();
+  }
+  // After stop().
+  [[nodiscard]] Nanos staleness() const { return staleness_; }
+
+ private:
+  void sweep() {
+    do {
+      const Nanos began = monotonic_now();
+      for (Pair& pair : pairs_) {
+        if (auto report = pair.sync->pass_hot(phase_); !report) log::error("a hot pass failed", {{"error", report.error().message}});
+      }
+      staleness_ = std::max(staleness_, monotonic_now() - fresh_since_);
+      fresh_since_ = began;
+    } while (!stop_.load());
+  }
+
+  std::vector<Pair>& pairs_;
+  const SyncPhase phase_;
+  Nanos fresh_since_;
+  Nanos staleness_{0};
+  std::atomic<bool> stop_{false};
+  std::thread thread_;
+};
+
+Status Run::swap_program(const ProgramPlan& program, SwapReport& report) {
+  const std::string hook_dir = paths_.hook(program.name);
+  const std::string from = paths_.program(input_.plan.from.generation, program.name);
+  const std::string to = paths_.program(input_.plan.to.generation, program.name);
+  report.began = monotonic_now();
+  switch (program.swap) {
+    case ProgramPlan::Swap::kNone: break;
+    case ProgramPlan::Swap::kNative:
+    case ProgramPlan::Swap::kDispatcher: {
+      MS_TRY(report, kernel_.swap(to_hook(program.attach), hook_dir, from, to));
+      return {};
+    }
+    case ProgramPlan::Swap::kAttach: MS_CHECK(kernel_.attach(to_hook(program.attach), hook_dir, to)); break;
+    case ProgramPlan::Swap::kDetach: MS_CHECK(kernel_.detach(hook_dir)); break;
+  }
+  report.ended = monotonic_now();
+  return {};
+}
+
+Status Run::swap() {
+  for (Pair& pair : pairs_) {
+    MS_TRY([[maybe_unused]] const PassReport report, pass(pair, SyncPhase::kPrecopy, true));
+  }
+  const Nanos fresh_since = monotonic_now();
+  for (Pair& pair : pairs_) {
+    MS_TRY([[maybe_unused]] const PassReport report, pair.sync->pass_hot(SyncPhase::kPrecopy));
+  }
+  Refresher refresher(pairs_, SyncPhase::kLiveNew, fresh_since);
+  const Nanos began = monotonic_now();
+  std::optional<Nanos> first;
+  Nanos last = began;
+  for (const ProgramPlan& program : input_.plan.programs) {
+    if (program.swap == ProgramPlan::Swap::kNone) continue;
+    SwapReport report;
+    MS_CHECK(swap_program(program, report));
+    if (!first) first = report.began;
+    last = report.ended;
+    if (last - began > input_.limits.swap_timeout) {
+      return fail(ErrorCode::kTimeout, "the swap took longer than limits.swap_timeout (" + format_duration(input_.limits.swap_timeout) + ")");
+    }
+  }
+  refresher.stop();
+  MS_CHECK(publish_maps(input_.plan.from.generation, input_.plan.to.generation));
+  publish_record(
+      [&](UpdateRecord& record) {
+        record.mixed_window_seconds = first ? Seconds(last - *first).count() : 0;
+        for (const Pair& pair : pairs_) record.maps.at(pair.record).staleness_seconds = Seconds(refresher.staleness()).count();
+      },
+      false);
+  observer_.swapped(record());
+  return settle(SyncPhase::kLiveNew, input_.limits.migration_timeout);
+}
+
+// <module>/maps/ always names the maps of the generation that runs.
+Status Run::publish_maps(uint64_t from, uint64_t to) {
+  MS_TRY(const auto gone, kernel_.list(paths_.generation(from) + "/maps"));
+  MS_TRY(const auto now, kernel_.list(paths_.generation(to) + "/maps"));
+  for (const std::string& map : now) MS_CHECK(kernel_.publish(paths_.map(to, map), paths_.published(map)));
+  for (const std::string& map : gone) {
+    if (std::find(now.begin(), now.end(), map) == now.end()) MS_CHECK(kernel_.unpublish(paths_.published(map)));
+  }
+  return {};
+}
+
+// Whatever the hook runs now, afterwards it runs the old generation's program.
+Status Run::restore_program(const ProgramPlan& program) {
+  const std::string hook_dir = paths_.hook(program.name);
+  const std::string from = paths_.program(input_.plan.from.generation, program.name);
+  const std::string to = paths_.program(input_.plan.to.generation, program.name);
+  const Hook hook = to_hook(program.attach);
+  switch (program.swap) {
+    case ProgramPlan::Swap::kNone: return {};
+    case ProgramPlan::Swap::kNative:
+    case ProgramPlan::Swap::kDispatcher: {
+      MS_TRY(const int side, kernel_.running(hook, hook_dir, from, to));
+      if (side == 0) return {};
+      MS_TRY([[maybe_unused]] const SwapReport report, kernel_.swap(hook, hook_dir, to, from));
+      return {};
+    }
+    case ProgramPlan::Swap::kAttach: return kernel_.detach(hook_dir);
+    case ProgramPlan::Swap::kDetach: {
+      MS_TRY(const auto pins, kernel_.list(hook_dir));
+      if (!pins.empty()) return {};
+      return kernel_.attach(hook, hook_dir, from);
+    }
+  }
+  return {};
+}
+
+// Back to the old generation from wherever we are. Every part may have been done already, in part, or not at all.
+Status Run::restore(bool swapped) {
+  if (swapped) {
+    const Nanos fresh_since = monotonic_now();
+    for (Pair& pair : pairs_) {
+      if (auto report = pair.sync->pass_hot(SyncPhase::kLiveNew); !report) return fail(report.error());
+    }
+    {
+      Refresher refresher(pairs_, SyncPhase::kLiveOld, fresh_since);
+      for (const ProgramPlan& program : input_.plan.programs) MS_CHECK(restore_program(program));
+    }
+    MS_CHECK(publish_maps(input_.plan.to.generation, input_.plan.from.generation));
+    MS_CHECK(settle(SyncPhase::kLiveOld, input_.limits.rollback_timeout));
+  }
+  pairs_.clear();
+  return drop(input_.plan.to.generation);
+}
+
+Status Run::drop(uint64_t generation) {
+  MS_CHECK(kernel_.remove_tree(paths_.generation(generation)));
+  return kernel_.remove_tree(paths_.syncs());
+}
+
+}  // namespace mapshift::update
