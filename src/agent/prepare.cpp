@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/prepare.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "config/manifest.h"
+#include "kernel/object_file.h"
+#include "update/inference.h"
+#include "update/load_request.h"
+#include "update/order.h"
+#include "update/planner.h"
+#include "update/sampler.h"
+
+namespace mapshift::agent {
+namespace {
+
+std::vector<std::string> attached_programs(const Prepared& generation) {
+  std::vector<std::string> names;
+  for (const auto& [name, attach] : generation.attach) names.push_back(name);
+  return names;
+}
+
+update::PlannerEnvironment environment(Kernel& kernel, const Prepared& next, const slo::Analysis& analysis, const update::Limits& limits) {
+  update::PlannerEnvironment env;
+  const long cpus = ::sysconf(_SC_NPROCESSORS_CONF);
+  env.possible_cpus = cpus > 0 ? static_cast<uint32_t>(cpus) : 1;
+  env.available_memory = kernel.available_memory();
+  env.memory_headroom = limits.memory_headroom;
+  env.infer = update::infer_merge;
+  env.order = update::swap_order;
+  for (const auto& [name, attach] : next.attach) {
+    const Hook hook = update::to_hook(attach);
+    if (Status found = kernel.check_hook(hook); !found) {
+      env.problems.push_back({found.error().code == ErrorCode::kUnsupported ? "unserved-attach-type" : "no-hook", "programs." + name, found.error().message});
+      continue;
+    }
+    if (auto mode = kernel.swap_mode(hook); mode) {
+      env.swap_modes[name] = *mode == SwapMode::kNative ? update::ProgramPlan::Swap::kNative : update::ProgramPlan::Swap::kDispatcher;
+    }
+  }
+  auto objectives = update::check_objectives(analysis, next.input.object, attached_programs(next));
+  env.problems.insert(env.problems.end(), objectives.begin(), objectives.end());
+  if (auto rodata = update::rodata_bytes(next.input.manifest, next.input.object); !rodata) {
+    env.problems.insert(env.problems.end(), rodata.error().problems.begin(), rodata.error().problems.end());
+  }
+  return env;
+}
+
+}  // namespace
+
+Result<Prepared> prepare(const update::Manifest& manifest, uint64_t generation, const std::string& object_path) {
+  Prepared out;
+  out.object_path = object_path.empty() ? manifest.object : object_path;
+  MS_TRY(out.input.object, read_object_file(out.object_path));
+  out.input.ref = {generation, manifest.version};
+  out.input.manifest = manifest;
+  MS_TRY(out.attach, update::attachments(manifest, out.input.object));
+  for (const auto& [name, attach] : out.attach) out.input.manifest.programs[name].attach = attach;
+  out.input.facts = update::analyse(out.input.object);
+  return out;
+}
+
+void adopt_running_layouts(Kernel& kernel, const update::Paths& paths, Prepared& prepared) {
+  for (MapSpec& map : prepared.input.object.maps) {
+    auto running = kernel.read_map_spec(paths.map(prepared.input.ref.generation, map.name));
+    if (!running) continue;
+    map.max_entries = running->max_entries;
+    map.value_size = running->value_size;
+    map.key_size = running->key_size;
+    if (running->value && map.section == DataSection::kNone) map.value = running->value;
+    if (running->key && map.section == DataSection::kNone) map.key = running->key;
+  }
+}
+
+Result<Prepared> prepare_running(Kernel& kernel, const std::string& bpffs, const store::ModuleRow& row) {
+  MS_TRY(const update::Manifest manifest, config::parse_manifest(row.manifest, "/", {}, "the stored manifest of " + row.name));
+  MS_TRY(Prepared out, prepare(manifest, row.generation, row.object_path));
+  adopt_running_layouts(kernel, update::Paths(bpffs, row.name), out);
+  return out;
+}
+
+update::Plan plan_update(Kernel& kernel, const std::string& bpffs, const Prepared& old_side, const Prepared& next,
+                         const slo::Analysis& analysis, const update::Limits& limits) {
+  update::PlannerEnvironment env = environment(kernel, next, analysis, limits);
+  const update::Paths paths(bpffs, old_side.input.manifest.name);
+  for (const MapSpec& map : old_side.input.object.maps) {
+    // Counting walks the map: only where the answer decides something.
+    const auto rule = next.input.manifest.maps.find(map.name);
+    const auto same = std::find_if(next.input.object.maps.begin(), next.input.object.maps.end(), [&](const MapSpec& m) { return m.name == map.name; });
+    const bool resized = rule != next.input.manifest.maps.end() || same == next.input.object.maps.end() || same->max_entries < map.max_entries;
+    if (!resized || map.section != DataSection::kNone) continue;
+    if (auto count = kernel.count_entries(paths.map(old_side.input.ref.generation, map.name)); count) env.live_entries[map.name] = *count;
+  }
+  return update::make_plan(old_side.input, next.input, env);
+}
+
+update::Plan plan_load(Kernel& kernel, const Prepared& next, const slo::Analysis& analysis, const update::Limits& limits) {
+  const update::PlannerEnvironment env = environment(kernel, next, analysis, limits);
+  update::GenerationInput none;
+  none.manifest.name = next.input.manifest.name;
+  none.object.has_btf = true;
+  return update::make_plan(none, next.input, env);
+}
+
+}  // namespace mapshift::agent

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <map>
+#include <string>
+#include <vector>
+
+#include "kernel/kernel.h"
+#include "store/rows.h"
+#include "update/manifest.h"
+#include "update/plan.h"
+#include "update/run.h"
+
+namespace mapshift::agent {
+
+// One generation with everything that planning, loading and judging need.
+struct Prepared {
+  update::GenerationInput input;                      // manifest with every program's attach filled in
+  std::map<std::string, update::AttachSpec> attach;   // programs that attach
+  std::string object_path;                            // the file to load
+};
+
+// Reads and analyses what `manifest` names. `object_path` empty: the manifest's.
+[[nodiscard]] Result<Prepared> prepare(const update::Manifest& manifest, uint64_t generation, const std::string& object_path);
+// The generation of a module's row, its map layouts taken from the running maps' own BTF where they have it.
+[[nodiscard]] Result<Prepared> prepare_running(Kernel& kernel, const std::string& bpffs, const store::ModuleRow& row);
+// The layouts that the generation's pinned maps have in the kernel, in place of what the object file says.
+void adopt_running_layouts(Kernel& kernel, const update::Paths& paths, Prepared& prepared);
+
+// Asks the host what the pure planner has to know, and plans.
+[[nodiscard]] update::Plan plan_update(Kernel& kernel, const std::string& bpffs, const Prepared& old_side, const Prepared& next,
+                                       const slo::Analysis& analysis, const update::Limits& limits);
+// The same for a first generation: everything is new.
+[[nodiscard]] update::Plan plan_load(Kernel& kernel, const Prepared& next, const slo::Analysis& analysis, const update::Limits& limits);
+
+}  // namespace mapshift::agent
