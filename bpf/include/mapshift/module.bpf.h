@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause */
+/*
+ * For authors of BPF modules: say beside each field how two generations of it are reconciled.
+ *
+ * While a module is updated, the map of the old generation and the map of the new one are both written to. Each field
+ * is merged on its own; what it means is something only its author knows for sure. Without a word here the merge is
+ * inferred from the programs (shown by `mapshift plan`, with the instruction it was inferred from), else it is `latest`.
+ *
+ * A complete example:
+ *
+ *	#include <linux/bpf.h>
+ *	#include <bpf/bpf_helpers.h>
+ *	#include <mapshift/module.bpf.h>
+ *
+ *	struct session {
+ *		__u64 packets MS_SUM;			// add up what both generations counted
+ *		__u64 last_seen MS_MAX;			// the later of both
+ *		__u32 shortest MS_MIN;			// the smaller of both
+ *		__u32 flags MS_OR;			// bits seen by either
+ *		__u64 created MS_FIRST;			// set when the key is created, never after
+ *		__u32 state MS_LATEST;			// whoever changed it; both: the active generation
+ *		__u32 owner MS_LATEST MS_FROM("uid");	// was called `uid` in the old generation
+ *		__u32 weight MS_DEFAULT(1);		// new: keys that come from the old generation get 1
+ *	} MS_EPOCH(2);					// 2: its meaning changed though its layout may not have
+ *
+ *	struct {
+ *		__uint(type, BPF_MAP_TYPE_HASH);
+ *		__uint(max_entries, 65536);
+ *		__type(key, __u64);
+ *		__type(value, struct session);
+ *	} sessions SEC(".maps");
+ *
+ *	SEC("xdp") int count(struct xdp_md *ctx)
+ *	{
+ *		__u64 id = ctx->ingress_ifindex;
+ *		struct session *s = bpf_map_lookup_elem(&sessions, &id);
+ *
+ *		if (s)
+ *			__sync_fetch_and_add(&s->packets, 1);
+ *		return XDP_PASS;
+ *	}
+ *	char LICENSE[] SEC("license") = "GPL";
+ *
+ * Tags become BTF declaration tags, which clang 14 and later keep with -g. Other compilers see plain fields, so that
+ * the same header can be used by the reader in user space. The manifest overrides what is said here:
+ * "maps": {"sessions": {"fields": {"packets": {"merge": "latest"}}, "epoch": 3}}.
+ *
+ * For an exact sum change the field with one atomic instruction (__sync_fetch_and_add) and insert new keys whole with
+ * BPF_NOEXIST. `v->packets++` in a map that CPUs share loses counts even without an update.
+ */
+#ifndef MAPSHIFT_MODULE_BPF_H
+#define MAPSHIFT_MODULE_BPF_H
+
+#if defined(__has_attribute)
+#if __has_attribute(btf_decl_tag)
+#define MS_TAG_(text) __attribute__((btf_decl_tag("mapshift:" text)))
+#endif
+#endif
+#ifndef MS_TAG_
+#define MS_TAG_(text)
+#endif
+
+#define MS_STRING_(x) #x
+#define MS_STRING(x) MS_STRING_(x)
+
+/* After a field. */
+#define MS_SUM MS_TAG_("merge=sum")
+#define MS_LATEST MS_TAG_("merge=latest")
+#define MS_MAX MS_TAG_("merge=max")
+#define MS_MIN MS_TAG_("merge=min")
+#define MS_OR MS_TAG_("merge=or")
+#define MS_FIRST MS_TAG_("merge=first")
+#define MS_FROM(old) MS_TAG_("from=" old)		/* a string: MS_FROM("saddr"), MS_FROM("meta.saddr") */
+#define MS_DEFAULT(n) MS_TAG_("default=" MS_STRING(n))	/* a number, or a macro that is one */
+
+/* After a type: } MS_EPOCH(2); */
+#define MS_EPOCH(n) MS_TAG_("epoch=" MS_STRING(n))
+
+#endif
