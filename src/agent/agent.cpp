@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/agent.h"
+
+#include <algorithm>
+
+#include "agent/files.h"
+#include "base/log.h"
+#include "config/manifest.h"
+#include "update/load_request.h"
+
+namespace mapshift::agent {
+
+Agent::Agent(config::Config config, std::string config_path, std::unique_ptr<Kernel> kernel, std::unique_ptr<store::Store> store,
+             metrics::Metrics& metrics)
+    : config_(std::move(config)), config_path_(std::move(config_path)), kernel_(std::move(kernel)), store_(std::move(store)),
+      metrics_(metrics), observer_(metrics) {
+  metrics_.set_collector([this](metrics::Metrics& out) { collect(out); });
+  counter_ = std::thread([this] { count_entries(); });
+}
+
+Agent::~Agent() {
+  stop();
+  metrics_.set_collector({});
+}
+
+void Agent::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    for (auto& [id, active] : active_) {
+      if (Status ordered = active->run->order(update::Order::kStop, "the agent was stopped", "operator"); !ordered) {
+        log::debug("nothing to stop", {{"update_id", id}});
+      }
+    }
+  }
+  wake_.notify_all();
+  if (counter_.joinable()) counter_.join();
+  std::map<std::string, std::shared_ptr<Active>> ending;
+  {
+    const std::lock_guard lock(mutex_);
+    ending.swap(active_);
+  }
+  for (auto& [id, active] : ending) {
+    if (active->thread.joinable()) active->thread.join();
+  }
+}
+
+Result<store::ModuleRow> Agent::row(const std::string& name) {
+  auto found = store_->module(name);
+  if (!found && found.error().code == ErrorCode::kNotFound) {
+    return fail(ErrorCode::kNotFound, "module \"" + name + "\" is not loaded: `mapshift load` loads it, `mapshift status` lists what is");
+  }
+  return found;
+}
+
+std::shared_ptr<Agent::Active> Agent::active(const std::string& id) {
+  const std::lock_guard lock(mutex_);
+  const auto found = active_.find(id);
+  return found == active_.end() ? nullptr : found->second;
+}
+
+std::shared_ptr<Agent::Active> Agent::active_of_module(const std::string& module) {
+  const std::lock_guard lock(mutex_);
+  for (auto& [id, active] : active_) {
+    if (active->run->record().module == module && !active->run->ended()) return active;
+  }
+  return nullptr;
+}
+
+// Threads that are through. Their records are in the store.
+void Agent::reap() {
+  std::vector<std::shared_ptr<Active>> ended;
+  {
+    const std::lock_guard lock(mutex_);
+    for (auto it = active_.begin(); it != active_.end();) {
+      if (it->second->run->ended()) {
+        ended.push_back(it->second);
+        it = active_.erase(it);
+      } else {
+        ++it;
+      }
+    }
+  }
+  for (auto& active : ended) {
+    if (active->thread.joinable()) active->thread.join();
+  }
+}
+
+update::ModuleRecord Agent::describe(const store::ModuleRow& row) {
+  update::ModuleRecord out;
+  out.name = row.name;
+  out.version = row.version;
+  out.digest = row.digest;
+  out.generation = row.generation;
+  const update::Paths paths(config_.bpffs, row.name);
+  std::map<std::string, update::AttachSpec> attach;
+  if (auto manifest = config::parse_manifest(row.manifest, "/", {}, row.name); manifest) {
+    for (const auto& [name, rule] : manifest->programs) {
+      if (rule.attach) attach[name] = *rule.attach;
+    }
+  }
+  for (const std::string& name : kernel_->list(paths.generation(row.generation) + "/progs").value_or(std::vector<std::string>())) {
+    update::ModuleProgram program;
+    program.name = name;
+    if (auto found = attach.find(name); found != attach.end()) {
+      program.type = found->second.type;
+      program.attach = update::describe_attach(found->second);
+    }
+    auto stats = kernel_->hook_stats(paths.hook(name));
+    if (!stats) stats = kernel_->program_stats(paths.program(row.generation, name));
+    if (stats) {
+      program.runs = stats->runs;
+      program.missed = stats->missed;
+      program.run_seconds = static_cast<double>(stats->run_ns) / 1e9;
+    }
+    if (auto own = kernel_->program_stats(paths.program(row.generation, name)); own) program.id = own->id;
+    out.programs.push_back(std::move(program));
+  }
+  for (const std::string& name : kernel_->list(paths.generation(row.generation) + "/maps").value_or(std::vector<std::string>())) {
+    const std::string pin = paths.map(row.generation, name);
+    update::ModuleMap map;
+    map.name = name;
+    map.pin = paths.published(name);
+    if (auto stats = kernel_->map_stats(pin); stats) {
+      map.type = to_string(stats->type);
+      map.id = stats->id;
+      map.key_size = stats->key_size;
+      map.value_size = stats->value_size;
+      map.max_entries = stats->max_entries;
+      map.memory_bytes = stats->memory_bytes;
+    }
+    {
+      const std::lock_guard lock(mutex_);
+      if (auto found = usage_.find({row.name, name}); found != usage_.end()) map.entries = found->second.entries;
+    }
+    out.maps.push_back(std::move(map));
+  }
+  if (auto active = active_of_module(row.name)) out.running_update.push_back(active->run->record());
+  return out;
+}
+
+std::vector<update::ModuleRecord> Agent::modules() {
+  std::vector<update::ModuleRecord> out;
+  const auto rows = store_->modules();
+  if (!rows) {
+    log::error("cannot read the modules", {{"error", rows.error().message}});
+    return out;
+  }
+  for (const store::ModuleRow& row : *rows) out.push_back(describe(row));
+  return out;
+}
+
+Result<update::ModuleRecord> Agent::module(const std::string& name) {
+  MS_TRY(const store::ModuleRow found, row(name));
+  return describe(found);
+}
+
+void Agent::show_module(const store::ModuleRow& row, const std::string& update_id) {
+  metrics_.set_module(row.name, row.generation, row.version, row.digest, update_id);
+}
+
+std::vector<update::UpdateRecord> Agent::updates(const std::string& module) {
+  auto stored = store_->updates(module);
+  if (!stored) {
+    log::error("cannot read the updates", {{"error", stored.error().message}});
+    return {};
+  }
+  for (update::UpdateRecord& record : *stored) {
+    if (auto running = active(record.id)) record = running->run->record();
+  }
+  return *stored;
+}
+
+Result<update::UpdateRecord> Agent::update(const std::string& id, uint64_t since, std::chrono::nanoseconds wait) {
+  if (auto running = active(id)) return running->run->wait(since, wait);
+  MS_TRY(const store::StoredUpdate stored, store_->update(id));
+  return stored.record;
+}
+
+Result<update::UpdateRecord> Agent::decide(const std::string& id, http::Verdict verdict, const std::string& reason, const std::string& trigger) {
+  auto running = active(id);
+  if (!running) {
+    MS_TRY(const store::StoredUpdate stored, store_->update(id));
+    return fail(ErrorCode::kConflict, "update " + id + " has ended already: it is " + std::string(to_string(stored.record.state)));
+  }
+  update::Order order = update::Order::kNone;
+  switch (verdict) {
+    case http::Verdict::kRollback: order = update::Order::kRollback; break;
+    case http::Verdict::kCommit: order = update::Order::kCommit; break;
+    case http::Verdict::kAbort: order = update::Order::kAbort; break;
+  }
+  const char* what = verdict == http::Verdict::kCommit ? "committed by an operator" : verdict == http::Verdict::kAbort ? "aborted by an operator" : "rolled back by an operator";
+  MS_CHECK(running->run->order(order, reason.empty() ? what : reason, trigger));
+  return running->run->record();
+}
+
+Status Agent::reload() {
+  auto fresh = config::load_config(config_path_);
+  if (!fresh) {
+    metrics_.config_reloaded(false);
+    return fail(fresh.error());
+  }
+  std::vector<Problem> fixed;
+  const std::lock_guard lock(mutex_);
+  const auto same = [&](bool equal, const char* member) {
+    if (!equal) fixed.push_back({"needs-restart", member, "this member is read at start only: restart the agent to change it"});
+  };
+  same(fresh->state_dir == config_.state_dir, "state_dir");
+  same(fresh->run_dir == config_.run_dir, "run_dir");
+  same(fresh->bpffs == config_.bpffs, "bpffs");
+  same(fresh->metrics.host == config_.metrics.host && fresh->metrics.port == config_.metrics.port, "metrics.listen");
+  same(fresh->api.host == config_.api.host && fresh->api.port == config_.api.port, "api.listen");
+  auto token = read_or_make_token(fresh->token_file);
+  if (!fixed.empty() || !token) {
+    metrics_.config_reloaded(false);
+    if (!token) return fail(token.error());
+    return fail(Error{ErrorCode::kInvalid, 0, "the configuration was not reloaded", {}, std::move(fixed)});
+  }
+  config_ = std::move(*fresh);
+  if (set_token_) set_token_(*token);
+  metrics_.config_reloaded(true);
+  log::info("configuration reloaded", {{"file", config_path_}});
+  return {};
+}
+
+}  // namespace mapshift::agent

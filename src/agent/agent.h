@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <atomic>
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "agent/metrics_observer.h"
+#include "agent/prepare.h"
+#include "agent/store_journal.h"
+#include "config/config.h"
+#include "http/service.h"
+#include "metrics/metrics.h"
+#include "store/store.h"
+#include "update/run.h"
+
+namespace mapshift::agent {
+
+// The agent without its listeners: modules, their updates, and what is shown of them. Thread-safe.
+//
+// Lock order: change_ (one load, unload or start of an update at a time; held for seconds) before mutex_ (the tables; held
+// for microseconds). No lock is held while a Run works.
+class Agent final : public http::Service {
+ public:
+  // Everything is injected; `config_path` is read again by reload().
+  Agent(config::Config config, std::string config_path, std::unique_ptr<Kernel> kernel, std::unique_ptr<store::Store> store,
+        metrics::Metrics& metrics);
+  ~Agent() override;
+
+  // Finishes or undoes what a former agent left; afterwards ready() is true. Log lines say which.
+  void recover();
+  // Ends the updates' threads: what has not swapped yet is undone, what bakes goes on at the next start.
+  void stop();
+  // Called by reload() with the token file's content.
+  void on_token(std::function<void(const std::string&)> set_token) { set_token_ = std::move(set_token); }
+
+  [[nodiscard]] Result<update::ModuleRecord> load(const update::Manifest& manifest) override;
+  [[nodiscard]] std::vector<update::ModuleRecord> modules() override;
+  [[nodiscard]] Result<update::ModuleRecord> module(const std::string& name) override;
+  [[nodiscard]] Status unload(const std::string& name) override;
+  [[nodiscard]] Result<update::UpdateRecord> plan(const update::Manifest& manifest) override;
+  [[nodiscard]] Result<update::UpdateRecord> start_update(const update::Manifest& manifest, const http::UpdateOptions& options) override;
+  [[nodiscard]] std::vector<update::UpdateRecord> updates(const std::string& module) override;
+  [[nodiscard]] Result<update::UpdateRecord> update(const std::string& id, uint64_t since, std::chrono::nanoseconds wait) override;
+  [[nodiscard]] Result<update::UpdateRecord> decide(const std::string& id, http::Verdict verdict, const std::string& reason,
+                                                    const std::string& trigger) override;
+  [[nodiscard]] Status reload() override;
+  [[nodiscard]] bool ready() override { return ready_.load(); }
+
+ private:
+  struct Active {  // an update whose thread lives
+    std::unique_ptr<StoreJournal> journal;
+    std::unique_ptr<update::Run> run;
+    std::thread thread;
+  };
+  struct Usage {
+    uint64_t entries = 0;
+  };
+
+  // agent.cpp
+  [[nodiscard]] Result<store::ModuleRow> row(const std::string& name);
+  [[nodiscard]] update::ModuleRecord describe(const store::ModuleRow& row);
+  [[nodiscard]] std::shared_ptr<Active> active_of_module(const std::string& module);
+  [[nodiscard]] std::shared_ptr<Active> active(const std::string& id);
+  void reap();
+  void show_module(const store::ModuleRow& row, const std::string& update_id);
+
+  // loading.cpp
+  [[nodiscard]] Status load_generation(const Prepared& prepared, const update::Plan& plan, const store::ModuleRow& row);
+  [[nodiscard]] Status tear_down(const std::string& module);
+
+  // updating.cpp
+  struct Proposal {
+    Prepared old_side, next;
+    update::Plan plan;
+    slo::Analysis analysis;
+    store::ModuleRow row;
+  };
+  [[nodiscard]] Result<Proposal> propose(const update::Manifest& manifest);
+  [[nodiscard]] Status admit(const std::string& module, const http::UpdateOptions& options, const store::ModuleRow& row);
+  void begin(update::RunInput input, store::ModuleRow next, bool resumed);
+  [[nodiscard]] update::RunInput run_input(Proposal proposal, update::UpdateRecord record) const;
+
+  // recovery.cpp
+  void recover_module(const store::ModuleRow& row, bool updating);
+  void recover_update(const store::StoredUpdate& stored);
+  void wait_for_recoveries();
+
+  // collecting.cpp
+  void collect(metrics::Metrics& metrics);
+  void count_entries();
+
+  config::Config config_;  // guarded by mutex_ where reload() changes it: limits
+  const std::string config_path_;
+  const std::unique_ptr<Kernel> kernel_;
+  const std::unique_ptr<store::Store> store_;
+  metrics::Metrics& metrics_;
+  MetricsObserver observer_;
+  std::function<void(const std::string&)> set_token_;
+  std::atomic<bool> ready_{false};
+
+  std::mutex change_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::map<std::string, std::shared_ptr<Active>> active_;                    // by update id; guarded by mutex_
+  std::map<std::pair<std::string, std::string>, Usage> usage_;               // by module and map; guarded by mutex_
+  bool stopping_ = false;                                                    // guarded by mutex_
+  std::thread counter_;
+};
+
+}  // namespace mapshift::agent

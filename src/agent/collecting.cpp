@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/agent.h"
+#include "update/paths.h"
+
+namespace mapshift::agent {
+namespace {
+
+constexpr std::chrono::seconds kCountInterval(30);  // counting walks the map: 100,000 keys take a few milliseconds
+
+}  // namespace
+
+// At each scrape: what the kernel has at hand. Entries are counted by count_entries() beforehand.
+void Agent::collect(metrics::Metrics& out) {
+  const auto rows = store_->modules();
+  if (!rows) return;
+  for (const store::ModuleRow& row : *rows) {
+    for (const update::ModuleRecord record = describe(row); const update::ModuleProgram& program : record.programs) {
+      if (program.type.empty()) continue;
+      out.set_program(row.name, program.name, {program.id, program.run_seconds, program.runs, program.missed});
+    }
+    const update::Paths paths(config_.bpffs, row.name);
+    for (const std::string& map : kernel_->list(paths.generation(row.generation) + "/maps").value_or(std::vector<std::string>())) {
+      const auto stats = kernel_->map_stats(paths.map(row.generation, map));
+      if (!stats) continue;
+      uint64_t entries = 0;
+      {
+        const std::lock_guard lock(mutex_);
+        entries = usage_[{row.name, map}].entries;
+      }
+      out.set_map_usage(row.name, map, entries, stats->memory_bytes);
+    }
+  }
+}
+
+void Agent::count_entries() {
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    lock.unlock();
+    const auto rows = store_->modules();
+    std::map<std::pair<std::string, std::string>, Usage> counted;
+    for (const store::ModuleRow& row : rows.value_or(std::vector<store::ModuleRow>())) {
+      const update::Paths paths(config_.bpffs, row.name);
+      for (const std::string& map : kernel_->list(paths.root() + "/maps").value_or(std::vector<std::string>())) {
+        if (auto count = kernel_->count_entries(paths.published(map)); count) counted[{row.name, map}].entries = *count;
+      }
+    }
+    lock.lock();
+    usage_ = std::move(counted);
+    if (!stopping_) wake_.wait_for(lock, kCountInterval);
+  }
+}
+
+}  // namespace mapshift::agent

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/agent.h"
+#include "base/log.h"
+#include "update/planner.h"
+
+namespace mapshift::agent {
+
+Result<Agent::Proposal> Agent::propose(const update::Manifest& manifest) {
+  Proposal out;
+  MS_TRY(out.row, row(manifest.name));
+  MS_TRY(out.old_side, prepare_running(*kernel_, config_.bpffs, out.row));
+  MS_TRY(out.next, prepare(manifest, out.row.generation + 1, ""));
+  out.analysis = manifest.analysis.value_or(slo::Analysis{});
+  config::Limits limits;
+  {
+    const std::lock_guard lock(mutex_);
+    limits = config_.limits;
+    out.analysis.objectives.insert(out.analysis.objectives.end(), config_.objectives.begin(), config_.objectives.end());
+  }
+  out.plan = plan_update(*kernel_, config_.bpffs, out.old_side, out.next, out.analysis, limits);
+  return out;
+}
+
+Result<update::UpdateRecord> Agent::plan(const update::Manifest& manifest) {
+  MS_TRY(const Proposal proposal, propose(manifest));
+  update::UpdateRecord record = update::to_record(proposal.plan);
+  record.created_at = record.updated_at = now_text();
+  record.digest = proposal.next.input.object.digest;
+  return record;
+}
+
+Status Agent::admit(const std::string& module, const http::UpdateOptions& options, const store::ModuleRow& row) {
+  if (options.if_generation && *options.if_generation != row.generation) {
+    return fail(ErrorCode::kStale, "module \"" + module + "\" is at generation " + std::to_string(row.generation) + ", not " +
+                                       std::to_string(*options.if_generation) + ": plan again on what runs now");
+  }
+  if (auto running = active_of_module(module)) {
+    return fail(ErrorCode::kConflict, "update " + running->run->record().id + " of module \"" + module + "\" is under way: wait for it, or end it with `mapshift commit`, `rollback` or `abort`");
+  }
+  reap();
+  const std::lock_guard lock(mutex_);
+  if (stopping_) return fail(ErrorCode::kUnavailable, "the agent is stopping");
+  if (active_.size() >= static_cast<size_t>(config_.limits.max_concurrent_updates)) {
+    return fail(ErrorCode::kConflict, std::to_string(active_.size()) + " updates are under way, as many as limits.max_concurrent_updates allows: wait for one to end");
+  }
+  return {};
+}
+
+update::RunInput Agent::run_input(Proposal proposal, update::UpdateRecord record) const {
+  update::RunInput input;
+  input.record = std::move(record);
+  input.plan = std::move(proposal.plan);
+  input.old_manifest = std::move(proposal.old_side.input.manifest);
+  input.new_manifest = std::move(proposal.next.input.manifest);
+  input.old_object = std::move(proposal.old_side.input.object);
+  input.new_object = std::move(proposal.next.input.object);
+  input.old_attach = std::move(proposal.old_side.attach);
+  input.new_attach = std::move(proposal.next.attach);
+  input.new_object_path = std::move(proposal.next.object_path);
+  input.analysis = std::move(proposal.analysis);
+  input.log_dir = config_.state_dir + "/logs";
+  input.bpffs = config_.bpffs;
+  input.limits = config_.limits;
+  return input;
+}
+
+Result<update::UpdateRecord> Agent::start_update(const update::Manifest& manifest, const http::UpdateOptions& options) {
+  if (!ready()) return fail(ErrorCode::kUnavailable, "the agent is still recovering: try again in a moment");
+  const std::lock_guard change(change_);
+  if (!options.idempotency_key.empty()) {
+    MS_TRY(const auto earlier, store_->find_by_idempotency_key(options.idempotency_key));
+    if (earlier) return update(earlier->record.id, 0, std::chrono::nanoseconds(0));
+  }
+  MS_TRY(store::ModuleRow running, row(manifest.name));
+  MS_CHECK(admit(manifest.name, options, running));
+  const Nanos planned_from = monotonic_now();
+  MS_TRY(Proposal proposal, propose(manifest));
+  if (!proposal.plan.refusals.empty()) {
+    return fail(Error{ErrorCode::kRefused, 0, "the update of \"" + manifest.name + "\" is refused; nothing was changed", {}, proposal.plan.refusals});
+  }
+  if (proposal.plan.lossy && !options.allow_lossy) {
+    std::vector<Problem> lossy;
+    for (const update::MapPlan& map : proposal.plan.maps) {
+      if (map.record.lossy) lossy.push_back({"lossy", "maps." + map.name, map.record.reason});
+    }
+    return fail(Error{ErrorCode::kRefused, 0, "the update of \"" + manifest.name + "\" would lose state; `--allow-lossy` (\"allow_lossy\": true) accepts that", {}, std::move(lossy)});
+  }
+  if (options.bake) proposal.analysis.bake = *options.bake;
+  MS_TRY(proposal.next.object_path, store_->keep_object(manifest.object, proposal.next.input.object.digest));
+
+  update::UpdateRecord record = update::to_record(proposal.plan);
+  record.state = update::State::kPlanning;
+  record.trigger = options.trigger;
+  record.digest = proposal.next.input.object.digest;
+  record.created_at = record.updated_at = now_text();
+  record.revision = 1;
+  record.phases = {{"planning", Seconds(monotonic_now() - planned_from).count()}};
+  // The bake that was asked for travels in the stored manifest's place of judgement, so that a restart keeps it.
+  MS_TRY(record.id, store_->create_update({record, manifest.text, running.manifest, options.idempotency_key}));
+  store::ModuleRow next{manifest.name, running.generation + 1, manifest.version, record.digest, manifest.text, proposal.next.object_path, "active"};
+  update::RunInput input = run_input(std::move(proposal), record);
+  begin(std::move(input), std::move(next), false);
+  return record;
+}
+
+void Agent::begin(update::RunInput input, store::ModuleRow next, bool resumed) {
+  auto active = std::make_shared<Active>();
+  const std::string id = input.record.id;
+  active->journal = std::make_unique<StoreJournal>(*store_, next);
+  active->run = std::make_unique<update::Run>(*kernel_, *active->journal, observer_, std::move(input));
+  {
+    const std::lock_guard lock(mutex_);
+    active_.emplace(id, active);
+  }
+  active->thread = std::thread([this, run = active->run.get(), next = std::move(next), resumed, id] {
+    if (resumed) run->resume();
+    else run->execute();
+    if (run->record().state == update::State::kCommitted) show_module(next, id);
+    wake_.notify_all();
+  });
+}
+
+}  // namespace mapshift::agent
