@@ -17,8 +17,6 @@
 namespace mapshift::store {
 namespace {
 
-// An agent that is just ending (or was killed a moment ago) holds the lock until the kernel has closed its files.
-constexpr auto kLockPatience = std::chrono::seconds(5);
 constexpr auto kLockRetry = std::chrono::milliseconds(20);
 
 tl::unexpected<Error> unusable(const std::string& folder, int err, std::string_view what) {
@@ -38,11 +36,11 @@ Status make_folder(const std::string& folder) {
 }
 
 // Opening the lock file for writing is also the check that the folder can be written.
-Result<Fd> take_lock(const std::string& folder) {
+Result<Fd> take_lock(const std::string& folder, std::chrono::milliseconds patience) {
   const std::string path = folder + "/lock";
   Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd.valid()) return unusable(folder, errno, "cannot write to it");
-  const auto deadline = std::chrono::steady_clock::now() + kLockPatience;
+  const auto deadline = std::chrono::steady_clock::now() + patience;
   while (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK && errno != EINTR) return unusable(folder, errno, "cannot lock it");
     if (std::chrono::steady_clock::now() > deadline)
@@ -66,7 +64,7 @@ Result<std::unique_ptr<Store>> Store::open(const std::string& state_dir, const O
   std::string folder = state_dir;
   while (folder.size() > 1 && folder.back() == '/') folder.pop_back();
   MS_CHECK(make_folder(folder));
-  MS_TRY(Fd lock, take_lock(folder));
+  MS_TRY(Fd lock, take_lock(folder, options.lock_patience));
   if (::mkdir((folder + "/objects").c_str(), 0700) != 0 && errno != EEXIST) return unusable(folder, errno, "cannot create objects/");
   MS_TRY(Database database, open_database(folder + "/mapshift.db", options.max_bytes));
   return std::unique_ptr<Store>(new Store(std::move(folder), options, std::move(lock), std::move(database)));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -20,6 +21,8 @@ struct Options {
   uint64_t max_bytes = 512ULL << 20;  // of the database; beyond it writing fails as on a full disk
   size_t updates_per_module = 1000;   // finished updates that are remembered
   size_t measurements_per_update = 2000;
+  // How long open() waits for an agent that is just ending, or was killed a moment ago, to let go of the folder.
+  std::chrono::milliseconds lock_patience{5000};
 };
 
 // What the agent must still know after a crash: modules, generations, updates and their measurements, and a journal of
@@ -28,7 +31,7 @@ struct Options {
 class Store {
  public:
   // Creates the folder (0700) and an empty database when there is none. A damaged, foreign or newer database is an error
-  // that says what to do, and the file is left as it was. Waits a little for an agent that is just ending.
+  // that says what to do, and the file is left as it was.
   [[nodiscard]] static Result<std::unique_ptr<Store>> open(const std::string& state_dir, const Options& options = {});
   ~Store();
 

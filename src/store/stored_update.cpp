@@ -19,7 +19,7 @@ slo::Outcome outcome_of(std::string_view name) {
 }
 
 Result<update::UpdateRecord> parse_record(const Database& database, const std::string& id, const std::string& text) {
-  const auto json = nlohmann::json::parse(text, nullptr, false);
+  const auto json = nlohmann::ordered_json::parse(text, nullptr, false);
   auto record = json.is_discarded() ? Result<update::UpdateRecord>(fail(ErrorCode::kInvalid, "it is no JSON")) : config::update_from_json(json);
   if (!record)
     return fail(ErrorCode::kInvalid, fmt::format("{}: the record of update {} cannot be read ({}); {}", database.path(), id,
