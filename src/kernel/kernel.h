@@ -99,12 +99,14 @@ struct VerifyReport {
 class Sync {
  public:
   virtual ~Sync() = default;
-  // A full sweep: both maps and the base, on every CPU where the maps are per-CPU.
-  [[nodiscard]] virtual Result<PassReport> pass(SyncPhase phase) = 0;
+  // A sweep over the maps and the base, on every CPU where the maps are per-CPU. Before the swap a pass that is not
+  // `complete` looks at side 0 only, and at the base only when the number of keys says that some went away; once both
+  // sides may be written every pass is complete.
+  [[nodiscard]] virtual Result<PassReport> pass(SyncPhase phase, bool complete) = 0;
   // Only the keys that the last full pass (or sync_hot) found changed.
   [[nodiscard]] virtual Result<PassReport> pass_hot(SyncPhase phase) = 0;
-  // Compares both sides key by key in user space, through the same field table, without writing. Meaningful only when
-  // both sides are quiet; under load it bounds the difference.
+  // Compares both sides key by key, through the same field table, without writing. Exact only when both sides are
+  // quiet; under load it counts what moved since the last pass as well.
   [[nodiscard]] virtual Result<VerifyReport> verify() = 0;
 };
 

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause */
+/*
+ * The sync engine's records, shared by its BPF program and its user side. Schema version 1.
+ */
+#ifndef MAPSHIFT_SYNC_H
+#define MAPSHIFT_SYNC_H
+
+#include <linux/types.h>
+
+#define MS_SYNC_SCHEMA 1
+#define MS_MAX_FIELDS 1024
+#define MS_MAX_REMAPS 256
+
+enum ms_op { MS_OP_SUM = 1, MS_OP_LATEST = 2, MS_OP_MAX = 3, MS_OP_MIN = 4, MS_OP_OR = 5, MS_OP_FIRST = 6 };
+
+enum ms_phase { MS_PRECOPY = 0, MS_LIVE_NEW = 1, MS_LIVE_OLD = 2 };
+
+#define MS_F_SIGNED0 1u
+#define MS_F_SIGNED1 2u
+#define MS_F_WIDE 4u /* no safe in-place write once the target side runs */
+
+/* One scalar that exists on both sides. */
+struct ms_field {
+	__u8 op;
+	__u8 size0, size1; /* 1, 2, 4 or 8 */
+	__u8 flags;
+	__u16 off0, off1; /* bytes into the value */
+	__u16 group;      /* of MS_OP_LATEST: below 64 */
+	__u16 remap, remap_count;
+	__u16 pad;
+};
+
+/*
+ * Base: what was last reconciled, for one key. Behind this header lies one slot for each CPU of a per-CPU map, or one
+ * slot: 8 bytes `visited`, the old value rounded up to 8 bytes, the new value rounded up to 8 bytes.
+ */
+struct ms_base {
+	__u32 busy;    /* 1 while a sync of this key runs */
+	__u32 dirty;   /* 1 when another sync was turned away meanwhile */
+	__u32 present; /* 1 when both sides had the key; 0: a tombstone, or new */
+	__u32 seen0, seen1; /* number of the last pass that met the key there */
+	__u32 miss0, miss1; /* number of the first pass of an unbroken absence, or 0 */
+	__u32 pad;
+};
+
+/* What one pass did. Written by one pass thread, read after it. */
+struct ms_stats {
+	__u64 visited0, visited1, visited_base;
+	__u64 added, changed, deleted, conflicts, clamped;
+	__u64 dropped_deltas, full0, full1, base_full, pending, risky, unsafe_wide, contended;
+	__u64 from_passive; /* keys of which something moved from the passive to the active side */
+	__u64 tombstones, present;
+};
+
+#ifdef __cplusplus
+static_assert(sizeof(ms_field) == 16);
+static_assert(sizeof(ms_base) == 32);
+static_assert(sizeof(ms_stats) == 19 * 8);
+#else
+_Static_assert(sizeof(struct ms_field) == 16, "ms_field");
+_Static_assert(sizeof(struct ms_base) == 32, "ms_base");
+_Static_assert(sizeof(struct ms_stats) == 19 * 8, "ms_stats");
+#endif
+
+#endif

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <bpf/bpf.h>
+
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/fd.h"
+#include "kernel/sync.h"
+
+namespace mapshift::test {
+
+// A private bpffs, gone with the object.
+class PrivateBpffs {
+ public:
+  PrivateBpffs();
+  ~PrivateBpffs();
+  PrivateBpffs(const PrivateBpffs&) = delete;
+  PrivateBpffs& operator=(const PrivateBpffs&) = delete;
+  [[nodiscard]] const std::string& path() const { return path_; }
+  // Empty, or why nothing works here.
+  [[nodiscard]] const std::string& problem() const { return problem_; }
+
+ private:
+  std::string path_, problem_;
+};
+
+// The layouts of the attacked example: old and new differ in order, width and members.
+struct OldValue {
+  uint64_t packets, last;
+  uint32_t state, n32;
+};
+struct NewValue {
+  uint32_t state, flags;
+  uint64_t last, packets, n64;
+};
+[[nodiscard]] SyncSpec example_spec(MapType type, uint32_t entries0, uint32_t entries1);
+
+// Two maps and the engine between them, driven one pass at a time.
+class Lab {
+ public:
+  Lab(const PrivateBpffs& bpffs, SyncSpec spec, uint32_t flags = 0);
+  ~Lab();
+
+  // A full round: what one complete pass finds.
+  PassReport pass(SyncPhase phase, bool complete = true);
+  // Passes until two in a row moved nothing from the passive side; at most 20.
+  int settle(SyncPhase phase);
+  void reopen();
+
+  [[nodiscard]] int fd0() const { return side0_.get(); }
+  [[nodiscard]] int fd1() const { return side1_.get(); }
+  [[nodiscard]] Sync& sync() { return *sync_; }
+  [[nodiscard]] const std::string& dir() const { return dir_; }
+
+  template <class T>
+  void put0(uint32_t key, const T& value) { bpf_map_update_elem(fd0(), &key, &value, BPF_ANY); }
+  template <class T>
+  void put1(uint32_t key, const T& value) { bpf_map_update_elem(fd1(), &key, &value, BPF_ANY); }
+  template <class T>
+  std::optional<T> get0(uint32_t key) const { return get<T>(fd0(), key); }
+  template <class T>
+  std::optional<T> get1(uint32_t key) const { return get<T>(fd1(), key); }
+  void erase0(uint32_t key) { bpf_map_delete_elem(fd0(), &key); }
+  void erase1(uint32_t key) { bpf_map_delete_elem(fd1(), &key); }
+
+ private:
+  template <class T>
+  static std::optional<T> get(int fd, uint32_t key) {
+    T value{};
+    if (bpf_map_lookup_elem(fd, &key, &value) != 0) return std::nullopt;
+    return value;
+  }
+  SyncSpec spec_;
+  std::string dir_;
+  Fd side0_, side1_;
+  std::unique_ptr<Sync> sync_;
+};
+
+}  // namespace mapshift::test
