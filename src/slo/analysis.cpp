@@ -18,7 +18,8 @@ AnalysisRun::AnalysisRun(const Analysis& analysis, const std::map<std::string, d
     const auto found = baselines.find(objective.name);
     const auto baseline = found == baselines.end() ? std::nullopt : std::optional<double>(found->second);
     const Nanos interval = objective.interval > Nanos(0) ? objective.interval : analysis.interval;
-    tracks_.push_back({Evaluator(objective, baseline), std::max(interval, kShortestInterval), add(start, objective.initial_delay)});
+    const Nanos first = add(start, objective.initial_delay);
+    tracks_.push_back({Evaluator(objective, baseline), std::max(interval, kShortestInterval), first});
   }
 }
 

@@ -57,13 +57,15 @@ Status check_members(const Objective& objective) {
     if (objective.program.empty())
       return fail(ErrorCode::kInvalid, fmt::format("objective {}: name the program to watch", objective.name));
     if (figure_named(objective.value) == nullptr)
-      return fail(ErrorCode::kUnsupported, fmt::format("objective {}: program value \"{}\" is not served; use one of: {}", objective.name,
-                                                       objective.value, names(kProgramFigures, [](const auto&) { return true; })));
+      return fail(ErrorCode::kUnsupported,
+                  fmt::format("objective {}: program value \"{}\" is not served; use one of: {}", objective.name, objective.value,
+                              names(kProgramFigures, [](const auto&) { return true; })));
     return {};
   }
   const bool ratio = !objective.ratio_num.empty() && !objective.ratio_den.empty();
   if (ratio == !objective.counter.empty())
-    return fail(ErrorCode::kInvalid, fmt::format("objective {}: name either one counter or both num and den of a ratio", objective.name));
+    return fail(ErrorCode::kInvalid, fmt::format("objective {}: name either one counter or both num and den of a ratio",
+                                                 objective.name));
   return {};
 }
 
@@ -111,7 +113,8 @@ std::string describe(const Objective& objective) {
   if (objective.max) add(fmt::format("at or below {:g}", *objective.max));
   if (objective.min) add(fmt::format("at or above {:g}", *objective.min));
   if (objective.max_increase) add(fmt::format("within {:g} % above its value before the update", *objective.max_increase * 100));
-  return fmt::format("{}: {} must stay {}; breached by {}", objective.name, subject(objective), limits.empty() ? "(no limit)" : limits,
+  return fmt::format("{}: {} must stay {}; breached by {}", objective.name, subject(objective),
+                     limits.empty() ? "(no limit)" : limits,
                      objective.failure_limit == 0 ? "the first failure"
                                                   : fmt::format("more than {} failures", objective.failure_limit));
 }

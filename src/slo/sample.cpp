@@ -72,7 +72,8 @@ std::optional<double> gauge_baseline(const Objective& objective, std::span<const
 
 Window window_of(Reading reading, const Sample* before, const Sample& now) {
   if (!now.error.empty()) return {Kind::kTrouble, 0, 0, now.error};
-  if (before != nullptr && now.at <= before->at) return {Kind::kTrouble, 0, 0, "the clock did not advance since the last reading"};
+  if (before != nullptr && now.at <= before->at)
+    return {Kind::kTrouble, 0, 0, "the clock did not advance since the last reading"};
   if (reading == Reading::kGauge) return gauge(now);
   Window checked = check_counters(reading, now);
   if (checked.kind != Kind::kValue) return checked;

@@ -17,7 +17,8 @@ Error database_error(sqlite3* raw, int rc) {
   switch (rc & 0xff) {
     case SQLITE_FULL:
       return {ErrorCode::kKernel, ENOSPC,
-              fmt::format("{}: no room to write ({}); free space on that disk and try again, nothing was changed", path, detail), {}};
+              fmt::format("{}: no room to write ({}); free space on that disk and try again, nothing was changed", path, detail),
+              {}};
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
       return {ErrorCode::kInvalid, 0, fmt::format("{} is damaged ({}); {}", path, detail, advice(path)), {}};
@@ -30,7 +31,8 @@ Error database_error(sqlite3* raw, int rc) {
       return {ErrorCode::kConflict, 0, fmt::format("{} is held by another process ({}); end it and try again", path, detail), {}};
     case SQLITE_IOERR: {
       const int err = raw == nullptr ? 0 : sqlite3_system_errno(raw);
-      return {ErrorCode::kKernel, err == 0 ? EIO : err, fmt::format("{}: reading or writing failed ({}); check the disk", path, detail), {}};
+      return {ErrorCode::kKernel, err == 0 ? EIO : err,
+              fmt::format("{}: reading or writing failed ({}); check the disk", path, detail), {}};
     }
     case SQLITE_CONSTRAINT: return {ErrorCode::kConflict, 0, fmt::format("{}: {}", path, detail), {}};
     default: return {ErrorCode::kInternal, 0, fmt::format("{}: {}", path, detail), {}};
@@ -41,8 +43,8 @@ Error database_error(sqlite3* raw, int rc) {
 
 std::string advice(const std::string& path) {
   return fmt::format(
-      "stop the agent, move {0} and {0}-wal away (keep them) and start again: the history of updates and the record of the loaded "
-      "modules are then lost; what is loaded keeps running",
+      "stop the agent, move {0} and {0}-wal away (keep them) and start again: the history of updates and the record of the "
+      "loaded modules are then lost; what is loaded keeps running",
       path);
 }
 

@@ -9,7 +9,8 @@ namespace mapshift::store {
 
 Status Store::record_intent(const std::string& subject, const std::string& step, const std::string& detail) {
   const std::lock_guard lock(mutex_);
-  MS_CHECK(database_->run("INSERT INTO journal(subject, step, detail, intended_at) VALUES(?,?,?,?)", subject, step, detail, now_text()));
+  MS_CHECK(database_->run("INSERT INTO journal(subject, step, detail, intended_at) VALUES(?,?,?,?)", subject, step, detail,
+                          now_text()));
   return {};
 }
 
@@ -19,13 +20,15 @@ Status Store::done(const std::string& subject, const std::string& step) {
          database_->run("UPDATE journal SET done_at = ? WHERE seq = (SELECT max(seq) FROM journal WHERE subject = ? AND step = ? "
                         "AND done_at = '')",
                         now_text(), subject, step));
-  if (changed == 0) return fail(ErrorCode::kNotFound, fmt::format("journal of {}: step {} was not intended, or is done", subject, step));
+  if (changed == 0)
+    return fail(ErrorCode::kNotFound, fmt::format("journal of {}: step {} was not intended, or is done", subject, step));
   return {};
 }
 
 Result<std::vector<JournalEntry>> Store::journal(const std::string& subject) {
   const std::lock_guard lock(mutex_);
-  MS_TRY(Statement row, database_->query("SELECT seq, subject, step, detail, intended_at, done_at FROM journal WHERE subject = ? ORDER BY seq",
+  MS_TRY(Statement row,
+         database_->query("SELECT seq, subject, step, detail, intended_at, done_at FROM journal WHERE subject = ? ORDER BY seq",
                                          subject));
   std::vector<JournalEntry> out;
   while (true) {

@@ -89,7 +89,8 @@ Result<std::vector<GenerationRow>> Store::generations(const std::string& module)
   while (true) {
     MS_TRY(const bool found, row.step());
     if (!found) return out;
-    out.push_back({row.text(0), static_cast<uint64_t>(row.integer(1)), row.text(2), row.text(3), row.text(4), row.text(5), row.text(6)});
+    out.push_back({row.text(0), static_cast<uint64_t>(row.integer(1)), row.text(2), row.text(3), row.text(4), row.text(5),
+                   row.text(6)});
   }
 }
 

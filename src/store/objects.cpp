@@ -87,7 +87,8 @@ Status fill(const std::string& source_path, const std::string& aside, const std:
     return fail(std::move(error));
   }
   if (*copied != digest)
-    return fail(ErrorCode::kInvalid, fmt::format("object {} changed while it was read (SHA-256 is {}, was {}); try again", source_path, *copied, digest));
+    return fail(ErrorCode::kInvalid, fmt::format("object {} changed while it was read (SHA-256 is {}, was {}); try again",
+                                                 source_path, *copied, digest));
   if (::fsync(target.get()) != 0) return fail_errno(errno, "sync " + aside);
   return {};
 }

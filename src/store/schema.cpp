@@ -108,23 +108,27 @@ Status check_header(const std::string& path) {
   const ssize_t got = ::read(fd.get(), head.data(), head.size());
   if (got < 0) return fail_errno(errno, "read " + path);
   if (std::string_view(head.data(), static_cast<size_t>(got)) == kMagic) return {};
-  return fail(ErrorCode::kInvalid, fmt::format("{} is {}; {}", path, got == 0 ? "empty: it was cut off" : "damaged or no database of mapshift",
+  return fail(ErrorCode::kInvalid, fmt::format("{} is {}; {}", path,
+                                               got == 0 ? "empty: it was cut off" : "damaged or no database of mapshift",
                                                advice(path)));
 }
 
 Status check_identity(Database& database) {
   MS_TRY(const int64_t application, pragma(database, "application_id"));
   if (application != kApplicationId)
-    return fail(ErrorCode::kInvalid, fmt::format("{} is a database of another program; set another state_dir, or {}", database.path(),
+    return fail(ErrorCode::kInvalid, fmt::format("{} is a database of another program; set another state_dir, or {}",
+                                                 database.path(),
                                                  advice(database.path())));
   MS_TRY(const int64_t version, pragma(database, "user_version"));
   if (version > schema_version())
-    return fail(ErrorCode::kInvalid, fmt::format("{} was written by a newer mapshift (schema {}, this one knows {}); start the newer one, or {}",
+    return fail(ErrorCode::kInvalid,
+                fmt::format("{} was written by a newer mapshift (schema {}, this one knows {}); start the newer one, or {}",
                                                  database.path(), version, schema_version(), advice(database.path())));
   MS_TRY(Statement check, database.query("PRAGMA quick_check(1)"));
   MS_TRY(const bool found, check.step());
   if (!found || check.text(0) != "ok")
-    return fail(ErrorCode::kInvalid, fmt::format("{} is damaged ({}); {}", database.path(), check.text(0), advice(database.path())));
+    return fail(ErrorCode::kInvalid, fmt::format("{} is damaged ({}); {}", database.path(), check.text(0),
+                                                 advice(database.path())));
   return {};
 }
 
@@ -138,7 +142,8 @@ Result<Database> open_database(const std::string& path, uint64_t max_bytes) {
     if (errno != ENOENT) return fail_errno(errno, "open " + path);
     // A log without its database would be replayed into the new one.
     if (::lstat((path + "-wal").c_str(), &info) == 0)
-      return fail(ErrorCode::kInvalid, fmt::format("{0} is missing but {0}-wal is there; put {0} back, or {1}", path, advice(path)));
+      return fail(ErrorCode::kInvalid, fmt::format("{0} is missing but {0}-wal is there; put {0} back, or {1}", path,
+                                                   advice(path)));
     MS_CHECK(create(path));
   } else if (!S_ISREG(info.st_mode)) {
     return fail(ErrorCode::kInvalid, fmt::format("{} is no regular file; {}", path, advice(path)));

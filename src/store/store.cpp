@@ -20,7 +20,8 @@ namespace {
 constexpr auto kLockRetry = std::chrono::milliseconds(20);
 
 tl::unexpected<Error> unusable(const std::string& folder, int err, std::string_view what) {
-  return fail_errno(err, fmt::format("state_dir {}: {}; give this user a writable folder or set another state_dir", folder, what));
+  return fail_errno(err, fmt::format("state_dir {}: {}; give this user a writable folder or set another state_dir", folder,
+                                     what));
 }
 
 Status make_folder(const std::string& folder) {
@@ -44,7 +45,8 @@ Result<Fd> take_lock(const std::string& folder, std::chrono::milliseconds patien
   while (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK && errno != EINTR) return unusable(folder, errno, "cannot lock it");
     if (std::chrono::steady_clock::now() > deadline)
-      return fail(ErrorCode::kConflict, fmt::format("state_dir {}: another agent uses it; stop that one or set another state_dir", folder));
+      return fail(ErrorCode::kConflict, fmt::format("state_dir {}: another agent uses it; stop that one or set another state_dir",
+                                                    folder));
     std::this_thread::sleep_for(kLockRetry);
   }
   return fd;
@@ -65,7 +67,8 @@ Result<std::unique_ptr<Store>> Store::open(const std::string& state_dir, const O
   while (folder.size() > 1 && folder.back() == '/') folder.pop_back();
   MS_CHECK(make_folder(folder));
   MS_TRY(Fd lock, take_lock(folder, options.lock_patience));
-  if (::mkdir((folder + "/objects").c_str(), 0700) != 0 && errno != EEXIST) return unusable(folder, errno, "cannot create objects/");
+  if (::mkdir((folder + "/objects").c_str(), 0700) != 0 && errno != EEXIST)
+    return unusable(folder, errno, "cannot create objects/");
   MS_TRY(Database database, open_database(folder + "/mapshift.db", options.max_bytes));
   return std::unique_ptr<Store>(new Store(std::move(folder), options, std::move(lock), std::move(database)));
 }

@@ -20,7 +20,8 @@ slo::Outcome outcome_of(std::string_view name) {
 
 Result<update::UpdateRecord> parse_record(const Database& database, const std::string& id, const std::string& text) {
   const auto json = nlohmann::ordered_json::parse(text, nullptr, false);
-  auto record = json.is_discarded() ? Result<update::UpdateRecord>(fail(ErrorCode::kInvalid, "it is no JSON")) : config::update_from_json(json);
+  auto record = json.is_discarded() ? Result<update::UpdateRecord>(fail(ErrorCode::kInvalid, "it is no JSON"))
+                                    : config::update_from_json(json);
   if (!record)
     return fail(ErrorCode::kInvalid, fmt::format("{}: the record of update {} cannot be read ({}); {}", database.path(), id,
                                                  record.error().message, advice(database.path())));
@@ -51,9 +52,11 @@ Status read_measurements(Database& database, update::UpdateRecord& record) {
 
 }  // namespace
 
-Result<std::vector<StoredUpdate>> read_updates(Database& database, std::string_view where, const std::string& parameter, size_t limit) {
+Result<std::vector<StoredUpdate>> read_updates(Database& database, std::string_view where, const std::string& parameter,
+                                               size_t limit) {
   MS_TRY(Statement row,
-         database.query(fmt::format("SELECT id, record, manifest, old_manifest, idempotency_key, intent FROM updates {} LIMIT {}", where,
+         database.query(fmt::format("SELECT id, record, manifest, old_manifest, idempotency_key, intent FROM updates {} LIMIT {}",
+                                    where,
                                     std::min<size_t>(limit, INT64_MAX)),
                         parameter));
   std::vector<StoredUpdate> out;
@@ -68,7 +71,8 @@ Result<std::vector<StoredUpdate>> read_updates(Database& database, std::string_v
 }
 
 Status write_measurement(Database& database, const std::string& update_id, const slo::Measurement& measurement) {
-  MS_CHECK(database.run("INSERT INTO measurements(update_id, objective, at, value, \"limit\", outcome, message) VALUES(?,?,?,?,?,?,?)",
+  MS_CHECK(database.run("INSERT INTO measurements(update_id, objective, at, value, \"limit\", outcome, message) "
+                        "VALUES(?,?,?,?,?,?,?)",
                         update_id, measurement.objective, measurement.at, measurement.value, measurement.limit,
                         slo::name_of(measurement.outcome), measurement.message));
   return {};

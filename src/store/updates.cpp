@@ -23,8 +23,8 @@ std::string record_text(update::UpdateRecord record) {
 Result<std::string> insert_update(Database& database, const NewUpdate& update, update::UpdateRecord& record) {
   MS_CHECK(database.run("INSERT INTO updates(module, state, final, from_generation, to_generation, manifest, old_manifest, "
                         "idempotency_key, digest, record, revision, created_at, updated_at) VALUES(?,?,?,?,?,?,?,?,?,'',?,?,?)",
-                        record.module, update::to_string(record.state), update::is_final(record.state) ? 1 : 0, record.from.generation,
-                        record.to.generation, update.manifest, update.old_manifest, update.idempotency_key, record.digest,
+                        record.module, update::to_string(record.state), update::is_final(record.state) ? 1 : 0,
+                        record.from.generation, record.to.generation, update.manifest, update.old_manifest, update.idempotency_key, record.digest,
                         record.revision, record.created_at, record.updated_at));
   const int64_t sequence = database.last_rowid();
   record.id = fmt::format("u-{:06}", sequence);
@@ -37,12 +37,15 @@ Status check_free(Database& database, const NewUpdate& update) {
   MS_TRY(Statement running, database.query("SELECT id, state FROM updates WHERE module = ? AND final = 0", update.record.module));
   MS_TRY(const bool busy, running.step());
   if (busy && !update::is_final(update.record.state))
-    return fail(ErrorCode::kConflict, fmt::format("update {} of {} is under way ({}); wait for its end, or end it with commit, rollback or abort",
+    return fail(ErrorCode::kConflict,
+                fmt::format("update {} of {} is under way ({}); wait for its end, or end it with commit, rollback or abort",
                                                   running.text(0), update.record.module, running.text(1)));
-  MS_TRY(Statement same, database.query("SELECT id FROM updates WHERE idempotency_key = ? AND idempotency_key <> ''", update.idempotency_key));
+  MS_TRY(Statement same, database.query("SELECT id FROM updates WHERE idempotency_key = ? AND idempotency_key <> ''",
+                                        update.idempotency_key));
   MS_TRY(const bool used, same.step());
   if (used)
-    return fail(ErrorCode::kConflict, fmt::format("the idempotency key was used for update {}; send a new key for a new update", same.text(0)));
+    return fail(ErrorCode::kConflict, fmt::format("the idempotency key was used for update {}; send a new key for a new update",
+                                                  same.text(0)));
   return {};
 }
 
@@ -67,8 +70,8 @@ Status Store::save_update(const update::UpdateRecord& record) {
   const std::lock_guard lock(mutex_);
   MS_TRY(Transaction transaction, Transaction::begin(*database_));
   MS_TRY(const int64_t saved,
-         database_->run("UPDATE updates SET state = ?, final = ?, from_generation = ?, to_generation = ?, digest = ?, record = ?, "
-                        "revision = ?, updated_at = ? WHERE id = ? AND revision < ?",
+         database_->run("UPDATE updates SET state = ?, final = ?, from_generation = ?, to_generation = ?, digest = ?, "
+                        "record = ?, revision = ?, updated_at = ? WHERE id = ? AND revision < ?",
                         update::to_string(record.state), update::is_final(record.state) ? 1 : 0, record.from.generation,
                         record.to.generation, record.digest, record_text(record), record.revision,
                         record.updated_at.empty() ? now_text() : record.updated_at, record.id, record.revision));
@@ -76,7 +79,8 @@ Status Store::save_update(const update::UpdateRecord& record) {
     MS_TRY(Statement row, database_->query("SELECT revision FROM updates WHERE id = ?", record.id));
     MS_TRY(const bool found, row.step());
     if (!found) return fail(ErrorCode::kNotFound, fmt::format("the store knows no update {}", record.id));
-    return fail(ErrorCode::kStale, fmt::format("update {}: revision {} is not newer than the stored {}", record.id, record.revision,
+    return fail(ErrorCode::kStale, fmt::format("update {}: revision {} is not newer than the stored {}", record.id,
+                                               record.revision,
                                                row.integer(0)));
   }
   MS_CHECK(write_phases(record));

@@ -39,7 +39,8 @@ void expect_clean(const Rule& rule) {
     for (const auto& entry : fs::recursive_directory_iterator(kRoot / top)) {
       if (!entry.is_regular_file() || !is_source(entry.path())) continue;
       files++;
-      for (const auto& violation : rule(fs::relative(entry.path(), kRoot).string(), read(entry.path()))) ADD_FAILURE() << violation;
+      const std::string path = fs::relative(entry.path(), kRoot);
+      for (const auto& violation : rule(path, read(entry.path()))) ADD_FAILURE() << violation;
     }
   }
   EXPECT_GT(files, 20u) << "the sources were not found below " << kRoot;

@@ -16,8 +16,9 @@ struct Folder {
   std::string_view name;
   int rank;
 };
-constexpr std::array kFolders{Folder{"base", 0},   Folder{"kernel", 1}, Folder{"slo", 2},  Folder{"observe", 2}, Folder{"update", 3}, Folder{"config", 4},
-                              Folder{"metrics", 5}, Folder{"store", 6},  Folder{"http", 6}, Folder{"cli", 6},    Folder{"agent", 7}};
+constexpr std::array kFolders{Folder{"base", 0},   Folder{"kernel", 1},  Folder{"slo", 2},   Folder{"observe", 2},
+                              Folder{"update", 3}, Folder{"config", 4},  Folder{"metrics", 5}, Folder{"store", 6},
+                              Folder{"http", 6},   Folder{"cli", 6},     Folder{"agent", 7}};
 
 struct Wall {
   std::string_view prefix;  // of a third party's header
@@ -119,7 +120,8 @@ std::vector<std::string> purity_violations(std::string_view path, std::string_vi
   const auto lines = lines_of(text);
   for (size_t i = 0; i < lines.size(); i++)
     for (const auto word : kImpure)
-      if (lines[i].find(word) != std::string_view::npos) out.push_back(at(path, i, std::string(word) + " in code that must be pure"));
+      if (lines[i].find(word) != std::string_view::npos)
+        out.push_back(at(path, i, std::string(word) + " in code that must be pure"));
   return out;
 }
 
@@ -142,7 +144,8 @@ std::vector<std::string> length_violations(std::string_view path, std::string_vi
 }
 
 std::vector<std::string> paths_named_in(std::string_view document) {
-  static constexpr std::array<std::string_view, 8> kRoots{"src/", "bpf/", "tests/", "config/", "dashboards/", "alerts/", "docs/", ".ci/"};
+  static constexpr std::array<std::string_view, 8> kRoots{"src/", "bpf/", "tests/", "config/", "dashboards/", "alerts/", "docs/",
+                                                          ".ci/"};
   std::vector<std::string> out;
   for (size_t open = document.find('`'); open != std::string_view::npos; open = document.find('`', open + 1)) {
     const size_t close = document.find('`', open + 1);

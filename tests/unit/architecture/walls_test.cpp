@@ -12,7 +12,8 @@ using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 TEST(Walls, ThirdPartyHeadersStayInTheirFolders) {
-  for (const char* line : {"#include <bpf/libbpf.h>", "#include <prometheus/counter.h>", "#include <civetweb.h>", "#include <sqlite3.h>",
+  for (const char* line : {"#include <bpf/libbpf.h>", "#include <prometheus/counter.h>", "#include <civetweb.h>",
+                           "#include <sqlite3.h>",
                            "#include <nlohmann/json.hpp>", "  #  include <curl/curl.h>", "#include <CLI/CLI.hpp>"})
     EXPECT_THAT(include_violations("src/update/x.cpp", line), SizeIs(1)) << line;
   EXPECT_THAT(include_violations("src/kernel/x.cpp", "#include <bpf/libbpf.h>"), IsEmpty());
@@ -26,7 +27,8 @@ TEST(Walls, NoFolderIncludesOneThatIsNotBelow) {
   EXPECT_THAT(include_violations("src/store/x.h", "#include \"http/service.h\""), SizeIs(1));
   EXPECT_THAT(include_violations("src/base/x.h", "#include \"kernel/map.h\""), SizeIs(1));
   EXPECT_THAT(include_violations("src/unheard_of/x.h", "#include \"base/fd.h\""), SizeIs(1));
-  EXPECT_THAT(include_violations("src/http/x.h", "#include \"metrics/names.h\"\n#include \"http/service.h\"\n#include \"base/fd.h\""), IsEmpty());
+  EXPECT_THAT(include_violations("src/http/x.h",
+                                 "#include \"metrics/names.h\"\n#include \"http/service.h\"\n#include \"base/fd.h\""), IsEmpty());
   EXPECT_THAT(include_violations("tests/unit/x.cpp", "#include \"agent/agent.h\""), IsEmpty());
 }
 
@@ -54,7 +56,8 @@ TEST(Walls, LongFilesAreNamed) {
 }
 
 TEST(Walls, PathsAreFoundInADocument) {
-  EXPECT_THAT(paths_named_in("Add `src/a/b.cpp`, then `run me`, `src/kernel/attach/<type>.cpp`, `tests/unit/*/x` and `src/c.h:12`."),
+  EXPECT_THAT(paths_named_in("Add `src/a/b.cpp`, then `run me`, `src/kernel/attach/<type>.cpp`, `tests/unit/*/x` and "
+                             "`src/c.h:12`."),
               ElementsAre("src/a/b.cpp", "src/kernel/attach/", "tests/unit/", "src/c.h"));
 }
 

@@ -82,7 +82,8 @@ TEST(Indicators, DescribeReadsAsASentence) {
   Objective relative = program_objective("run_time_avg");
   relative.max = {};
   relative.max_increase = 2.0;
-  EXPECT_EQ(describe(relative), "program: run_time_avg of count_packets must stay within 200 % above its value before the update; "
+  EXPECT_EQ(describe(relative),
+            "program: run_time_avg of count_packets must stay within 200 % above its value before the update; "
                                 "breached by the first failure");
 }
 

@@ -110,7 +110,8 @@ TEST(Baseline, RatioIsWeightedByWhatWasCounted) {
 
 TEST(Baseline, GaugeIsTheMedianOfWhatIsFinite) {
   const Objective objective = gauge_objective();
-  EXPECT_DOUBLE_EQ(*baseline_of(objective, std::vector<Sample>{gauge_at(0, 9), gauge_at(1, kNan), gauge_at(2, 1), gauge_at(3, 2)}), 2);
+  const std::vector<Sample> odd{gauge_at(0, 9), gauge_at(1, kNan), gauge_at(2, 1), gauge_at(3, 2)};
+  EXPECT_DOUBLE_EQ(*baseline_of(objective, odd), 2);
   EXPECT_DOUBLE_EQ(*baseline_of(objective, std::vector<Sample>{gauge_at(0, 4), gauge_at(1, kInf), gauge_at(2, 2)}), 3);
 }
 

@@ -66,7 +66,8 @@ TEST_F(Fault, AKilledWriterLosesNothingThatItWasToldIsSafe) {
     if (child == 0) write_rounds(dir_, pipe[1]);
     ::close(pipe[1]);
     uint32_t acknowledged = 0;
-    for (int i = 0; i < 5 + attempt; i++) ASSERT_EQ(::read(pipe[0], &acknowledged, sizeof acknowledged), ssize_t{sizeof acknowledged});
+    for (int i = 0; i < 5 + attempt; i++) ASSERT_EQ(::read(pipe[0], &acknowledged, sizeof acknowledged),
+                                                    ssize_t{sizeof acknowledged});
     std::this_thread::sleep_for(std::chrono::microseconds(attempt * 700));
     ::kill(child, SIGKILL);
     while (::read(pipe[0], &acknowledged, sizeof acknowledged) == ssize_t{sizeof acknowledged}) {

@@ -57,9 +57,11 @@ TEST_F(Open, AFolderThatCannotBeWrittenIsNamed) {
   // Root may write everywhere, so a child without that right tries.
   const pid_t child = ::fork();
   if (child == 0) {
-    if (::geteuid() == 0 && (::chown(dir_.c_str(), 65534, 65534) != 0 || ::chmod(root_.c_str(), 0711) != 0 || ::setuid(65534) != 0)) ::_exit(2);
+    if (::geteuid() == 0 && (::chown(dir_.c_str(), 65534, 65534) != 0 || ::chmod(root_.c_str(),
+                                                                                 0711) != 0 || ::setuid(65534) != 0)) ::_exit(2);
     const auto opened = Store::open(dir_);
-    ::_exit(!opened && opened.error().sys_errno == EACCES && opened.error().message.find("cannot write to it") != std::string::npos ? 0 : 1);
+    const bool named = !opened && opened.error().message.find("cannot write to it") != std::string::npos;
+    ::_exit(named && opened.error().sys_errno == EACCES ? 0 : 1);
   }
   int status = 0;
   ASSERT_EQ(::waitpid(child, &status, 0), child);
