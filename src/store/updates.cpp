@@ -24,8 +24,8 @@ Result<std::string> insert_update(Database& database, const NewUpdate& update, u
   MS_CHECK(database.run("INSERT INTO updates(module, state, final, from_generation, to_generation, manifest, old_manifest, "
                         "idempotency_key, digest, record, revision, created_at, updated_at) VALUES(?,?,?,?,?,?,?,?,?,'',?,?,?)",
                         record.module, update::to_string(record.state), update::is_final(record.state) ? 1 : 0,
-                        record.from.generation, record.to.generation, update.manifest, update.old_manifest, update.idempotency_key, record.digest,
-                        record.revision, record.created_at, record.updated_at));
+                        record.from.generation, record.to.generation, update.manifest, update.old_manifest,
+                        update.idempotency_key, record.digest, record.revision, record.created_at, record.updated_at));
   const int64_t sequence = database.last_rowid();
   record.id = fmt::format("u-{:06}", sequence);
   MS_CHECK(database.run("UPDATE updates SET id = ?, record = ? WHERE seq = ?", record.id, record_text(record), sequence));
