@@ -66,7 +66,8 @@ Result<WallTime> parse_time(std::string_view text) {
   } else if (*end == '+' || *end == '-') {
     int hours = 0;
     int minutes = 0;
-    if (std::sscanf(end + 1, "%2d:%2d", &hours, &minutes) != 2) return fail(ErrorCode::kInvalid, "\"" + copy + "\" has a broken time zone");
+    int length = 0;
+    if (std::sscanf(end + 1, "%2d:%2d%n", &hours, &minutes, &length) != 2 || length != 5) return fail(ErrorCode::kInvalid, "\"" + copy + "\" has a broken time zone");
     offset = (hours * 3600L + minutes * 60L) * (*end == '-' ? -1 : 1);
     end += 6;
   }
