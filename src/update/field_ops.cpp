@@ -172,7 +172,9 @@ class Builder {
     if (a.size != b.size) {
       note(out_.change, fmt::format("{} {} to {}", a.size < b.size ? "widened" : "narrowed", describe(from), describe(to)));
     } else if (a.kind != b.kind || a.is_signed != b.is_signed) {
-      note(out_.change, fmt::format("{} to {}, bits kept", describe(from), describe(to)));
+      const bool ordered = a.is_signed != b.is_signed && (pair_.merge == Merge::kMax || pair_.merge == Merge::kMin);
+      note(out_.change, fmt::format("{} to {}{}", describe(from), describe(to), ordered ? "" : ", bits kept"));
+      if (ordered) note(out_.lossy, fmt::format("a value that does not fit into {} is clamped and counted", describe(to)));
     }
     if (b.size < a.size)
       note(out_.lossy, fmt::format("a value that does not fit into {} is clamped and counted", describe(to)));
@@ -192,7 +194,9 @@ class Builder {
     SyncField op = make_op(spot);
     op.size0 = static_cast<uint8_t>(a.size);
     op.size1 = static_cast<uint8_t>(b.size);
-    op.signed0 = a.is_signed;
+    // Same size, other signedness: the bits travel as they are and come back as they were. Only an order needs to know.
+    const bool ordered = pair_.merge == Merge::kMax || pair_.merge == Merge::kMin;
+    op.signed0 = a.size == b.size && !ordered ? b.is_signed : a.is_signed;
     op.signed1 = b.is_signed;
     op.wide = keeps_bytes(pair_.merge) && !(word_fits(site0) && word_fits(site1));
     if (op.wide && pair_.merge == Merge::kLatest) no_word();
@@ -227,7 +231,6 @@ class Builder {
     op.op = policy_of(pair_.merge).op;
     op.offset0 = static_cast<uint16_t>(spot.offset0);
     op.offset1 = static_cast<uint16_t>(spot.offset1);
-    op.group = pair_.group;
     return op;
   }
 

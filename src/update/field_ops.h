@@ -15,13 +15,12 @@ struct FieldPair {
   const Field* old_field = nullptr;
   const Field* new_field = nullptr;
   Merge merge = Merge::kLatest;
-  uint16_t group = 0;
   uint32_t old_value_size = 0, new_value_size = 0;
 };
 
 // What the engine does for it. `ops` is empty when `refusal` says why it cannot.
 struct FieldOps {
-  std::vector<SyncField> ops = {};
+  std::vector<SyncField> ops = {};  // without group
   SyncRemap remap = {};          // enums whose values moved; the caller numbers it into the ops
   std::string change = {};       // for people: "widened u32 to u64"; empty when nothing but the place changed
   std::string lossy = {};        // what may be lost, or empty

@@ -41,7 +41,7 @@ struct PlannerEnvironment {
 // wrong is in Plan::refusals; a plan with refusals must not be executed.
 [[nodiscard]] Plan make_plan(const GenerationInput& old_side, const GenerationInput& next, const PlannerEnvironment& env);
 
-// The document that people see: state "planned". `digest` is that of the new object.
+// The document that people see: state "planned". Identity, times and digest are the caller's.
 [[nodiscard]] UpdateRecord to_record(const Plan& plan);
 
 // Bytes that a map of this form takes, by the kernel's allocation rules, rounded up. Saturates.

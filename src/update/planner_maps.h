@@ -23,6 +23,7 @@ class MapPlanner {
   void check_growth(Pair& pair);
   void check_sync_form(Pair& pair);
   void check_dropped();
+  void check_moved(const MapSpec& section, const Variable& variable);
   [[nodiscard]] std::vector<std::string> differences(const Pair& pair) const;
   void finish(Pair& pair, Policy policy, std::string reason);
   void refuse(Pair& pair, std::string code, std::string message);

@@ -15,6 +15,8 @@ namespace mapshift::update {
 
 namespace {
 
+constexpr uint32_t kGroups = 64, kFirstWideGroup = 48;
+
 struct MergeChoice {
   Merge merge = Merge::kLatest;
   std::string origin = "default";
@@ -116,7 +118,7 @@ class Differ {
   }
 
   void both(const Field& before, const Field& after) {
-    FieldPair pair{&before, &after, Merge::kLatest, group_of(after), request_.old_value.size, request_.new_value.size};
+    FieldPair pair{&before, &after, Merge::kLatest, request_.old_value.size, request_.new_value.size};
     if (!small()) {
       if (!same_shape(before, after)) differ(fmt::format("{}: {} to {}", after.path, describe(before), describe(after)));
       return;
@@ -130,6 +132,9 @@ class Differ {
     if (!made.lossy.empty()) lossy(fmt::format("{}: {}", after.path, made.lossy));
     record(before, after, choice, made, hint);
     compare(before, after, made);
+    const bool wide = std::any_of(made.ops.begin(), made.ops.end(), [](const SyncField& op) { return op.wide; });
+    const uint16_t group = choice.merge == Merge::kLatest ? group_of(after, wide) : uint16_t{0};
+    for (SyncField& op : made.ops) op.group = group;
     take(std::move(made));
   }
 
@@ -229,11 +234,14 @@ class Differ {
     differ(fmt::format("{}: dropped", field.path));
   }
 
-  // Variables have nothing to do with each other; the fields of one value belong together.
-  uint16_t group_of(const Field& field) {
+  // The fields of one value belong together: group 0. Variables have nothing to do with each other; and a field that cannot
+  // be written in place would keep its whole group from being written, so it stands alone. The engine knows 64 groups: when
+  // they run out they are shared, which costs conflicts and nothing else.
+  uint16_t group_of(const Field& field, bool wide) {
+    if (wide) return static_cast<uint16_t>(kFirstWideGroup + wide_groups_++ % (kGroups - kFirstWideGroup));
     if (!request_.section) return 0;
     const std::string variable = field.path.substr(0, field.path.find('.'));
-    const auto next = static_cast<uint16_t>(groups_.size() + 1);
+    const auto next = static_cast<uint16_t>(1 + groups_.size() % (kFirstWideGroup - 1));
     return groups_.emplace(variable, next).first->second;
   }
 
@@ -320,7 +328,8 @@ class Differ {
   const SchemaRequest& request_;
   Layout old_, new_;
   SchemaDiff out_ = {};
-  std::map<std::string, uint16_t> groups_ = {};
+  std::map<std::string, uint16_t> groups_ = {};  // of variables
+  uint32_t wide_groups_ = 0;
 };
 
 }  // namespace
