@@ -30,7 +30,7 @@ class Matcher {
   Matcher(const Layout& old_layout, const Layout& new_layout, const std::map<std::string, FieldRule>& rules, std::string where)
       : old_(old_layout), new_(new_layout), rules_(rules), where_(std::move(where)) {
     for (size_t i = 0; i < old_.fields.size(); ++i) {
-      const auto [it, fresh] = by_path_.emplace(old_.fields[i].path, i);
+      by_path_.emplace(old_.fields[i].path, i);
       for (const std::string& alias : old_.fields[i].aliases) by_path_.emplace(alias, i);
     }
     out_.old_of_new.resize(new_.fields.size());
