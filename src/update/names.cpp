@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "update/names.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "update/schema_diff.h"
+#include "update/schema_diff_layout.h"
+#include "update/schema_diff_section.h"
+
+namespace mapshift::update {
+
+namespace {
+
+constexpr size_t kMaxNameLength = 256;
+
+size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 0; i < a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i + 1;
+    for (size_t j = 0; j < b.size(); ++j) {
+      const size_t above = row[j + 1];
+      row[j + 1] = std::min({above + 1, row[j] + 1, diagonal + (a[i] == b[j] ? 0 : 1)});
+      diagonal = above;
+    }
+  }
+  return row.back();
+}
+
+bool has(const std::vector<std::string>& names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+std::vector<std::string> program_names(const ObjectSpec& object) {
+  std::vector<std::string> names;
+  for (const ProgramSpec& program : object.programs) names.push_back(program.name);
+  return names;
+}
+
+std::vector<std::string> variable_names(const ObjectSpec& object, bool constant) {
+  std::vector<std::string> names;
+  for (const MapSpec& map : object.maps)
+    if (map.section != DataSection::kNone && (map.section == DataSection::kRodata) == constant)
+      for (const Variable& variable : map.variables) names.push_back(variable.name);
+  return names;
+}
+
+class Check {
+ public:
+  Check(const Manifest& manifest, const ObjectSpec& object)
+      : manifest_(manifest), object_(object), maps_(map_names(object)), programs_(program_names(object)) {}
+
+  std::vector<Problem> run() && {
+    for (const auto& [name, rule] : manifest_.programs) expect("program", name, "programs." + name, programs_);
+    for (const std::string& name : manifest_.optional_programs) expect("program", name, "optional", programs_);
+    for (const auto& [name, rule] : manifest_.maps) check_map(name, rule);
+    for (const auto& [name, value] : manifest_.rodata)
+      expect("constant variable", name, "rodata." + name, variable_names(object_, true));
+    for (const auto& [name, slots] : manifest_.prog_arrays) check_prog_array(name, slots);
+    if (manifest_.analysis)
+      for (const slo::Objective& objective : manifest_.analysis->objectives) check_objective(objective);
+    return std::move(problems_);
+  }
+
+ private:
+  bool expect(std::string_view what, const std::string& name, std::string where, const std::vector<std::string>& known) {
+    if (has(known, name)) return true;
+    problems_.push_back(unknown_name(what, name, "the object", std::move(where), known));
+    return false;
+  }
+
+  void check_map(const std::string& name, const MapRule& rule) {
+    const std::string where = "maps." + name;
+    if (!expect("map", name, where, maps_) || rule.fields.empty()) return;
+    const MapSpec& map = *find_map(object_, name);
+    const std::vector<std::string> known = field_names(value_layout(map));
+    for (const auto& [field, field_rule] : rule.fields) {
+      if (has(known, field)) continue;
+      problems_.push_back(unknown_name("field", field, "map " + name, fmt::format("{}.fields.{}", where, field), known));
+    }
+  }
+
+  void check_prog_array(const std::string& name, const std::map<uint32_t, std::string>& slots) {
+    const std::string where = "prog_arrays." + name;
+    if (!expect("map", name, where, maps_)) return;
+    const MapSpec& map = *find_map(object_, name);
+    if (map.type != MapType::kProgArray)
+      problems_.push_back({"wrong-map-type", where, fmt::format("{} is a {} map, not a prog_array", name, to_string(map.type))});
+    const auto rule = manifest_.maps.find(name);
+    const uint32_t size = rule != manifest_.maps.end() ? rule->second.max_entries.value_or(map.max_entries) : map.max_entries;
+    for (const auto& [slot, program] : slots) {
+      expect("program", program, fmt::format("{}.{}", where, slot), programs_);
+      if (slot >= size)
+        problems_.push_back({"slot-out-of-range", fmt::format("{}.{}", where, slot),
+                             fmt::format("slot {} does not exist: {} has {} entries", slot, name, size)});
+    }
+  }
+
+  void check_objective(const slo::Objective& objective) {
+    const std::string where = "analysis.objectives." + objective.name;
+    if (!objective.program.empty()) expect("program", objective.program, where + ".program", programs_);
+    for (const std::string& counter : {objective.counter, objective.ratio_num, objective.ratio_den})
+      if (!counter.empty()) check_counter(counter, where);
+  }
+
+  void check_counter(const std::string& counter, const std::string& where) {
+    const size_t dot = counter.find('.');
+    const std::string head = counter.substr(0, dot);
+    if (dot == std::string::npos || has(variable_names(object_, false), head)) {
+      std::vector<std::string> known = variable_names(object_, false);
+      known.insert(known.end(), maps_.begin(), maps_.end());
+      expect("map field or global variable", head, where, known);
+      return;
+    }
+    if (!expect("map", head, where, maps_)) return;
+    const std::vector<std::string> known = field_names(value_layout(*find_map(object_, head)));
+    const std::string field = counter.substr(dot + 1);
+    if (!known.empty() && !has(known, field)) problems_.push_back(unknown_name("field", field, "map " + head, where, known));
+  }
+
+  const Manifest& manifest_;
+  const ObjectSpec& object_;
+  std::vector<std::string> maps_, programs_;
+  std::vector<Problem> problems_ = {};
+};
+
+}  // namespace
+
+std::string nearest(std::string_view name, const std::vector<std::string>& candidates) {
+  std::string best;
+  if (name.size() > kMaxNameLength) return best;
+  size_t best_distance = std::max<size_t>(name.size() / 2, 2) + 1;
+  for (const std::string& candidate : candidates) {
+    if (candidate.size() > kMaxNameLength) continue;
+    const size_t distance = edit_distance(name, candidate);
+    if (distance < best_distance && distance < std::max(name.size(), candidate.size())) {
+      best_distance = distance;
+      best = candidate;
+    }
+  }
+  return best;
+}
+
+Problem unknown_name(std::string_view what, std::string_view name, std::string_view container, std::string where,
+                     const std::vector<std::string>& candidates) {
+  const std::string close = nearest(name, candidates);
+  std::string message = fmt::format("there is no {} \"{}\" in {}", what, name, container);
+  if (!close.empty()) message += fmt::format(": did you mean \"{}\"?", close);
+  return {"unknown-name", std::move(where), std::move(message)};
+}
+
+const MapSpec* find_map(const ObjectSpec& object, std::string_view name) {
+  for (const MapSpec& map : object.maps)
+    if (map.name == name) return &map;
+  return nullptr;
+}
+
+const ProgramSpec* find_program(const ObjectSpec& object, std::string_view name) {
+  for (const ProgramSpec& program : object.programs)
+    if (program.name == name) return &program;
+  return nullptr;
+}
+
+std::vector<std::string> map_names(const ObjectSpec& object) {
+  std::vector<std::string> names;
+  for (const MapSpec& map : object.maps) names.push_back(map.name);
+  return names;
+}
+
+std::vector<Problem> check_names(const Manifest& manifest, const ObjectSpec& object) { return Check(manifest, object).run(); }
+
+}  // namespace mapshift::update

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "update/plan.h"
+#include "update/schema_diff.h"
+
+namespace mapshift::update {
+
+struct ProgramTurn {
+  std::string name;
+  int order = 0;       // 1 first; programs of one cycle share a number
+  std::string reason;  // "reads stats, which count_packets writes"
+};
+
+// Merge of the field at these places of two maps, from the instructions of both generations.
+using MapInference =
+    std::function<std::optional<MergeHint>(const CodeFacts& old_facts, const std::string& old_map, const CodeFacts& new_facts,
+                                           const std::string& new_map, uint32_t old_offset, uint32_t old_size, uint32_t new_offset,
+                                           uint32_t new_size)>;
+using SwapOrder = std::function<std::vector<ProgramTurn>(const CodeFacts& facts, const std::vector<std::string>& programs)>;
+
+// What a plan has to know about the host, as values.
+struct PlannerEnvironment {
+  uint32_t possible_cpus = 1;
+  std::optional<uint64_t> available_memory = {};  // bytes; absent: not known, and not checked
+  double memory_headroom = 0.2;
+  std::map<std::string, ProgramPlan::Swap> swap_modes = {};  // by program: kNative or kDispatcher
+  std::map<std::string, uint64_t> live_entries = {};         // by map of the old generation
+  std::vector<Problem> problems = {};                        // found before: missing hooks, attach types not served
+  MapInference infer = {};                                   // empty: no inference
+  SwapOrder order = {};                                      // empty: by name
+};
+
+// Pure. Both manifests must carry the attach of every program that attaches (sections' names resolved). Everything that is
+// wrong is in Plan::refusals; a plan with refusals must not be executed.
+[[nodiscard]] Plan make_plan(const GenerationInput& old_side, const GenerationInput& next, const PlannerEnvironment& env);
+
+// The document that people see: state "planned". Identity, times and digest are the caller's.
+[[nodiscard]] UpdateRecord to_record(const Plan& plan);
+
+// Bytes that a map of this form takes, by the kernel's allocation rules, rounded up. Saturates.
+[[nodiscard]] uint64_t map_memory(const MapSpec& map, uint32_t max_entries, uint32_t possible_cpus);
+// Bytes that the base of a synchronised pair takes.
+[[nodiscard]] uint64_t base_memory(const SyncSpec& sync, uint32_t possible_cpus);
+
+}  // namespace mapshift::update

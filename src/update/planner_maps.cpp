@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "update/planner_maps.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "update/names.h"
+#include "update/schema_diff_layout.h"
+#include "update/schema_diff_section.h"
+
+namespace mapshift::update {
+
+namespace {
+
+// uapi flags of a map that forbid one side to write or read it.
+constexpr uint32_t kReadOnly = 1U << 3, kWriteOnly = 1U << 4, kReadOnlyProgram = 1U << 7, kWriteOnlyProgram = 1U << 8;
+constexpr uint32_t kMappable = 1U << 10;
+constexpr uint32_t kAccessFlags = kReadOnly | kWriteOnly | kReadOnlyProgram | kWriteOnlyProgram;
+
+bool constant(DataSection section) { return section == DataSection::kRodata || section == DataSection::kKconfig; }
+
+std::string policy_name(Policy policy) {
+  switch (policy) {
+    case Policy::kAuto: return "auto";
+    case Policy::kReuse: return "reuse";
+    case Policy::kSync: return "sync";
+    case Policy::kReset: return "reset";
+    case Policy::kRefuse: return "refuse";
+  }
+  return "refuse";
+}
+
+MapRule rule_of(const GenerationInput& side, const std::string& map) {
+  const auto it = side.manifest.maps.find(map);
+  return it == side.manifest.maps.end() ? MapRule{} : it->second;
+}
+
+// The manifest's word, or what the types say.
+int64_t epoch_for(const MapSpec& map, const MapRule& rule) {
+  if (rule.epoch) return *rule.epoch;
+  const auto both = static_cast<uint64_t>(epoch_of(value_layout(map).type)) + static_cast<uint64_t>(epoch_of(map.key));
+  return static_cast<int64_t>(both);
+}
+
+}  // namespace
+
+MapAbility ability_of(MapType type) {
+  switch (type) {
+    case MapType::kHash:
+    case MapType::kArray:
+    case MapType::kPercpuHash:
+    case MapType::kPercpuArray:
+    case MapType::kLruHash:
+    case MapType::kLruPercpuHash: return MapAbility::kSync;
+    case MapType::kProgArray: return MapAbility::kRebuilt;
+    case MapType::kUnspec:
+    case MapType::kPerfEventArray:
+    case MapType::kStackTrace:
+    case MapType::kCgroupArray:
+    case MapType::kLpmTrie:
+    case MapType::kArrayOfMaps:
+    case MapType::kHashOfMaps:
+    case MapType::kDevmap:
+    case MapType::kSockmap:
+    case MapType::kCpumap:
+    case MapType::kXskmap:
+    case MapType::kSockhash:
+    case MapType::kCgroupStorage:
+    case MapType::kReuseportSockarray:
+    case MapType::kPercpuCgroupStorage:
+    case MapType::kQueue:
+    case MapType::kStack:
+    case MapType::kSkStorage:
+    case MapType::kDevmapHash:
+    case MapType::kStructOps:
+    case MapType::kRingbuf:
+    case MapType::kInodeStorage:
+    case MapType::kTaskStorage:
+    case MapType::kBloomFilter:
+    case MapType::kUserRingbuf:
+    case MapType::kCgrpStorage:
+    case MapType::kArena: return MapAbility::kReuseOnly;
+  }
+  return MapAbility::kReuseOnly;  // a type newer than this release
+}
+
+uint32_t wanted_entries(const GenerationInput& side, const MapSpec& map, uint32_t possible_cpus) {
+  const MapRule rule = rule_of(side, map.name);
+  const uint32_t entries = map.section == DataSection::kNone ? rule.max_entries.value_or(map.max_entries) : map.max_entries;
+  return entries == 0 && map.type == MapType::kPerfEventArray ? possible_cpus : entries;
+}
+
+struct MapPlanner::Pair {
+  const MapSpec* before = nullptr;
+  const MapSpec* after = nullptr;
+  MapRule rule = {};
+  std::string where = {};
+  uint32_t entries0 = 0, entries1 = 0;
+  int64_t epoch0 = 0, epoch1 = 0;
+  SchemaDiff value = {};
+  KeyDiff key = {};
+  MapPlan out = {};
+};
+
+void MapPlanner::run() {
+  for (const MapSpec& map : next_.object.maps) plan_map(map);
+  check_dropped();
+}
+
+const MapSpec* MapPlanner::find_old(const MapSpec& map, const MapRule& rule) {
+  // The old name may be gone because the rename happened in an earlier update.
+  if (!rule.from.empty()) {
+    if (const MapSpec* found = find_map(old_.object, rule.from)) return found;
+    if (const MapSpec* found = find_map(old_.object, map.name)) return found;
+    plan_.refusals.push_back(unknown_name("map", rule.from, "the old generation", fmt::format("maps.{}.from", map.name),
+                                          map_names(old_.object)));
+    return nullptr;
+  }
+  return find_map(old_.object, map.name);
+}
+
+void MapPlanner::plan_map(const MapSpec& map) {
+  Pair pair;
+  pair.after = &map;
+  pair.rule = rule_of(next_, map.name);
+  pair.where = "maps." + map.name;
+  pair.entries1 = wanted_entries(next_, map, env_.possible_cpus);
+  pair.out.name = pair.out.record.name = map.name;
+  pair.out.record.type = to_string(map.type);
+  pair.out.max_entries = pair.entries1;
+  pair.before = find_old(map, pair.rule);
+  if (pair.before != nullptr) {
+    const auto [claim, fresh] = continued_.emplace(pair.before->name, map.name);
+    if (!fresh) {
+      refuse(pair, "duplicate-from", fmt::format("{} and {} both continue {} of the old generation: rename one of them", claim->second,
+                                                 map.name, pair.before->name));
+    } else {
+      pair.out.from = pair.out.record.from = pair.before->name;
+      pair.entries0 = wanted_entries(old_, *pair.before, env_.possible_cpus);
+      plan_pair(pair);
+    }
+  } else {
+    finish(pair, Policy::kReset, constant(map.section) ? "constants belong to the generation" : "new in this generation");
+  }
+  plan_.maps.push_back(std::move(pair.out));
+}
+
+void MapPlanner::plan_pair(Pair& pair) {
+  const MapSpec &before = *pair.before, &after = *pair.after;
+  if (constant(after.section)) return finish(pair, Policy::kReset, "constants belong to the generation");
+  pair.epoch0 = epoch_for(before, rule_of(old_, before.name));
+  pair.epoch1 = epoch_for(after, pair.rule);
+  SchemaRequest request{pair.where, value_layout(before), value_layout(after), pair.rule.fields, is_percpu(after.type),
+                        after.section != DataSection::kNone, old_.facts.gave_up.empty() && next_.facts.gave_up.empty()};
+  if (env_.infer)
+    request.infer = [&](uint32_t offset0, uint32_t size0, uint32_t offset1, uint32_t size1) {
+      return env_.infer(old_.facts, before.name, next_.facts, after.name, offset0, size0, offset1, size1);
+    };
+  pair.value = diff_values(request);
+  const bool index = is_array(after.type) && is_array(before.type);
+  pair.key = index ? KeyDiff{true} : diff_keys({before.key, before.key_size}, {after.key, after.key_size});
+
+  if (ability_of(after.type) == MapAbility::kRebuilt && before.type == after.type && pair.rule.policy != Policy::kRefuse)
+    return finish(pair, Policy::kReset, "rebuilt from the new generation's programs");
+  const bool scratch = pair.rule.klass == "scratch" && pair.rule.policy == Policy::kAuto;
+  if (scratch) return finish(pair, Policy::kReset, "scratch: written before it is read in each run");
+  switch (pair.rule.policy) {
+    case Policy::kAuto:
+      return differences(pair).empty() && pair.epoch0 == pair.epoch1 ? plan_reuse(pair) : plan_sync(pair);
+    case Policy::kReuse: return plan_reuse(pair);
+    case Policy::kSync: return plan_sync(pair);
+    case Policy::kReset: return plan_reset(pair);
+    case Policy::kRefuse:
+      return refuse(pair, "policy-refuse", fmt::format("the manifest forbids to update {}: its policy is \"refuse\"", after.name));
+  }
+}
+
+std::vector<std::string> MapPlanner::differences(const Pair& pair) const {
+  const MapSpec &before = *pair.before, &after = *pair.after;
+  std::vector<std::string> all;
+  if (before.type != after.type) all.push_back(fmt::format("the type changed from {} to {}", to_string(before.type), to_string(after.type)));
+  if (before.section != after.section) all.emplace_back("it holds global variables in one generation only");
+  if (!pair.key.same) all.push_back(pair.key.reason);
+  if (!pair.value.identical) all.insert(all.end(), pair.value.differences.begin(), pair.value.differences.end());
+  if (pair.entries0 != pair.entries1) all.push_back(fmt::format("max_entries changed from {} to {}", pair.entries0, pair.entries1));
+  // libbpf chooses the flags of data sections by what the running kernel can do.
+  if (after.section == DataSection::kNone && before.flags != after.flags)
+    all.push_back(fmt::format("the flags changed from {:#x} to {:#x}", before.flags, after.flags));
+  return all;
+}
+
+void MapPlanner::plan_reset(Pair& pair) {
+  for (const Problem& problem : pair.value.reuse_refusals) plan_.refusals.push_back(problem);
+  lossy(pair, "what it holds is lost: its policy is \"reset\"");
+  finish(pair, Policy::kReset, "the manifest asks for it");
+}
+
+void MapPlanner::plan_reuse(Pair& pair) {
+  const std::vector<std::string> all = differences(pair);
+  if (!all.empty())
+    return refuse(pair, "not-identical", fmt::format("{} cannot be reused: {}", pair.after->name, fmt::join(all, "; ")));
+  if (pair.epoch0 != pair.epoch1)
+    return refuse(pair, "epoch", fmt::format("{} cannot be reused: its epoch changed from {} to {}, so that its values mean something "
+                                             "else; say \"policy\": \"reset\" to start anew", pair.after->name, pair.epoch0, pair.epoch1));
+  if (!pair.value.reuse_refusals.empty()) {
+    for (const Problem& problem : pair.value.reuse_refusals) plan_.refusals.push_back(problem);
+    return finish(pair, Policy::kRefuse, pair.value.reuse_refusals.front().message);
+  }
+  const bool programs_inside = (pair.after->type == MapType::kDevmap || pair.after->type == MapType::kDevmapHash ||
+                                pair.after->type == MapType::kCpumap) && pair.after->value_size > 4;
+  if (programs_inside)
+    warn(pair, "programs-in-entries", "programs inside its entries stay those of the old generation until the entries are written again");
+  finish(pair, Policy::kReuse, pair.value.opaque ? "same sizes; no type information to compare more" : "identical");
+}
+
+void MapPlanner::check_sync_form(Pair& pair) {
+  const MapSpec &before = *pair.before, &after = *pair.after;
+  if (before.type != after.type)
+    return refuse(pair, "type-changed", fmt::format("{} changed from {} to {}: this release keeps the type of a map",
+                                                    after.name, to_string(before.type), to_string(after.type)));
+  if (before.section != after.section)
+    return refuse(pair, "type-changed", fmt::format("{} holds global variables in one generation only", after.name));
+  if (ability_of(after.type) != MapAbility::kSync) {
+    const std::vector<std::string> all = differences(pair);
+    const std::string why = all.empty() ? "its policy is \"sync\"" : fmt::format("{}", fmt::join(all, "; "));
+    return refuse(pair, "map-type", fmt::format("a {} map can be reused when it is identical and is not synchronised in this release: {}",
+                                                to_string(after.type), why));
+  }
+  if (pair.epoch0 != pair.epoch1)
+    refuse(pair, "epoch", fmt::format("its epoch changed from {} to {}, so that its values mean something else: say \"policy\": \"reset\" "
+                                      "to start anew", pair.epoch0, pair.epoch1));
+  if (!pair.key.same)
+    refuse(pair, "key-changed", fmt::format("{}; keys can change in a later release", pair.key.reason));
+  if (after.key_size > kMaxSyncKeySize)
+    refuse(pair, "key-too-large", fmt::format("keys of {} bytes cannot be synchronised: {} is the limit", after.key_size, kMaxSyncKeySize));
+  if ((before.flags | after.flags) & kAccessFlags && after.section == DataSection::kNone)
+    refuse(pair, "access-flags", "its flags forbid programs or user space to read or write it, so that it cannot be synchronised");
+}
+
+void MapPlanner::check_growth(Pair& pair) {
+  if (pair.entries1 >= pair.entries0) return;
+  const std::string change = fmt::format("max_entries shrinks from {} to {}", pair.entries0, pair.entries1);
+  if (is_array(pair.after->type))
+    return refuse(pair, "shrink", fmt::format("{}: every element of an array is live", change));
+  const auto live = env_.live_entries.find(pair.before->name);
+  if (live == env_.live_entries.end())
+    return refuse(pair, "shrink", fmt::format("{}, and the number of live keys is not known", change));
+  if (live->second > pair.entries1)
+    return refuse(pair, "shrink", fmt::format("{}, but {} keys are live: keep at least that many", change, live->second));
+  warn(pair, "shrink", fmt::format("{}: {} keys are live now; the update fails before the swap if they outgrow it", change, live->second));
+}
+
+void MapPlanner::plan_sync(Pair& pair) {
+  finish(pair, Policy::kSync, {});
+  check_sync_form(pair);
+  const MapSpec &before = *pair.before, &after = *pair.after;
+  if (before.type != after.type || before.section != after.section || ability_of(after.type) != MapAbility::kSync) return;
+  check_growth(pair);
+  SchemaDiff& value = pair.value;
+  plan_.refusals.insert(plan_.refusals.end(), value.refusals.begin(), value.refusals.end());
+  plan_.warnings.insert(plan_.warnings.end(), value.warnings.begin(), value.warnings.end());
+  if (is_lru(after.type)) warn(pair, "lru", "recency order is lost: the new map evicts as if all keys were equally old");
+  if (before.flags & kMappable && after.section == DataSection::kNone)
+    warn(pair, "mappable", "user space that has mapped it keeps the old generation's memory: let it map the new one after the swap");
+  if (!value.lossy.empty()) lossy(pair, value.lossy);
+  pair.out.record.fields = std::move(value.fields);
+  std::string reason;
+  if (!value.identical) reason = "value layout differs";
+  if (pair.entries0 != pair.entries1)
+    reason += fmt::format("{}max_entries changes from {} to {}", reason.empty() ? "" : "; ", pair.entries0, pair.entries1);
+  if (reason.empty() && before.flags != after.flags && after.section == DataSection::kNone) reason = "flags differ";
+  if (reason.empty()) reason = "the manifest asks for it";
+  const bool refused = pair.out.policy == Policy::kRefuse || !value.refusals.empty();
+  if (refused) {
+    if (pair.out.policy != Policy::kRefuse) finish(pair, Policy::kRefuse, value.refusals.front().message);
+    return;
+  }
+  finish(pair, Policy::kSync, std::move(reason));
+  pair.out.sync = SyncSpec{before.type, after.type, after.key_size, before.value_size, after.value_size, pair.entries0, pair.entries1,
+                           std::move(value.ops), std::move(value.defaults), std::move(value.remaps),
+                           pair.rule.on_delete == OnDelete::kKeepDelta};
+}
+
+void MapPlanner::check_dropped() {
+  for (const MapSpec& map : old_.object.maps) {
+    if (continued_.contains(map.name) || constant(map.section)) continue;
+    plan_.warnings.push_back({"map-dropped", "maps." + map.name,
+                              fmt::format("{} is not in the new generation: its state is gone after the commit (a rollback before still has it)",
+                                          map.name)});
+  }
+  for (const MapSpec& map : old_.object.maps)
+    if (map.section != DataSection::kNone && !constant(map.section))
+      for (const Variable& variable : map.variables) check_moved(map, variable);
+}
+
+// An initial value moves a variable from .bss to .data: another map, where it would silently start anew.
+void MapPlanner::check_moved(const MapSpec& section, const Variable& variable) {
+  const auto continued = continued_.find(section.name);
+  for (const MapSpec& map : next_.object.maps) {
+    if (map.section == DataSection::kNone || (continued != continued_.end() && continued->second == map.name)) continue;
+    const bool there = std::any_of(map.variables.begin(), map.variables.end(),
+                                   [&](const Variable& v) { return v.name == variable.name; });
+    if (!there) continue;
+    plan_.warnings.push_back({"variable-moved", fmt::format("maps.{}.fields.{}", map.name, variable.name),
+                              fmt::format("{} moved from {} to {}, so that its value is lost: variables carry over within a section",
+                                          variable.name, section.name, map.name)});
+    if (!constant(map.section)) plan_.lossy = true;
+  }
+}
+
+void MapPlanner::finish(Pair& pair, Policy policy, std::string reason) {
+  pair.out.policy = policy;
+  pair.out.record.policy = policy_name(policy);
+  pair.out.record.reason = std::move(reason);
+}
+
+void MapPlanner::refuse(Pair& pair, std::string code, std::string message) {
+  if (pair.out.policy != Policy::kRefuse) finish(pair, Policy::kRefuse, message);
+  plan_.refusals.push_back({std::move(code), pair.where, std::move(message)});
+}
+
+void MapPlanner::warn(const Pair& pair, std::string code, std::string message) {
+  plan_.warnings.push_back({std::move(code), pair.where, std::move(message)});
+}
+
+void MapPlanner::lossy(Pair& pair, const std::string& why) {
+  pair.out.record.lossy = true;
+  plan_.lossy = true;
+  warn(pair, "lossy", why);
+}
+
+}  // namespace mapshift::update

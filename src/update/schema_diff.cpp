@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "update/schema_diff.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "update/field_ops.h"
+#include "update/merge/merge_policy.h"
+#include "update/schema_diff_layout.h"
+#include "update/schema_diff_match.h"
+
+namespace mapshift::update {
+
+namespace {
+
+constexpr uint32_t kGroups = 64, kFirstWideGroup = 48;
+
+struct MergeChoice {
+  Merge merge = Merge::kLatest;
+  std::string origin = "default";
+  std::string reason = {};
+};
+
+bool known(const ValueLayout& value) {
+  return value.type && value.type->kind != TypeKind::kOpaque && value.type->kind != TypeKind::kVoid;
+}
+
+bool same_shape(const Field& a, const Field& b) {
+  if (a.path != b.path || a.kind != b.kind || a.offset != b.offset || a.size != b.size) return false;
+  if (a.dims.size() != b.dims.size() || a.bits.size() != b.bits.size()) return false;
+  for (size_t d = 0; d < a.dims.size(); ++d)
+    if (a.dims[d].count != b.dims[d].count || a.dims[d].stride != b.dims[d].stride) return false;
+  for (size_t i = 0; i < a.bits.size(); ++i)
+    if (a.bits[i].bit_offset != b.bits[i].bit_offset || a.bits[i].bit_size != b.bits[i].bit_size) return false;
+  if (a.kind == FieldKind::kUnion) return same_bytes(a.type, b.type);
+  if (a.kind != FieldKind::kEnum) return true;
+  const EnumMatch match = match_enums(*a.type, *b.type);
+  return match.problem.empty() && match.remap.values.empty();
+}
+
+class Differ {
+ public:
+  explicit Differ(const SchemaRequest& request)
+      : request_(request),
+        old_(read_layout(request.old_value.type, request.old_value.size, request.where)),
+        new_(read_layout(request.new_value.type, request.new_value.size, request.where)) {}
+
+  SchemaDiff run() && {
+    if (!known(request_.old_value) || !known(request_.new_value)) {
+      compare_opaque();
+      return std::move(out_);
+    }
+    check_types();
+    Match match = match_fields(old_, new_, request_.rules, request_.where);
+    append(out_.warnings, match.warnings);
+    append(out_.refusals, match.refusals);
+    out_.identical = request_.old_value.size == request_.new_value.size && match.refusals.empty() && old_.locks == new_.locks;
+    if (request_.old_value.size != request_.new_value.size)
+      differ(fmt::format("the value's size changed from {} to {} bytes", request_.old_value.size, request_.new_value.size));
+    for (size_t i = 0; i < new_.fields.size(); ++i) {
+      if (match.old_of_new[i]) both(old_.fields[*match.old_of_new[i]], new_.fields[i]);
+      else added(new_.fields[i]);
+    }
+    for (size_t j = 0; j < old_.fields.size(); ++j)
+      if (!match.old_used[j]) dropped(old_.fields[j]);
+    check_limits();
+    return std::move(out_);
+  }
+
+ private:
+  template <class T>
+  static void append(std::vector<T>& to, const std::vector<T>& from) {
+    to.insert(to.end(), from.begin(), from.end());
+  }
+  std::string at(const Field& field) const { return fmt::format("{}.fields.{}", request_.where, field.path); }
+  void differ(std::string what) {
+    out_.identical = false;
+    out_.differences.push_back(std::move(what));
+  }
+  void lossy(const std::string& what) { out_.lossy += (out_.lossy.empty() ? "" : "; ") + what; }
+  bool small() const { return request_.old_value.size <= kMaxSyncValueSize && request_.new_value.size <= kMaxSyncValueSize; }
+
+  void compare_opaque() {
+    out_.opaque = true;
+    out_.identical = request_.old_value.size == request_.new_value.size;
+    if (!out_.identical)
+      differ(fmt::format("the value's size changed from {} to {} bytes", request_.old_value.size, request_.new_value.size));
+    const char* side = known(request_.old_value) ? "new" : "old";
+    out_.refusals.push_back({"no-btf", request_.where,
+                             fmt::format("the values of the {} generation have no type information (BTF), so that nothing but a map of "
+                                         "the same size can be reused: declare the map with __type(value, …) and compile with -g", side)});
+  }
+
+  void check_types() {
+    append(out_.refusals, old_.problems);
+    append(out_.refusals, new_.problems);
+    append(out_.reuse_refusals, old_.problems);
+    append(out_.reuse_refusals, new_.problems);
+    const std::set<std::string> locks = united(old_.locks, new_.locks);
+    for (const std::string& lock : locks)
+      out_.refusals.push_back({"spin-lock", fmt::format("{}.fields.{}", request_.where, lock),
+                               "values with a lock (bpf_spin_lock) come in a later release: keep the layout, so that the map is reused"});
+    for (const std::string& special : united(old_.specials, new_.specials)) {
+      Problem problem{"special-field", request_.where,
+                      fmt::format("{} belongs to the kernel and can neither be copied nor be left behind safely: timers, work queues, "
+                                  "kernel pointers, lists and trees are not supported", special)};
+      out_.refusals.push_back(problem);
+      out_.reuse_refusals.push_back(std::move(problem));
+    }
+  }
+
+  static std::set<std::string> united(const std::vector<std::string>& a, const std::vector<std::string>& b) {
+    std::set<std::string> all(a.begin(), a.end());
+    all.insert(b.begin(), b.end());
+    return all;
+  }
+
+  void both(const Field& before, const Field& after) {
+    FieldPair pair{&before, &after, Merge::kLatest, request_.old_value.size, request_.new_value.size};
+    if (!small()) {
+      if (!same_shape(before, after)) differ(fmt::format("{}: {} to {}", after.path, describe(before), describe(after)));
+      return;
+    }
+    const std::optional<MergeHint> hint = infer(before, after);
+    const MergeChoice choice = choose(pair, hint);
+    pair.merge = choice.merge;
+    FieldOps made = make_field_ops(pair);
+    if (!made.refusal.empty()) out_.refusals.push_back({made.refusal_code, at(after), fmt::format("{}: {}", after.path, made.refusal)});
+    if (!made.warning.empty()) out_.warnings.push_back({"field", at(after), fmt::format("{}: {}", after.path, made.warning)});
+    if (!made.lossy.empty()) lossy(fmt::format("{}: {}", after.path, made.lossy));
+    record(before, after, choice, made, hint);
+    compare(before, after, made);
+    const bool wide = std::any_of(made.ops.begin(), made.ops.end(), [](const SyncField& op) { return op.wide; });
+    const uint16_t group = choice.merge == Merge::kLatest ? group_of(after, wide) : uint16_t{0};
+    for (SyncField& op : made.ops) op.group = group;
+    take(std::move(made));
+  }
+
+  void record(const Field& before, const Field& after, const MergeChoice& choice, const FieldOps& made,
+              const std::optional<MergeHint>& hint) {
+    std::string inexact = made.inexact;
+    if (!request_.percpu && policy_of(choice.merge).needs_atomic) {
+      if (hint && !hint->atomic)
+        inexact += fmt::format("{}changed without an atomic instruction ({}): a change that meets a sync can be lost",
+                               inexact.empty() ? "" : "; ", hint->reason);
+      else if (!hint && !request_.code_known)
+        inexact += fmt::format("{}the programs could not be analysed to the end: changes without an atomic instruction cannot be excluded",
+                               inexact.empty() ? "" : "; ");
+    }
+    FieldRecord entry{after.path, before.path, std::string(policy_of(choice.merge).name), choice.origin};
+    entry.exact = inexact.empty();
+    entry.reason = inexact.empty() ? choice.reason : inexact;
+    entry.change = made.change;
+    out_.fields.push_back(std::move(entry));
+  }
+
+  void compare(const Field& before, const Field& after, const FieldOps& made) {
+    if (same_shape(before, after)) return;
+    std::string what;
+    if (before.path != after.path) what += fmt::format("renamed from {}", before.path);
+    if (!made.change.empty()) what += (what.empty() ? "" : ", ") + made.change;
+    if (before.offset != after.offset)
+      what += fmt::format("{}moved from byte {} to {}", what.empty() ? "" : ", ", before.offset, after.offset);
+    if (what.empty()) what = fmt::format("{} to {}", describe(before), describe(after));
+    differ(fmt::format("{}: {}", after.path, what));
+  }
+
+  void take(FieldOps made) {
+    if (!made.remap.values.empty()) {
+      for (SyncField& op : made.ops) op.remap = static_cast<int32_t>(out_.remaps.size());
+      out_.remaps.push_back(std::move(made.remap));
+    }
+    append(out_.ops, made.ops);
+  }
+
+  void added(const Field& field) {
+    const EffectiveRule rule = rule_for(field, request_.rules);
+    const std::optional<int64_t> value = rule.default_value ? rule.default_value : field.tags.default_value;
+    const auto merge = rule.merge ? rule.merge : field.tags.merge;
+    FieldRecord entry{field.path, "", std::string(policy_of(merge.value_or(Merge::kLatest)).name),
+                      rule.merge ? "manifest" : field.tags.merge ? "declared" : "default"};
+    entry.change = "new";
+    if (request_.section) {
+      entry.change = "new, initial value of the object";
+      if (rule.default_value)
+        out_.warnings.push_back({"unused-default", at(field), fmt::format("{} starts with its initial value in the object: \"default\" "
+                                                                          "is for fields of map values", field.path)});
+    } else if (value) {
+      entry.change = fmt::format("new, default {}", *value);
+      add_default(field, *value);
+    }
+    out_.fields.push_back(std::move(entry));
+    differ(fmt::format("{}: new", field.path));
+  }
+
+  void add_default(const Field& whole, int64_t value) {
+    const Field field = as_elements(whole);
+    const bool integer = field.kind == FieldKind::kInt || field.kind == FieldKind::kBool || field.kind == FieldKind::kEnum;
+    if (!integer) {
+      out_.refusals.push_back({"bad-default", at(field), fmt::format("{} is {}: a default is for integers", field.path, describe(whole))});
+      return;
+    }
+    if (!fits(field, value)) {
+      out_.refusals.push_back({"bad-default", at(field), fmt::format("the default {} does not fit into {}", value, describe(field))});
+      return;
+    }
+    if (value == 0 || !small()) return;
+    const uint64_t mask = field.size == 8 ? UINT64_MAX : (uint64_t{1} << (field.size * 8)) - 1;
+    std::vector<uint32_t> offsets{field.offset};
+    for (const Dimension& dim : field.dims) {
+      std::vector<uint32_t> next;
+      for (const uint32_t offset : offsets)
+        for (uint32_t i = 0; i < dim.count; ++i) next.push_back(offset + i * dim.stride);
+      offsets = std::move(next);
+    }
+    for (const uint32_t offset : offsets)
+      out_.defaults.push_back({static_cast<uint16_t>(offset), static_cast<uint8_t>(field.size), static_cast<uint64_t>(value) & mask});
+  }
+
+  static bool fits(const Field& field, int64_t value) {
+    if (field.kind == FieldKind::kBool) return value == 0 || value == 1;
+    if (field.size == 8) return true;
+    const int64_t span = int64_t{1} << (field.size * 8 - (field.is_signed ? 1 : 0));
+    return value < span && value >= (field.is_signed ? -span : 0);
+  }
+
+  void dropped(const Field& field) {
+    FieldRecord entry{"", field.path, "", ""};
+    entry.reason = "after the swap it keeps its last value in the old map";
+    entry.change = "dropped";
+    out_.fields.push_back(std::move(entry));
+    differ(fmt::format("{}: dropped", field.path));
+  }
+
+  // The fields of one value belong together: group 0. Variables have nothing to do with each other; and a field that cannot
+  // be written in place would keep its whole group from being written, so it stands alone. The engine knows 64 groups: when
+  // they run out they are shared, which costs conflicts and nothing else.
+  uint16_t group_of(const Field& field, bool wide) {
+    if (wide) return static_cast<uint16_t>(kFirstWideGroup + wide_groups_++ % (kGroups - kFirstWideGroup));
+    if (!request_.section) return 0;
+    const std::string variable = field.path.substr(0, field.path.find('.'));
+    const auto next = static_cast<uint16_t>(1 + groups_.size() % (kFirstWideGroup - 1));
+    return groups_.emplace(variable, next).first->second;
+  }
+
+  // First the field as a whole, for additions at a variable offset; then element by element, if all say the same.
+  std::optional<MergeHint> infer(const Field& before, const Field& after) const {
+    if (!request_.infer) return std::nullopt;
+    const bool dense = extent(before) == element_count(before) * before.size && extent(after) == element_count(after) * after.size;
+    if (dense) {
+      const auto whole = request_.infer(before.offset, static_cast<uint32_t>(extent(before)), after.offset,
+                                        static_cast<uint32_t>(extent(after)));
+      if (whole) return whole;
+    }
+    const Field a = as_elements(before), b = as_elements(after);
+    std::optional<MergeHint> all;
+    for (const auto& [offset0, offset1] : element_offsets(a, b)) {
+      const auto one = request_.infer(offset0, a.size, offset1, b.size);
+      if (!one) continue;
+      if (all && all->merge != one->merge)
+        return MergeHint{Merge::kLatest, fmt::format("its elements are used in different ways ({}; {})", all->reason, one->reason), false, true};
+      const bool atomic = one->atomic && (!all || all->atomic);
+      if (!all || !one->atomic) all = one;
+      all->atomic = atomic;
+    }
+    return all;
+  }
+
+  static std::vector<std::pair<uint32_t, uint32_t>> element_offsets(const Field& a, const Field& b) {
+    std::vector<std::pair<uint32_t, uint32_t>> spots{{a.offset, b.offset}};
+    for (size_t d = 0; d < a.dims.size() && a.dims.size() == b.dims.size(); ++d) {
+      std::vector<std::pair<uint32_t, uint32_t>> next;
+      for (const auto& [x, y] : spots)
+        for (uint32_t i = 0; i < std::min(a.dims[d].count, b.dims[d].count); ++i)
+          next.emplace_back(x + i * a.dims[d].stride, y + i * b.dims[d].stride);
+      spots = std::move(next);
+    }
+    return spots;
+  }
+
+  MergeChoice choose(FieldPair pair, const std::optional<MergeHint>& hint) {
+    const Field &before = *pair.old_field, &after = *pair.new_field;
+    const EffectiveRule rule = rule_for(after, request_.rules);
+    if (rule.merge) return doubted(after, {*rule.merge, "manifest", {}}, hint);
+    if (after.tags.merge) return doubted(after, {*after.tags.merge, "declared", {}}, hint);
+    if (before.tags.merge) return doubted(after, {*before.tags.merge, "declared", "declared in the old generation"}, hint);
+    if (!hint) return {};
+    if (hint->warn)
+      out_.warnings.push_back({"declare-merge", at(after), fmt::format("{}: {}; declare how it is merged (MS_SUM, MS_LATEST, … or "
+                                                                       "\"merge\" in the manifest)", after.path, hint->reason)});
+    pair.merge = hint->merge;
+    const std::string unfit = make_field_ops(pair).refusal_code == "bad-merge" ? merge_unfit(pair) : "";
+    if (make_field_ops(pair).refusal_code != "bad-merge") return {hint->merge, "inferred", hint->reason};
+    const std::string name(policy_of(hint->merge).name);
+    out_.warnings.push_back({"declare-merge", at(after),
+                             fmt::format("{} looks like {} ({}), but is merged as latest{}{}", after.path, name, hint->reason,
+                                         unfit.empty() ? "" : ": ", unfit)});
+    return {Merge::kLatest, "default", fmt::format("not {}: {}", name, unfit.empty() ? "its values moved" : unfit)};
+  }
+
+  MergeChoice doubted(const Field& field, MergeChoice choice, const std::optional<MergeHint>& hint) {
+    if (choice.merge == Merge::kSum && hint && hint->merge != Merge::kSum)
+      out_.warnings.push_back({"doubtful-sum", at(field), fmt::format("{} is declared sum, but the programs do not only add to it: {}",
+                                                                      field.path, hint->reason)});
+    return choice;
+  }
+
+  void check_limits() {
+    const auto too_many = [&](const char* what, size_t count, size_t limit) {
+      if (count > limit)
+        out_.refusals.push_back({"too-many-fields", request_.where,
+                                 fmt::format("synchronising needs {} {}, and {} is the limit: declare large tables as bytes or split "
+                                             "the value", count, what, limit)});
+    };
+    if (!small())
+      out_.refusals.push_back({"value-too-large", request_.where,
+                               fmt::format("values of {} bytes cannot be synchronised: {} is the limit",
+                                           std::max(request_.old_value.size, request_.new_value.size), kMaxSyncValueSize)});
+    size_t moved = 0;
+    for (const SyncRemap& remap : out_.remaps) moved += remap.values.size();
+    too_many("elements", out_.ops.size(), kMaxSyncFields);
+    too_many("defaults", out_.defaults.size(), kMaxSyncDefaults);
+    too_many("moved enum values", moved, kMaxSyncRemapValues);
+  }
+
+  const SchemaRequest& request_;
+  Layout old_, new_;
+  SchemaDiff out_ = {};
+  std::map<std::string, uint16_t> groups_ = {};  // of variables
+  uint32_t wide_groups_ = 0;
+};
+
+}  // namespace
+
+SchemaDiff diff_values(const SchemaRequest& request) { return Differ(request).run(); }
+
+std::vector<std::string> field_names(const ValueLayout& value) {
+  std::set<std::string> names;
+  for (const Field& field : read_layout(value.type, value.size, "").fields) {
+    names.insert(field.path);
+    names.insert(field.aliases.begin(), field.aliases.end());
+    for (size_t dot = field.path.find('.'); dot != std::string::npos; dot = field.path.find('.', dot + 1))
+      names.insert(field.path.substr(0, dot));
+  }
+  return {names.begin(), names.end()};
+}
+
+}  // namespace mapshift::update

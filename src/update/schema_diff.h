@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "kernel/sync_spec.h"
+#include "kernel/type.h"
+#include "update/manifest.h"
+#include "update/record.h"
+
+namespace mapshift::update {
+
+// What the instructions of both generations say about a field.
+struct MergeHint {
+  Merge merge = Merge::kLatest;
+  std::string reason;   // "atomic add at insn 42 of count_packets"
+  bool atomic = false;  // every change of it is one atomic instruction
+  bool warn = false;    // it looks like something else as well: the author should declare it
+};
+using FieldInference = std::function<std::optional<MergeHint>(uint32_t old_offset, uint32_t old_size, uint32_t new_offset,
+                                                              uint32_t new_size)>;
+
+struct ValueLayout {
+  TypeRef type;       // null without BTF
+  uint32_t size = 0;  // bytes
+};
+
+struct SchemaRequest {
+  std::string where;  // "maps.flows": prefix of every problem's place
+  ValueLayout old_value, new_value;
+  std::map<std::string, FieldRule> rules = {};  // of the manifest
+  bool percpu = false;
+  bool section = false;     // global variables: the value's fields are the variables
+  bool code_known = true;   // false when the analysis of some program gave up
+  FieldInference infer = {};  // may be empty
+};
+
+// The difference of two value layouts: for people (`fields`, `differences`) and for the engine (`ops` …).
+struct SchemaDiff {
+  bool identical = false;  // same paths, offsets, sizes and kinds: the old map serves the new programs as it is
+  bool opaque = false;     // a side without type information: nothing but the size is known
+  std::string lossy = {};  // what may be lost when it is synchronised; empty when nothing
+  std::vector<std::string> differences = {};
+  std::vector<FieldRecord> fields = {};
+  std::vector<SyncField> ops = {};
+  std::vector<SyncDefault> defaults = {};
+  std::vector<SyncRemap> remaps = {};
+  std::vector<Problem> warnings = {};
+  std::vector<Problem> refusals = {};        // against synchronising
+  std::vector<Problem> reuse_refusals = {};  // against reusing the map, and against dropping it
+};
+
+// Pure and bounded: type information may be hostile.
+[[nodiscard]] SchemaDiff diff_values(const SchemaRequest& request);
+
+struct KeyDiff {
+  bool same = false;        // the same bytes mean the same key
+  std::string reason = {};  // why not
+};
+[[nodiscard]] KeyDiff diff_keys(const ValueLayout& old_key, const ValueLayout& new_key);
+
+// Every name that a manifest may use for a field of this type: leaves, what is around them, members of unions.
+[[nodiscard]] std::vector<std::string> field_names(const ValueLayout& value);
+
+}  // namespace mapshift::update

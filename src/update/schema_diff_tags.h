@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "update/manifest.h"
+
+namespace mapshift::update {
+
+// The "mapshift:" tags on one declaration. Others are nobody's business here.
+struct RawTags {
+  std::optional<Merge> merge = {};
+  std::string from = {};
+  std::optional<int64_t> default_value = {};
+  std::optional<int64_t> epoch = {};
+};
+[[nodiscard]] RawTags read_tags(const std::vector<std::string>& tags, const std::string& where, std::vector<Problem>& problems);
+
+// An integer constant as a C macro may have spelled it: "8", "-1", "(0x10)", "1000ULL".
+[[nodiscard]] std::optional<int64_t> parse_c_integer(std::string_view text);
+
+}  // namespace mapshift::update

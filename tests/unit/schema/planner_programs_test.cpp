@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include "planner_testing.h"
+
+namespace mapshift::update {
+namespace {
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using Swap = ProgramPlan::Swap;
+
+Two one_program() {
+  Two two;
+  two.before.object.programs = two.after.object.programs = {program_of("p")};
+  two.before.manifest.programs["p"].attach = two.after.manifest.programs["p"].attach = xdp("eth0");
+  two.env.swap_modes["p"] = Swap::kNative;
+  return two;
+}
+
+std::vector<std::string> steps(const Plan& plan) {
+  std::vector<std::string> all;
+  for (const ProgramPlan& p : plan.programs) all.push_back(p.name + ":" + p.record.swap + ":" + std::to_string(p.record.order));
+  return all;
+}
+
+TEST(PlanPrograms, SwappedAttachedDetachedOrNeither) {
+  Two two = one_program();
+  two.before.object.programs.push_back(program_of("gone"));
+  two.before.manifest.programs["gone"].attach = xdp("eth1");
+  two.after.object.programs.push_back(program_of("tail"));
+  two.after.object.programs.push_back(program_of("more"));
+  two.after.manifest.programs["more"].attach = xdp("eth1");
+  two.env.order = [](const CodeFacts&, const std::vector<std::string>& names) {
+    EXPECT_THAT(names, ElementsAre("more", "p"));
+    return std::vector<ProgramTurn>{{"p", 1, "reads stats, which more writes"}, {"more", 2, ""}};
+  };
+  const Plan plan = two.plan();
+  EXPECT_THAT(messages(plan.refusals), IsEmpty());
+  EXPECT_THAT(steps(plan), ElementsAre("p:native:1", "more:attach:2", "gone:detach:3", "tail:none:0"));
+  EXPECT_EQ(plan.programs[0].record.type, "xdp");
+  EXPECT_THAT(plan.programs[0].record.reason, HasSubstr("reads stats"));
+}
+
+TEST(PlanPrograms, AnotherHookIsRefused) {
+  Two two = one_program();
+  two.after.manifest.programs["p"].attach->interface = "eth1";
+  EXPECT_THAT(messages(two.plan().refusals), HasSubstr("the interface changed from \"eth0\" to \"eth1\""));
+}
+
+TEST(PlanPrograms, TypesAndSleepers) {
+  Two two = one_program();
+  two.after.object.programs[0].type = 3;
+  two.after.object.programs[0].sleepable = true;
+  two.after.object.programs[0].expected_attach_type = 1;
+  std::vector<std::string> found = codes(two.plan().refusals);
+  EXPECT_THAT(found, ::testing::UnorderedElementsAre("program-type", "sleepable", "attach-kind"));
+}
+
+TEST(PlanPrograms, AHostThatCannotSwapIsSaidOnce) {
+  Two two = one_program();
+  two.env.swap_modes.clear();
+  EXPECT_THAT(codes(two.plan().refusals), ElementsAre("no-swap"));
+  two.env.problems = {{"attach-type", "programs.p.attach", "kprobe is not served yet"}};
+  EXPECT_THAT(codes(two.plan().refusals), ElementsAre("attach-type"));
+}
+
+TEST(PlanPrograms, InferenceAndItsBoundsReachThePlan) {
+  Two two = one_program();
+  two.maps(map_of("m", MapType::kHash, u32(), structure("v", {{"n", u32()}})), map_of("m", MapType::kHash, u32(), structure("v", {{"n", u64()}})));
+  two.env.infer = [](const CodeFacts&, const std::string& a, const CodeFacts&, const std::string& b, uint32_t, uint32_t, uint32_t,
+                     uint32_t) -> std::optional<MergeHint> { return MergeHint{Merge::kSum, a + b, true, false}; };
+  two.after.facts.gave_up = {"p: too many instructions"};
+  const Plan plan = two.plan();
+  EXPECT_EQ(plan.maps[0].record.fields[0].merge, "sum");
+  EXPECT_EQ(plan.maps[0].record.fields[0].origin, "inferred");
+  EXPECT_EQ(plan.maps[0].record.fields[0].reason, "mm");
+  EXPECT_THAT(codes(plan.warnings), ElementsAre("analysis-bounded"));
+}
+
+}  // namespace
+}  // namespace mapshift::update
