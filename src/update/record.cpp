@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "update/record.h"
+
+namespace mapshift::update {
+
+std::string_view to_string(State state) {
+  switch (state) {
+    case State::kPlanned: return "planned";
+    case State::kPlanning: return "planning";
+    case State::kLoading: return "loading";
+    case State::kSyncing: return "syncing";
+    case State::kSwapping: return "swapping";
+    case State::kBaking: return "baking";
+    case State::kCommitted: return "committed";
+    case State::kRollingBack: return "rolling_back";
+    case State::kRolledBack: return "rolled_back";
+    case State::kFailed: return "failed";
+    case State::kAborted: return "aborted";
+    case State::kStuck: return "stuck";
+  }
+  return "unknown";
+}
+
+bool is_final(State state) {
+  switch (state) {
+    case State::kPlanned:
+    case State::kPlanning:
+    case State::kLoading:
+    case State::kSyncing:
+    case State::kSwapping:
+    case State::kBaking:
+    case State::kRollingBack: return false;
+    case State::kCommitted:
+    case State::kRolledBack:
+    case State::kFailed:
+    case State::kAborted:
+    case State::kStuck: return true;
+  }
+  return false;
+}
+
+}  // namespace mapshift::update
