@@ -61,6 +61,8 @@ class Grammar {
     } catch (const CLI::ParseError& error) {
       std::ostringstream out;
       std::ostringstream err;
+      const std::vector<std::string> rest = app_.remaining();
+      if (app_.get_subcommands().empty() && !rest.empty()) err << "error: unknown command or option \"" << rest.front() << "\"\n";
       const bool asked = app_.exit(error, out, err) == 0;  // --help and --version
       return {std::nullopt, asked ? kDone : kUsage, out.str(), err.str()};
     }
@@ -94,7 +96,12 @@ class Grammar {
           return duration ? std::string() : duration.error().message;
         });
     update->add_flag("--wait", options_.wait, "Follow the update to its end");
-    update->add_option("--if-generation", options_.if_generation, "Only when this generation is the active one")->type_name("N");
+    update->add_option("--if-generation", options_.if_generation, "Only when this generation is the active one")
+        ->type_name("N")
+        ->check([](const std::string& text) {
+          const bool digits = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+          return digits ? std::string() : "\"" + text + "\" is not the number of a generation";
+        });
     update->add_flag("--allow-lossy", options_.allow_lossy, "Accept what the plan says would be lost");
   }
   CLI::App* add_module(const std::string& name, Command command, const std::string& help, bool required) {

@@ -43,22 +43,24 @@ std::string measurements(const UpdateRecord& update) {
   for (const slo::Measurement& one : update.measurements) {
     if (std::ranges::find(names, one.objective) == names.end()) names.push_back(one.objective);
   }
-  Table table({"OBJECTIVE", "LIMIT", "LAST", "WORST", "PASS", "FAIL", "INCONCLUSIVE", "ERROR"});
+  Table table({"OBJECTIVE", "LIMIT", "LAST", "LOWEST", "HIGHEST", "PASS", "FAIL", "INCONCLUSIVE", "ERROR"});
   for (const std::string& name : names) {
     std::optional<double> last;
-    std::optional<double> worst;
+    std::optional<double> lowest;
+    std::optional<double> highest;
     std::optional<double> limit;
     size_t counts[4] = {};
     for (const slo::Measurement& one : update.measurements) {
       if (one.objective != name) continue;
       ++counts[static_cast<size_t>(one.outcome)];
       if (one.limit) limit = one.limit;
-      if (one.value) last = one.value;
-      const bool failed = one.outcome == slo::Outcome::kFail;
-      if (one.value && (failed || !worst || (!failed && *one.value > *worst))) worst = one.value;
+      if (!one.value) continue;
+      last = one.value;
+      lowest = std::min(lowest.value_or(*last), *last);
+      highest = std::max(highest.value_or(*last), *last);
     }
-    table.add({name, number_or(limit, "-"), number_or(last, "no data"), number_or(worst, "-"), std::to_string(counts[0]), std::to_string(counts[1]),
-               std::to_string(counts[2]), std::to_string(counts[3])});
+    table.add({name, number_or(limit, "-"), number_or(last, "no data"), number_or(lowest, "-"), number_or(highest, "-"), std::to_string(counts[0]),
+               std::to_string(counts[1]), std::to_string(counts[2]), std::to_string(counts[3])});
   }
   return table.empty() ? std::string() : "Objectives\n" + table.text("  ");
 }
@@ -85,20 +87,22 @@ std::string who_decided(const UpdateRecord& update) {
 }
 
 std::string where_state_is(const UpdateRecord& update) {
-  const std::string before = fmt::format("generation {} ({})", update.from.generation, update.from.version);
-  const std::string after = fmt::format("generation {} ({})", update.to.generation, update.to.version);
+  const std::string before = fmt::format("Generation {} ({})", update.from.generation, update.from.version);
+  const std::string after = fmt::format("Generation {} ({})", update.to.generation, update.to.version);
+  const std::string and_before = "g" + before.substr(1);
+  const std::string and_after = "g" + after.substr(1);
   switch (update.state) {
-    case State::kPlanned: return "Nothing was started; " + before + " runs.";
+    case State::kPlanned: return "Nothing was started; " + and_before + " runs.";
     case State::kPlanning:
     case State::kLoading: return before + " runs and holds all state.";
-    case State::kSyncing: return before + " runs and holds all state; " + after + " is being filled and runs nowhere.";
-    case State::kSwapping: return "The hooks are being moved from " + before + " to " + after + "; both are kept in step.";
-    case State::kBaking: return after + " runs; " + before + " is kept in step, ready for a rollback that loses nothing.";
-    case State::kRollingBack: return "The hooks are being moved back to " + before + "; both are kept in step.";
-    case State::kCommitted: return after + " runs and holds all state; " + before + " is gone.";
-    case State::kRolledBack: return before + " runs again and holds all state, with what was written since the swap; " + after + " is gone.";
+    case State::kSyncing: return before + " runs and holds all state; " + and_after + " is being filled and runs nowhere.";
+    case State::kSwapping: return "The hooks are being moved from " + and_before + " to " + and_after + "; both are kept in step.";
+    case State::kBaking: return after + " runs; " + and_before + " is kept in step, ready for a rollback that loses nothing.";
+    case State::kRollingBack: return "The hooks are being moved back to " + and_before + "; both are kept in step.";
+    case State::kCommitted: return after + " runs and holds all state; " + and_before + " is gone.";
+    case State::kRolledBack: return before + " runs again and holds all state, with what was written since the swap; " + and_after + " is gone.";
     case State::kFailed:
-    case State::kAborted: return before + " runs and holds all state, untouched; " + after + " is gone.";
+    case State::kAborted: return before + " runs and holds all state, untouched; " + and_after + " is gone.";
     case State::kStuck: return "A step could not be undone, so nothing more is guessed: both generations are kept, with their pins. Read the reason above.";
   }
   return {};
