@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+
+namespace mapshift::cli {
+
+enum class Command : uint8_t {
+  kLoad, kPlan, kUpdate, kRollback, kCommit, kAbort, kUnload, kStatus, kHistory, kExplain, kCheckConfig, kCheckModule, kCompletion,
+};
+
+struct Options {
+  std::string agent;       // "127.0.0.1:9848"; empty: from run_dir/agent.json
+  std::string token_file;  // empty: run_dir/token
+  std::string run_dir = "/run/mapshift";
+  bool json = false;
+  Command command = Command::kStatus;
+  std::string target;      // manifest, module, update, file or shell; may be empty for status and history
+  std::map<std::string, std::string> set;
+  std::string bake;
+  bool wait = false;
+  std::optional<uint64_t> if_generation;
+  bool allow_lossy = false;
+  std::string reason;
+};
+
+struct Parsed {
+  std::optional<Options> options;  // absent: print `out` and `err`, and exit with `status`
+  int status = 0;
+  std::string out, err;
+};
+
+[[nodiscard]] Parsed parse_options(int argc, const char* const* argv);
+
+}  // namespace mapshift::cli

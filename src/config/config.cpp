@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/config.h"
+
+#include <algorithm>
+#include <array>
+
+#include "config/object_reader.h"
+#include "config/objective_json.h"
+#include "config/text_file.h"
+
+namespace mapshift::config {
+namespace {
+
+using namespace std::chrono_literals;
+using Kind = JsonValue::Kind;
+
+constexpr size_t kMaxPath = 4096;
+constexpr size_t kMaxEntries = 1000;
+
+bool is_absolute_path(std::string_view text) { return text.starts_with('/') && text.size() < kMaxPath; }
+constexpr std::string_view kPathRule = "an absolute path";
+
+bool is_http_url(std::string_view text) {
+  const std::string_view scheme = text.starts_with("https://") ? "https://" : "http://";
+  const bool clean = std::ranges::all_of(text, [](unsigned char c) { return c > ' ' && c < 0x7f; });
+  return text.starts_with(scheme) && text.size() > scheme.size() && text.size() < kMaxPath && clean;
+}
+constexpr std::string_view kUrlRule = "a URL such as \"http://127.0.0.1:9090\"";
+
+bool is_glob(std::string_view text) { return !text.empty() && text.size() < kMaxPath; }
+
+void read_listen(ObjectReader& reader, Listen& out) {
+  std::string text;
+  reader.text("listen", text);
+  if (text.empty()) return;
+  if (Result<Listen> listen = parse_listen(text)) {
+    out = *listen;
+  } else {
+    reader.complain("listen", "bad-address", listen.error().message);
+  }
+}
+
+void read_listeners(ObjectReader& reader, Config& out) {
+  if (std::optional<ObjectReader> metrics = reader.object("metrics")) {
+    read_listen(*metrics, out.metrics);
+    metrics->finish();
+  }
+  if (std::optional<ObjectReader> api = reader.object("api")) {
+    read_listen(*api, out.api);
+    api->text("token_file", out.token_file, is_absolute_path, kPathRule);
+    api->text("rollback_token_file", out.rollback_token_file, is_absolute_path, kPathRule);
+    api->finish();
+  }
+}
+
+void read_limits(ObjectReader& reader, Limits& out) {
+  std::optional<ObjectReader> limits = reader.object("limits");
+  if (!limits) return;
+  limits->duration("migration_timeout", out.migration_timeout, 1ms, 24h);
+  limits->duration("swap_timeout", out.swap_timeout, 1ms, 1h);
+  limits->duration("rollback_timeout", out.rollback_timeout, 1ms, 1h);
+  limits->duration("stall_timeout", out.stall_timeout, 1ms, 24h);
+  limits->number("memory_headroom", out.memory_headroom, 0, 10);
+  limits->integer_as("max_concurrent_updates", out.max_concurrent_updates, 1, 64);
+  limits->finish();
+}
+
+// An array of objects.
+template <class Read>
+void read_list(ObjectReader& reader, std::string_view name, const Read& read) {
+  size_t seen = 0;
+  reader.items(name, [&](JsonValue& value, const std::string& where) {
+    if (++seen > kMaxEntries || !expect_kind(reader.report(), value, where, Kind::kObject)) return;
+    ObjectReader item(reader.report(), value, where);
+    read(item);
+    item.finish();
+  });
+  if (seen > kMaxEntries) reader.complain(name, "too-many", "more than 1000 entries");
+}
+
+void read_go(ObjectReader& reader, GoCapture& out) {
+  std::optional<ObjectReader> go = reader.object("go");
+  if (!go) return;
+  if (go->has("enabled")) {
+    bool enabled = true;
+    go->boolean("enabled", enabled);
+    out.enabled = enabled;
+  }
+  go->number("overhead_budget", out.overhead_budget, 0, 1);
+  if (go->has("processes")) out.paths.clear();
+  read_list(*go, "processes", [&](ObjectReader& process) {
+    std::string path;
+    process.require("path");
+    process.text("path", path, is_glob, "a path or a pattern such as \"/usr/bin/*\"");
+    out.paths.push_back(std::move(path));
+  });
+  go->finish();
+}
+
+constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kSources{
+    {{"auto", "auto"}, {"fexit", "fexit"}, {"instrumented", "instrumented"}, {"syscall", "syscall"}, {"scan", "scan"}}};
+
+void read_changes(ObjectReader& reader, std::vector<ChangeCapture>& out) {
+  std::optional<ObjectReader> changes = reader.object("changes");
+  if (!changes) return;
+  read_list(*changes, "maps", [&](ObjectReader& map) {
+    ChangeCapture capture;
+    map.require("module");
+    map.require("map");
+    map.text("module", capture.module, is_name, kNameRule);
+    map.text("map", capture.map, is_name, kNameRule);
+    if (map.has("sources")) capture.sources.clear();
+    map.items("sources", [&](JsonValue& value, const std::string& where) {
+      if (!expect_kind(map.report(), value, where, Kind::kString)) return;
+      const auto* known = std::ranges::find(kSources, std::string_view(value.text), &decltype(kSources)::value_type::first);
+      if (known == kSources.end()) {
+        std::vector<std::string> names;
+        for (const auto& [name, meaning] : kSources) names.emplace_back(name);
+        map.report().add("bad-value", where, value.line, "\"" + value.text + "\" is not a source" + suggestion(value.text, names));
+        return;
+      }
+      capture.sources.emplace_back(known->second);
+    });
+    out.push_back(std::move(capture));
+  });
+  changes->finish();
+}
+
+void read_neighbours(ObjectReader& reader, Config& out) {
+  if (std::optional<ObjectReader> prometheus = reader.object("prometheus")) {
+    prometheus->text("url", out.prometheus_url, is_http_url, kUrlRule);
+    prometheus->finish();
+  }
+  if (std::optional<ObjectReader> alertmanager = reader.object("alertmanager")) {
+    alertmanager->text("url", out.alertmanager_url, is_http_url, kUrlRule);
+    alertmanager->boolean("poll", out.alertmanager_poll);
+    alertmanager->finish();
+  }
+}
+
+void read_folders(ObjectReader& reader, Config& out) {
+  reader.text("state_dir", out.state_dir, is_absolute_path, kPathRule);
+  reader.text("run_dir", out.run_dir, is_absolute_path, kPathRule);
+  reader.text("bpffs", out.bpffs, is_absolute_path, kPathRule);
+  if (!reader.has("module_dirs")) return;
+  out.module_dirs.clear();
+  reader.items("module_dirs", [&](JsonValue& value, const std::string& where) {
+    if (!expect_kind(reader.report(), value, where, Kind::kString)) return;
+    if (!is_absolute_path(value.text)) {
+      reader.report().add("bad-value", where, value.line, "\"" + where + "\": \"" + value.text + "\" is not " + std::string(kPathRule));
+    }
+    out.module_dirs.push_back(value.text);
+  });
+}
+
+}  // namespace
+
+Result<Config> parse_config(const std::string& text, const std::string& file_name) {
+  MS_TRY(JsonValue document, parse_json(text, file_name));
+  Report report(file_name);
+  if (document.kind != Kind::kObject) {
+    report.add("wrong-type", "", document.line, "the configuration must be an object, not " + std::string(to_string(document.kind)));
+    return fail(report.error());
+  }
+  Config config;
+  ObjectReader reader(report, document, "");
+  read_folders(reader, config);
+  read_listeners(reader, config);
+  read_limits(reader, config.limits);
+  read_go(reader, config.go);
+  read_changes(reader, config.changes);
+  read_neighbours(reader, config);
+  read_objectives(reader, "objectives", {}, config.objectives);
+  reader.finish();
+  if (config.metrics.port != 0 && config.metrics.port == config.api.port && config.metrics.host == config.api.host) {
+    reader.complain("api", "same-port", "metrics and API cannot share port " + std::to_string(config.api.port));
+  }
+  if (!report.empty()) return fail(report.error());
+  if (config.token_file.empty()) config.token_file = config.run_dir + "/token";
+  if (config.rollback_token_file.empty()) config.rollback_token_file = config.run_dir + "/rollback-token";
+  return config;
+}
+
+Result<Config> load_config(const std::string& path) {
+  MS_TRY(const std::string text, read_text_file(path, kMaxDocumentBytes));
+  return parse_config(text, path);
+}
+
+std::vector<std::string> not_served(const Config& config) {
+  std::vector<std::string> sentences;
+  if (config.go.enabled.value_or(false)) sentences.emplace_back("go.enabled: this release does not capture Go processes yet");
+  if (!config.changes.empty()) sentences.emplace_back("changes.maps: this release does not serve change streams yet");
+  if (config.alertmanager_poll) sentences.emplace_back("alertmanager.poll: this release does not listen to Alertmanager yet");
+  for (const slo::Objective& objective : config.objectives) {
+    sentences.push_back("objectives: \"" + objective.name + "\" is not judged: this release judges only the objectives of a module's manifest");
+  }
+  return sentences;
+}
+
+}  // namespace mapshift::config

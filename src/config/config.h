@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "slo/objective.h"
+
+namespace mapshift::config {
+
+struct Listen {
+  std::string host = "127.0.0.1";  // an IPv4 address, or "localhost"
+  uint16_t port = 0;               // 0: any free one
+};
+
+struct Limits {
+  Nanos migration_timeout = std::chrono::seconds(60);
+  Nanos swap_timeout = std::chrono::seconds(1);
+  Nanos rollback_timeout = std::chrono::seconds(10);
+  Nanos stall_timeout = std::chrono::seconds(10);
+  double memory_headroom = 0.2;  // share of a plan's need that must be free beyond it
+  int max_concurrent_updates = 1;
+};
+
+struct GoCapture {
+  std::optional<bool> enabled = {};  // absent: where this release can
+  double overhead_budget = 0.01;     // share of one CPU
+  std::vector<std::string> paths = {"*"};
+};
+
+struct ChangeCapture {
+  std::string module, map;
+  std::vector<std::string> sources = {"auto"};
+};
+
+// The agent's configuration file. Every member has a default.
+struct Config {
+  std::string state_dir = "/var/lib/mapshift";
+  std::string run_dir = "/run/mapshift";
+  std::string bpffs = "/sys/fs/bpf";
+  Listen metrics = {"127.0.0.1", 9847};
+  Listen api = {"127.0.0.1", 9848};
+  std::string token_file = {}, rollback_token_file = {};  // set by parse_config: in run_dir unless the file says otherwise
+  std::vector<std::string> module_dirs = {"/etc/mapshift/modules"};
+  Limits limits = {};
+  GoCapture go = {};
+  std::vector<ChangeCapture> changes = {};
+  std::string prometheus_url = "http://127.0.0.1:9090";
+  std::string alertmanager_url = "http://127.0.0.1:9093";
+  bool alertmanager_poll = false;
+  std::vector<slo::Objective> objectives = {};
+};
+
+// kInvalid with all that is wrong, each with its line. An empty object is a valid file.
+[[nodiscard]] Result<Config> parse_config(const std::string& text, const std::string& file_name);
+// kNotFound, kTooLarge, kKernel for the file; else as above.
+[[nodiscard]] Result<Config> load_config(const std::string& path);
+// What the file asks for and this release does not do yet, one sentence each: said at start, so that nobody waits for it.
+[[nodiscard]] std::vector<std::string> not_served(const Config& config);
+
+// "127.0.0.1:9848". kInvalid says what is wrong with it.
+[[nodiscard]] Result<Listen> parse_listen(const std::string& text);
+
+}  // namespace mapshift::config

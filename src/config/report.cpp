@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/report.h"
+
+#include <algorithm>
+#include <cctype>
+#include <numeric>
+
+namespace mapshift::config {
+namespace {
+
+constexpr size_t kMaxProblems = 100;
+constexpr size_t kMaxComparedLength = 64;
+
+bool same_letter(char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == std::tolower(static_cast<unsigned char>(b)); }
+
+// Insertions, deletions, replacements and swapped neighbours.
+size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> before(b.size() + 1);
+  std::vector<size_t> last(b.size() + 1);
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 1; i <= a.size(); ++i) {
+    before.swap(last);
+    last.swap(row);
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      row[j] = std::min({last[j] + 1, row[j - 1] + 1, last[j - 1] + (same_letter(a[i - 1], b[j - 1]) ? 0U : 1U)});
+      const bool swapped = i > 1 && j > 1 && same_letter(a[i - 1], b[j - 2]) && same_letter(a[i - 2], b[j - 1]);
+      if (swapped) row[j] = std::min(row[j], before[j - 2] + 1);
+    }
+  }
+  return row.back();
+}
+
+}  // namespace
+
+void Report::add(std::string code, std::string where, int line, const std::string& message) {
+  if (problems_.size() == kMaxProblems) {
+    ++left_out_;
+    return;
+  }
+  problems_.push_back({std::move(code), std::move(where), line > 0 ? "line " + std::to_string(line) + ": " + message : message});
+}
+
+Error Report::error() const {
+  std::string message = file_name_ + ": ";
+  if (problems_.size() == 1) {
+    message += problems_.front().message;
+  } else {
+    message += std::to_string(problems_.size() + left_out_) + " problems";
+    for (const Problem& problem : problems_) message += "\n  " + problem.message;
+  }
+  if (left_out_ > 0) message += "\n  and " + std::to_string(left_out_) + " more";
+  return {ErrorCode::kInvalid, 0, std::move(message), {}, problems_};
+}
+
+std::string nearest(std::string_view name, const std::vector<std::string>& candidates) {
+  if (name.size() > kMaxComparedLength) return {};
+  size_t best = std::max<size_t>(1, name.size() / 3) + 1;
+  std::string found;
+  for (const std::string& candidate : candidates) {
+    const size_t distance = edit_distance(name, candidate);
+    if (distance < best) {
+      best = distance;
+      found = candidate;
+    }
+  }
+  return found;
+}
+
+std::string suggestion(std::string_view name, const std::vector<std::string>& candidates) {
+  if (const std::string found = nearest(name, candidates); !found.empty()) return "; did you mean \"" + found + "\"?";
+  std::string list;
+  for (const std::string& candidate : candidates) list += (list.empty() ? "; known: " : ", ") + candidate;
+  return list;
+}
+
+bool is_name(std::string_view text) {
+  const auto allowed = [](unsigned char c) { return std::isalnum(c) != 0 || c == '_' || c == '-'; };
+  return !text.empty() && text.size() <= 63 && std::ranges::all_of(text, allowed);
+}
+
+}  // namespace mapshift::config

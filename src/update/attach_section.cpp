@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "update/attach_section.h"
+
+#include <array>
+
+namespace mapshift::update {
+namespace {
+
+using Found = Result<std::optional<AttachSpec>>;
+
+tl::unexpected<Error> missing(std::string_view section, const std::string& attach) {
+  return fail(ErrorCode::kInvalid,
+              "section \"" + std::string(section) + "\" does not say where its program attaches; add \"attach\": " + attach + " to the manifest");
+}
+
+Found tracepoint(std::string_view section, std::string_view target) {
+  const size_t slash = target.find('/');
+  if (slash == std::string_view::npos || slash == 0 || slash + 1 == target.size()) {
+    return missing(section, R"({"type": "tracepoint", "category": "…", "name": "…"})");
+  }
+  AttachSpec attach{.type = "tracepoint"};
+  attach.category = target.substr(0, slash);
+  attach.name = target.substr(slash + 1);
+  return attach;
+}
+
+Found raw_tracepoint(std::string_view section, std::string_view target) {
+  if (target.empty()) return missing(section, R"({"type": "raw_tracepoint", "name": "…"})");
+  AttachSpec attach{.type = "raw_tracepoint"};
+  attach.name = target;
+  return attach;
+}
+
+Found xdp(std::string_view section, std::string_view) { return missing(section, R"({"type": "xdp", "interface": "…"})"); }
+
+Found tcx(std::string_view section, std::string_view target) {
+  const std::string direction = target.empty() ? "…" : std::string(target);
+  return missing(section, R"({"type": "tcx", "interface": "…", "direction": ")" + direction + "\"}");
+}
+
+Found cgroup_skb(std::string_view section, std::string_view target) {
+  const std::string hook = target.empty() ? "…" : "skb_" + std::string(target);
+  return missing(section, R"({"type": "cgroup", "path": "…", "hook": ")" + hook + "\"}");
+}
+
+Found uprobe(std::string_view section, std::string_view) { return missing(section, R"({"type": "uprobe", "path": "…", "symbol": "…"})"); }
+
+struct Prefix {
+  std::string_view name;
+  Found (*read)(std::string_view section, std::string_view target);  // `target`: what follows the slash
+};
+// libbpf's names of sections.
+constexpr std::array<Prefix, 12> kPrefixes{{{"tp", tracepoint},
+                                            {"tracepoint", tracepoint},
+                                            {"raw_tp", raw_tracepoint},
+                                            {"raw_tracepoint", raw_tracepoint},
+                                            {"xdp", xdp},
+                                            {"xdp.frags", xdp},
+                                            {"tcx", tcx},
+                                            {"tc", tcx},
+                                            {"cgroup_skb", cgroup_skb},
+                                            {"uprobe", uprobe},
+                                            {"uprobe.s", uprobe},
+                                            {"uretprobe", uprobe}}};
+
+}  // namespace
+
+Result<std::optional<AttachSpec>> attach_from_section(std::string_view section) {
+  // A leading '?' only tells libbpf not to load the program by itself.
+  const std::string_view name = section.starts_with('?') ? section.substr(1) : section;
+  const size_t slash = name.find('/');
+  const std::string_view prefix = name.substr(0, slash);
+  const std::string_view target = slash == std::string_view::npos ? std::string_view() : name.substr(slash + 1);
+  for (const Prefix& known : kPrefixes) {
+    if (known.name == prefix) return known.read(section, target);
+  }
+  return std::optional<AttachSpec>();
+}
+
+}  // namespace mapshift::update

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "config/manifest.h"
+
+namespace mapshift::config {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+std::string with(const std::string& members) { return R"({"name": "m", "version": "1", "object": "m.o", )" + members + "}"; }
+
+Error refusal(const std::string& text, const SetValues& set = {}) {
+  const auto manifest = parse_manifest(text, "/srv", set, "m.json");
+  EXPECT_FALSE(manifest) << text;
+  return manifest ? Error{} : manifest.error();
+}
+
+struct Case {
+  const char* members;
+  const char* code;
+  const char* where;
+  const char* message;
+};
+
+// Each is wrong in exactly one way.
+const Case kCases[] = {
+    {R"("progams": {})", "unknown-member", "progams", "did you mean \"programs\"?"},
+    {R"("programs": [])", "wrong-type", "programs", "must be an object, not an array"},
+    {R"("programs": {"../x": {}})", "bad-name", "programs.../x", "is not a name"},
+    {R"("programs": {"p": {"atach": {}}})", "unknown-member", "programs.p.atach", "did you mean \"attach\"?"},
+    {R"("programs": {"p": {"attach": {}}})", "missing-member", "programs.p.attach.type", "missing"},
+    {R"("programs": {"p": {"attach": {"type": "xpd"}}})", "unknown-attach-type", "programs.p.attach.type", "did you mean \"xdp\"?"},
+    {R"("programs": {"p": {"attach": {"type": "xdp"}}})", "missing-member", "programs.p.attach.interface", "missing"},
+    {R"("programs": {"p": {"attach": {"type": "xdp", "interface": "../eth0"}}})", "bad-value", "programs.p.attach.interface", "network interface"},
+    {R"("programs": {"p": {"attach": {"type": "xdp", "interface": "e", "mode": "skb"}}})", "bad-value", "programs.p.attach.mode", "known: auto, native, generic"},
+    {R"("programs": {"p": {"attach": {"type": "tcx", "interface": "e", "direction": "out"}}})", "bad-value", "programs.p.attach.direction", "ingress"},
+    {R"("programs": {"p": {"attach": {"type": "tracepoint", "category": "../..", "name": "x"}}})", "bad-value", "programs.p.attach.category", "is not a name"},
+    {R"("programs": {"p": {"attach": {"type": "xdp", "interface": "e", "hook": "x"}}})", "unknown-member", "programs.p.attach.hook", "unknown member"},
+    {R"("maps": {"m": {"policy": "atuo"}})", "bad-value", "maps.m.policy", "did you mean \"auto\"?"},
+    {R"("maps": {"m": {"max_entries": 0}})", "out-of-range", "maps.m.max_entries", "from 1 to 4294967295"},
+    {R"("maps": {"m": {"max_entries": 4294967296}})", "out-of-range", "maps.m.max_entries", "from 1"},
+    {R"("maps": {"m": {"fields": {"a": {"merge": "add"}}}})", "bad-value", "maps.m.fields.a.merge", "known: sum"},
+    {R"("maps": {"m": {"fields": {"a": {"default": 9223372036854775808}}}})", "out-of-range", "maps.m.fields.a.default", "must be from"},
+    {R"("maps": {"m": {"fields": {"a b": {}}}})", "bad-name", "maps.m.fields.a b", "path of a field"},
+    {R"("analysis": {"bake": "-1s"})", "bad-duration", "analysis.bake", "not a duration"},
+    {R"("analysis": {"bake": 60})", "wrong-type", "analysis.bake", "must be a string, not an integer"},
+    {R"("analysis": {"objectives": [{"name": "o", "indicator": "map", "counter": "a.b"}]})", "missing-condition", "analysis.objectives[0].max", "maxIncrease"},
+    {R"("analysis": {"objectives": [{"name": "o", "indicator": "map", "max": 1}]})", "bad-indicator", "analysis.objectives[0].ratio", "either"},
+    {R"("analysis": {"objectives": [{"name": "o", "indicator": "mpa", "max": 1, "counter": "a"}]})", "bad-value", "analysis.objectives[0].indicator", "did you mean \"map\"?"},
+    {R"("analysis": {"objectives": [{"name": "o", "indicator": "map", "counter": "a", "maxIncrease": "2x"}]})", "bad-value", "analysis.objectives[0].maxIncrease", "200%"},
+    {R"("analysis": {"objectives": [{"name": "o", "indicator": "map", "counter": "a", "min": 2, "max": 1}]})", "bad-condition", "analysis.objectives[0].min", "no value can pass"},
+    {R"("analysis": {"objectives": [{"name": "o", "indicator": "program", "program": "p", "value": "run_time", "max": 1}]})", "bad-value", "analysis.objectives[0].value", "run_time_avg"},
+    {R"("analysis": {"objectives": [{"name": "o", "indicator": "map", "counter": "a", "max": 1, "onError": "promote"}]})", "bad-value", "analysis.objectives[0].onError", "hold"},
+    {R"("rodata": {"v": {}})", "wrong-type", "rodata.v", "not an object"},
+    {R"("rodata": {"v": [1.5]})", "wrong-type", "rodata.v", "integers"},
+    {R"("prog_arrays": {"j": {"01": "p"}})", "bad-slot", "prog_arrays.j.01", "slot"},
+    {R"("optional": ["p", "p"])", "duplicate-name", "optional[1]", "twice"},
+    {R"("params": {"A": {}})", "wrong-type", "params.A", "must be a string"},
+    {R"("params": {"A-B": "x"})", "bad-name", "params.A-B", "parameter"},
+    {R"("rodata": {"v": "$NOPE"})", "unresolved-name", "rodata.v", "--set NOPE="},
+};
+
+TEST(ManifestRefusal, EachMistakeIsNamed) {
+  for (const Case& one : kCases) {
+    const Error error = refusal(with(one.members));
+    ASSERT_THAT(error.problems, SizeIs(1)) << one.members << "\n" << error.message;
+    EXPECT_EQ(error.problems[0].code, one.code) << one.members;
+    EXPECT_EQ(error.problems[0].where, one.where) << one.members;
+    EXPECT_THAT(error.problems[0].message, HasSubstr(one.message)) << one.members;
+    EXPECT_THAT(error.problems[0].message, HasSubstr("line 1: ")) << one.members;
+  }
+}
+
+TEST(ManifestRefusal, AllThatIsWrongInOneAnswer) {
+  const Error error = refusal("{\n\"name\": \"a/b\",\n\"object\": 3,\n\"maps\": {\"m\": {\"policy\": 1}}\n}");
+  EXPECT_THAT(error.problems, SizeIs(4)) << error.message;
+  EXPECT_THAT(error.message, HasSubstr("line 2: "));
+  EXPECT_THAT(error.message, HasSubstr("line 3: "));
+  EXPECT_THAT(error.message, HasSubstr("line 4: "));
+  EXPECT_THAT(error.message, HasSubstr("\"version\" is missing"));
+}
+
+TEST(ManifestRefusal, ASetThatNothingUses) {
+  const Error error = refusal(with(R"("rodata": {"v": "$IFACE"}, "params": {"IFACE": "e"})"), {{"IFCE", "x"}});
+  ASSERT_THAT(error.problems, SizeIs(1));
+  EXPECT_EQ(error.problems[0].code, "unused-set");
+  EXPECT_THAT(error.problems[0].message, HasSubstr("did you mean \"IFACE\"?"));
+}
+
+TEST(ManifestRefusal, FilledInTextIsBounded) {
+  std::string rodata;
+  for (int i = 0; i < 500; ++i) rodata += (i == 0 ? "\"v" : ",\"v") + std::to_string(i) + R"(": "$A$A$A$A")";
+  const Error error = refusal(with("\"rodata\": {" + rodata + "}"), {{"A", std::string(100'000, 'x')}});
+  EXPECT_THAT(error.problems, SizeIs(1));
+  EXPECT_EQ(error.problems[0].code, "too-large");
+}
+
+}  // namespace
+}  // namespace mapshift::config

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/manifest.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "documents.h"
+
+namespace mapshift::config {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::SizeIs;
+using update::Manifest;
+
+Manifest read(const std::string& text, const SetValues& set = {}) {
+  Result<Manifest> manifest = parse_manifest(text, "/srv/modules", set, "m.json");
+  EXPECT_TRUE(manifest) << manifest.error().message;
+  return manifest.value_or(Manifest{});
+}
+
+std::string with(const std::string& members) { return R"({"name": "m", "version": "1", "object": "m.o", )" + members + "}"; }
+
+TEST(Manifest, ReadsEveryMemberOfTheExample) {
+  const Manifest manifest = read(kFullManifest);
+  EXPECT_EQ(manifest.name, "flowmeter");
+  EXPECT_EQ(manifest.object, "/srv/modules/flowmeter_v2.bpf.o");
+  ASSERT_THAT(manifest.programs, SizeIs(5));
+  EXPECT_EQ(manifest.programs.at("count_packets").attach->interface, "eth0");
+  EXPECT_EQ(manifest.programs.at("on_exec").attach->name, "sched_process_exec");
+  EXPECT_EQ(manifest.programs.at("on_park").attach->symbol, "main.work");
+  EXPECT_EQ(manifest.programs.at("egress").attach->direction, "egress");
+  EXPECT_EQ(manifest.programs.at("filter").attach->hook, "skb_egress");
+  const update::MapRule& flows = manifest.maps.at("flows");
+  EXPECT_EQ(flows.fields.at("packets").merge, update::Merge::kSum);
+  EXPECT_EQ(flows.fields.at("source").from, "saddr");
+  EXPECT_EQ(flows.fields.at("weight").default_value, 1);
+  ASSERT_TRUE(manifest.analysis);
+  ASSERT_THAT(manifest.analysis->objectives, SizeIs(3));
+  EXPECT_EQ(manifest.analysis->objectives[0].failure_limit, 2);
+  EXPECT_EQ(manifest.analysis->objectives[0].ratio_den, "stats.seen");
+  EXPECT_EQ(manifest.analysis->objectives[1].max_increase, 2.0);
+  EXPECT_EQ(manifest.analysis->objectives[2].indicator, slo::Indicator::kPromql);
+}
+
+TEST(Manifest, SetComesBeforeParams) {
+  EXPECT_EQ(read(kFullManifest, {{"IFACE", "veth7"}}).programs.at("egress").attach->interface, "veth7");
+}
+
+TEST(Manifest, FurtherMembers) {
+  const Manifest manifest = read(with(R"("rodata": {"a": true, "b": -3, "c": 18446744073709551615, "d": 0.5, "e": "x", "f": [1, -2], "g": "$N"},
+    "prog_arrays": {"jumps": {"0": "first", "7": "second"}}, "optional": ["first"], "params": {"N": 12},
+    "maps": {"c": {"policy": "sync", "from": "b", "class": "state", "epoch": 3, "on_delete": "keep_delta", "max_entries": "$N"}})"));
+  using Value = update::RodataValue;
+  EXPECT_EQ(manifest.rodata.at("a"), Value(true));
+  EXPECT_EQ(manifest.rodata.at("b"), Value(int64_t{-3}));
+  EXPECT_EQ(manifest.rodata.at("c"), Value(~uint64_t{0}));
+  EXPECT_EQ(manifest.rodata.at("f"), Value(std::vector<int64_t>{1, -2}));
+  EXPECT_EQ(manifest.rodata.at("g"), Value(int64_t{12}));
+  EXPECT_EQ(manifest.prog_arrays.at("jumps").at(7), "second");
+  EXPECT_THAT(manifest.optional_programs, ElementsAre("first"));
+  const update::MapRule& rule = manifest.maps.at("c");
+  EXPECT_EQ(rule.policy, update::Policy::kSync);
+  EXPECT_EQ(rule.from, "b");
+  EXPECT_EQ(rule.klass, "state");
+  EXPECT_EQ(rule.epoch, 3);
+  EXPECT_EQ(rule.on_delete, update::OnDelete::kKeepDelta);
+  EXPECT_EQ(rule.max_entries, 12U);
+}
+
+TEST(Manifest, AnalysisMembersAreDefaultsOfItsObjectives) {
+  const Manifest manifest = read(with(R"("analysis": {"bake": "5s", "failureLimit": 3, "onNoData": "rollback", "objectives": [
+    {"name": "a", "indicator": "map", "counter": "s.x", "max": 1}, {"name": "b", "indicator": "map", "field": "s.y", "min": 1, "failureLimit": 0}]})"));
+  EXPECT_EQ(manifest.analysis->objectives[0].failure_limit, 3);
+  EXPECT_EQ(manifest.analysis->objectives[1].failure_limit, 0);
+  EXPECT_EQ(manifest.analysis->objectives[1].counter, "s.y");
+  EXPECT_EQ(manifest.analysis->objectives[1].on_no_data, slo::OnTrouble::kRollback);
+}
+
+TEST(Manifest, TextReadsBackToTheSame) {
+  const std::string text = with(R"("programs": {"u": {"attach": {"type": "uprobe", "path": "bin/$APP", "symbol": "a$$b"}}},
+    "rodata": {"s": "$ODD", "price": "5$", "n": "$N"}, "params": {"APP": "app", "ODD": "$N and ${N}", "N": "4"})");
+  const Manifest first = read(text);
+  EXPECT_EQ(first.programs.at("u").attach->path, "/srv/modules/bin/app");
+  EXPECT_EQ(first.programs.at("u").attach->symbol, "a$b");
+  EXPECT_EQ(first.rodata.at("s"), update::RodataValue(std::string("$N and ${N}")));
+  EXPECT_THAT(first.text, Not(HasSubstr("\n")));
+  const Result<Manifest> again = parse_manifest(first.text, "/elsewhere", {}, "stored");
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(again->text, first.text);
+  EXPECT_EQ(again->object, first.object);
+  EXPECT_EQ(again->programs.at("u").attach, first.programs.at("u").attach);
+  EXPECT_EQ(again->rodata, first.rodata);
+  const Manifest full = read(kFullManifest);
+  const Result<Manifest> full_again = parse_manifest(full.text, "/elsewhere", {}, "stored");
+  ASSERT_TRUE(full_again) << full_again.error().message;
+  EXPECT_EQ(full_again->text, full.text);
+  EXPECT_EQ(full_again->programs.at("count_packets").attach, full.programs.at("count_packets").attach);
+}
+
+TEST(Manifest, TypesOfLaterReleasesPassByNameOnly) {
+  const Manifest manifest = read(with(R"("programs": {"p": {"attach": {"type": "kprobe", "function": "do_exit"}}, "q": {}})"));
+  EXPECT_EQ(manifest.programs.at("p").attach->type, "kprobe");
+  EXPECT_FALSE(manifest.programs.at("q").attach);
+}
+
+TEST(Manifest, LoadsFromAFile) {
+  const auto dir = std::filesystem::temp_directory_path() / ("mapshift-manifest-" + std::to_string(::getpid()));
+  std::filesystem::create_directories(dir);
+  std::ofstream(dir / "m.json") << with(R"("maps": {})");
+  const Result<Manifest> manifest = load_manifest((dir / "m.json").string(), {});
+  const Result<Manifest> missing = load_manifest((dir / "n.json").string(), {});
+  std::filesystem::remove_all(dir);
+  ASSERT_TRUE(manifest) << manifest.error().message;
+  EXPECT_EQ(manifest->object, (dir / "m.o").string());
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().code, ErrorCode::kNotFound);
+}
+
+}  // namespace
+}  // namespace mapshift::config
