@@ -32,6 +32,7 @@ struct Variable {  // of a data section
   uint32_t offset = 0;
   uint32_t size = 0;
   TypeRef type;  // null without BTF
+  std::vector<std::string> tags = {};  // btf_decl_tag strings on the variable
 };
 
 struct MapSpec {
