@@ -16,7 +16,7 @@ auto rank(const FieldAccess& a) { return std::tie(a.map, a.offset, a.size, a.kin
 CodeFacts analyse(const ObjectSpec& object) {
   CodeFacts out;
   const inference::ObjectIndex index(object);
-  inference::MapSets sets;
+  inference::MapSets sets(static_cast<uint32_t>(object.maps.size()));
   uint64_t budget = kMaxStepsPerObject;
   for (const auto& program : object.programs) {
     inference::Walk walk(index, sets, program, budget);

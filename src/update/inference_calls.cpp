@@ -81,6 +81,7 @@ bool same_key(const Value& a, const Value& b) {
 }  // namespace
 
 void Walk::call(const Here& here, State& state) {
+  if (!spend(state.cost())) return;
   const Insn& insn = here.insn();
   const auto found = here.function->relocs.find(here.pc);
   const Reloc* reloc = found == here.function->relocs.end() ? nullptr : found->second;

@@ -61,6 +61,7 @@ bool writes(AccessKind kind) { return kind != AccessKind::kRead && kind != Acces
 }  // namespace
 
 void Walk::note(const Here& here, uint32_t maps, int64_t offset, uint32_t size, bool variable, AccessKind kind) {
+  if (!spend(sets_.members(maps).size())) return;
   for (const uint32_t map : sets_.members(maps)) {
     const MapSpec& spec = index_.object.maps[map];
     FieldAccess out{.map = spec.name, .size = size, .kind = kind, .program = program_.name, .insn = here.pc, .function = here.function->spec->name};

@@ -25,9 +25,7 @@ Touch touch_of(const FieldAccess& access, uint32_t offset, uint32_t size) {
 
 struct Uses {  // the first access of each kind, over both generations
   std::array<const FieldAccess*, static_cast<size_t>(AccessKind::kFeedsAddress) + 1> first = {};
-  bool part = false;  // changed other than as a whole
   [[nodiscard]] const FieldAccess* of(AccessKind kind) const { return first[static_cast<size_t>(kind)]; }
-  [[nodiscard]] const FieldAccess* either(AccessKind a, AccessKind b) const { return of(a) != nullptr ? of(a) : of(b); }
 };
 
 void collect(const CodeFacts& facts, const std::string& map, uint32_t offset, uint32_t size, Uses& uses) {
@@ -81,8 +79,9 @@ std::vector<Change> changes_of(const Uses& uses) {
   };
   add(Merge::kSum, AccessKind::kAddStore, AccessKind::kAtomicAdd);
   add(Merge::kOr, AccessKind::kOrStore, AccessKind::kAtomicOr);
-  if (const auto* access = uses.of(AccessKind::kMaxStore)) out.push_back({Merge::kMax, AccessKind::kMaxStore, access, true});
-  if (const auto* access = uses.of(AccessKind::kMinStore)) out.push_back({Merge::kMin, AccessKind::kMinStore, access, true});
+  // Compared, then stored: what another writer put there in between is lost.
+  if (const auto* access = uses.of(AccessKind::kMaxStore)) out.push_back({Merge::kMax, AccessKind::kMaxStore, access, false});
+  if (const auto* access = uses.of(AccessKind::kMinStore)) out.push_back({Merge::kMin, AccessKind::kMinStore, access, false});
   if (const auto* access = uses.of(AccessKind::kStore)) out.push_back({Merge::kLatest, AccessKind::kStore, access, true});
   return out;
 }

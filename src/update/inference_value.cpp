@@ -2,11 +2,14 @@
 #include "update/inference_value.h"
 
 #include <algorithm>
+#include <iterator>
+#include <numeric>
 
 namespace mapshift::update::inference {
 namespace {
 
 constexpr int64_t kStackBytes = 512;
+constexpr size_t kMaxChoice = 16;  // maps between which one instruction chooses; beyond, it is any map
 
 Derived join_derived(Derived a, Derived b) {
   if (a == b || b == Derived::kPure) return a;
@@ -97,10 +100,33 @@ Value join_kinds(const Value& old, const Value& next, uint32_t id, MapSets& sets
   return unknown(id);
 }
 
-bool merge_frame(Frame& old, const Frame& next, uint32_t seed, MapSets& sets) {
+// n = v ? v->n + 1 : 1. Where a lookup failed on one path only, what that path made is the first value of an entry, and
+// what came out of the found entry on the other says how it changes.
+struct Absence {
+  const std::vector<uint32_t>& old;
+  const std::vector<uint32_t>& next;
+  MapSets& sets;
+
+  [[nodiscard]] bool covers(const Value& loaded, const Value& first, const std::vector<uint32_t>& here, const std::vector<uint32_t>& there) const {
+    if (loaded.kind != Kind::kLoaded || loaded.shifted || first.is_pointer() || first.kind == Kind::kLoaded || here.empty()) return false;
+    const auto& maps = sets.members(loaded.maps);
+    const auto has = [&](const std::vector<uint32_t>& absent) { return std::includes(absent.begin(), absent.end(), maps.begin(), maps.end()); };
+    return has(here) && !has(there);
+  }
+  Value join_values(const Value& a, const Value& b, uint32_t id) const {
+    const Value* kept = covers(a, b, next, old) ? &a : covers(b, a, old, next) ? &b : nullptr;
+    if (kept == nullptr) return join(a, b, id, sets);
+    Value out = *kept;
+    out.id = id;
+    out.bound = Bound::kNone;
+    return out;
+  }
+};
+
+bool merge_frame(Frame& old, const Frame& next, uint32_t seed, const Absence& absence) {
   bool changed = false;
   for (uint32_t i = 0; i < old.registers.size(); ++i) {
-    const Value joined = join(old.registers[i], next.registers[i], mix(seed, i), sets);
+    const Value joined = absence.join_values(old.registers[i], next.registers[i], mix(seed, i));
     changed = changed || joined != old.registers[i];
     old.registers[i] = joined;
   }
@@ -108,7 +134,7 @@ bool merge_frame(Frame& old, const Frame& next, uint32_t seed, MapSets& sets) {
   for (const auto& cell : old.cells) {
     const Value* other = next.load(cell.offset, cell.size);
     if (other == nullptr) continue;
-    kept.push_back({cell.offset, cell.size, join(cell.value, *other, mix(seed, 1000U + static_cast<uint32_t>(cell.offset + kStackBytes)), sets)});
+    kept.push_back({cell.offset, cell.size, absence.join_values(cell.value, *other, mix(seed, 1000U + static_cast<uint32_t>(cell.offset + kStackBytes)))});
   }
   changed = changed || kept != old.cells;
   old.cells = std::move(kept);
@@ -129,6 +155,10 @@ uint32_t MapSets::join(uint32_t a, uint32_t b) {
   if (a == b) return a;
   std::vector<uint32_t> out;
   std::set_union(sets_[a].begin(), sets_[a].end(), sets_[b].begin(), sets_[b].end(), std::back_inserter(out));
+  if (out.size() > kMaxChoice) {
+    out.resize(maps_);
+    std::iota(out.begin(), out.end(), 0U);
+  }
   return intern(std::move(out));
 }
 
@@ -187,8 +217,9 @@ size_t State::cost() const {
 
 bool merge(State& old, const State& next, uint32_t seed, MapSets& sets) {
   bool changed = false;
+  const Absence absence{old.absent, next.absent, sets};
   for (uint32_t i = 0; i < old.frames.size() && i < next.frames.size(); ++i) {
-    changed = merge_frame(old.frames[i], next.frames[i], mix(seed, 5000 + i), sets) || changed;
+    changed = merge_frame(old.frames[i], next.frames[i], mix(seed, 5000 + i), absence) || changed;
   }
   const auto both = [](auto& a, const auto& b) {
     return std::erase_if(a, [&](const auto& x) { return std::find(b.begin(), b.end(), x) == b.end(); }) != 0;

@@ -12,12 +12,14 @@ namespace mapshift::update::inference {
 // Sets of maps, as a program may choose between several: interned, so that a value holds a number only.
 class MapSets {
  public:
+  explicit MapSets(uint32_t maps) : maps_(maps) {}
   [[nodiscard]] uint32_t of(uint32_t map);
   [[nodiscard]] uint32_t join(uint32_t a, uint32_t b);
   [[nodiscard]] const std::vector<uint32_t>& members(uint32_t set) const { return sets_[set]; }
 
  private:
   [[nodiscard]] uint32_t intern(std::vector<uint32_t> members);
+  uint32_t maps_;
   std::vector<std::vector<uint32_t>> sets_ = {{}};
   std::map<std::vector<uint32_t>, uint32_t> known_ = {{{}, 0}};
 };
