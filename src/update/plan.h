@@ -13,11 +13,14 @@
 namespace mapshift::update {
 
 // What the instructions of a generation's programs do to its maps, found by inference.h.
-enum class AccessKind : uint8_t { kRead, kAtomicAdd, kAddStore /* load, add, store */, kAtomicOr, kOrStore, kMaxStore, kMinStore, kStore, kInsertOnly /* constant on insert */ };
+enum class AccessKind : uint8_t { kRead, kAtomicAdd, kAddStore /* load, add, store */, kAtomicOr, kOrStore, kMaxStore, kMinStore, kStore, kInsertOnly /* constant on insert */,
+                                  kFeedsAddress /* its value becomes an address, a size or a key */ };
 struct FieldAccess {
   std::string map;       // MapSpec name
   uint32_t offset = 0;   // bytes into the value
   uint32_t size = 0;
+  uint32_t stride = 0;   // 0: at `offset` only; else at every offset + n * stride that lies below `end` (an array index)
+  uint32_t end = 0;
   AccessKind kind = AccessKind::kRead;
   std::string program;   // entry program
   uint32_t insn = 0;     // index in `function`

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "update/inference.h"
+
+#include <algorithm>
+#include <tuple>
+
+#include "update/inference_walk.h"
+
+namespace mapshift::update {
+namespace {
+
+auto rank(const FieldAccess& a) { return std::tie(a.map, a.offset, a.size, a.kind, a.program, a.function, a.insn, a.stride, a.end); }
+
+}  // namespace
+
+CodeFacts analyse(const ObjectSpec& object) {
+  CodeFacts out;
+  const inference::ObjectIndex index(object);
+  inference::MapSets sets(static_cast<uint32_t>(object.maps.size()));
+  uint64_t budget = kMaxStepsPerObject;
+  for (const auto& program : object.programs) {
+    inference::Walk walk(index, sets, program, budget);
+    walk.run();
+    walk.collect(out);
+    // One instruction reached over several chains of calls, or through several keys, is one fact.
+    std::sort(out.fields.begin(), out.fields.end(), [](const auto& a, const auto& b) { return rank(a) < rank(b); });
+    out.fields.erase(std::unique(out.fields.begin(), out.fields.end(), [](const auto& a, const auto& b) { return rank(a) == rank(b); }), out.fields.end());
+    if (out.fields.size() <= kMaxAccesses) continue;
+    out.fields.resize(kMaxAccesses);
+    out.gave_up.push_back(program.name + ": the object touches more places than are remembered");
+  }
+  return out;
+}
+
+}  // namespace mapshift::update

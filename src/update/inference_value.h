@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// Private to inference*.cpp: what the analysis knows of registers and stack at one instruction.
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <vector>
+
+namespace mapshift::update::inference {
+
+// Sets of maps, as a program may choose between several: interned, so that a value holds a number only.
+class MapSets {
+ public:
+  explicit MapSets(uint32_t maps) : maps_(maps) {}
+  [[nodiscard]] uint32_t of(uint32_t map);
+  [[nodiscard]] uint32_t join(uint32_t a, uint32_t b);
+  [[nodiscard]] const std::vector<uint32_t>& members(uint32_t set) const { return sets_[set]; }
+
+ private:
+  [[nodiscard]] uint32_t intern(std::vector<uint32_t> members);
+  uint32_t maps_;
+  std::vector<std::vector<uint32_t>> sets_ = {{}};
+  std::map<std::vector<uint32_t>, uint32_t> known_ = {{{}, 0}};
+};
+
+// Some bytes of one element of a map. `base` numbers the element: the lookup that found it, a section, or, where the
+// offset depends on a variable, the sum that made the pointer. So equal places are the same bytes, whatever the key.
+struct Place {
+  uint32_t base = 0;  // 0: none
+  int64_t offset = 0;
+  uint32_t size = 0;
+  bool operator==(const Place&) const = default;
+};
+
+enum class Kind : uint8_t { kUnknown, kConst, kStack, kMap, kMapValue, kLoaded, kFunction };
+// How a value came from the place it was loaded from.
+enum class Derived : uint8_t { kPure, kAdded, kOred, kMax, kMin, kMixed };
+enum class Bound : uint8_t { kNone, kAbove, kBelow };
+
+struct Value {
+  Kind kind = Kind::kUnknown;
+  bool maybe_null = false;  // pointers: not yet compared with null
+  bool variable = false;    // pointers: `number` is the least offset only; kLoaded: so was the pointer
+  bool also_other = false;  // pointers: on another path it is something else
+  bool shifted = false;     // moved left by 32: half of how older instruction sets clear the upper half
+  uint8_t frame = 0;        // kStack
+  Derived derived = Derived::kPure;
+  Bound bound = Bound::kNone;  // known to be above or below what is at bound_place
+  uint32_t id = 0;          // copies of one value share it; 0: none
+  uint32_t maps = 0;        // kMap, kMapValue, kLoaded: which
+  int64_t number = 0;       // kConst: the value; kFunction: index
+  Place place = {};         // kMapValue: where it points (size 0); kLoaded: where it came from
+  Place second = {};        // kLoaded, kAdded or kOred of two places
+  uint32_t second_maps = 0;
+  Place bound_place = {};
+  bool operator==(const Value&) const = default;
+
+  [[nodiscard]] bool is_pointer() const { return kind == Kind::kStack || kind == Kind::kMap || kind == Kind::kMapValue; }
+  [[nodiscard]] bool is_null() const { return kind == Kind::kConst && number == 0; }
+  [[nodiscard]] bool is_pure() const { return kind == Kind::kLoaded && derived == Derived::kPure && !shifted; }
+};
+
+[[nodiscard]] Value unknown(uint32_t id);
+[[nodiscard]] Value constant(int64_t number, uint32_t id);
+// What is known when control comes from either of two places. `id` numbers the result where it is a new value.
+// Repeated joins into one place end: each only forgets.
+[[nodiscard]] Value join(const Value& old, const Value& next, uint32_t id, MapSets& sets);
+
+struct Cell {  // bytes of a stack frame that were stored at once
+  int16_t offset;
+  uint8_t size;
+  Value value;
+  bool operator==(const Cell&) const = default;
+};
+
+struct Frame {
+  std::array<Value, 11> registers = {};
+  std::vector<Cell> cells = {};  // by offset, disjoint
+  bool operator==(const Frame&) const = default;
+
+  void forget(int64_t offset, int64_t size);
+  void store(int64_t offset, uint32_t size, const Value& value);
+  [[nodiscard]] const Value* load(int64_t offset, uint32_t size) const;
+};
+
+struct Limit {  // on this path, what is at `place` was compared with a constant
+  Place place;
+  Bound bound;    // kAbove: it is above `number`, or equal
+  int64_t number;
+  bool operator==(const Limit&) const = default;
+};
+
+struct State {
+  std::vector<Frame> frames = {};      // of the entry program first; the running function's last
+  std::vector<uint32_t> absent = {};   // maps in which a lookup failed on this path, sorted
+  std::vector<Limit> limits = {};
+  bool operator==(const State&) const = default;
+
+  [[nodiscard]] Value& reg(uint32_t index) { return frames.back().registers[index]; }
+  [[nodiscard]] size_t cost() const;  // of copying it, in steps
+  template <class F>
+  void each_value(F&& f) {
+    for (auto& frame : frames) {
+      for (auto& value : frame.registers) f(value);
+      for (auto& cell : frame.cells) f(cell.value);
+    }
+  }
+};
+
+// Joins `next` into `old`; true when that changed it. `seed` makes the numbers of new values.
+bool merge(State& old, const State& next, uint32_t seed, MapSets& sets);
+
+[[nodiscard]] uint32_t mix(uint32_t a, uint32_t b);  // never 0
+
+}  // namespace mapshift::update::inference
