@@ -13,15 +13,15 @@
 
 namespace mapshift {
 
-Result<std::vector<std::byte>> read_object_file(const std::string& path) {
+Result<std::vector<std::byte>> read_file_bytes(const std::string& path) {
   const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd.valid() && errno == ENOENT) return fail(Error{ErrorCode::kNotFound, ENOENT, "there is no object file " + path, {}, {}});
   if (!fd.valid()) return fail_errno(errno, "open the object file " + path);
   struct stat status {};
   if (::fstat(fd.get(), &status) != 0) return fail_errno(errno, "inspect the object file " + path);
   if (!S_ISREG(status.st_mode)) return fail(ErrorCode::kInvalid, path + " is not a regular file");
-  if (static_cast<uint64_t>(status.st_size) > kMaxObjectBytes) {
-    return fail(ErrorCode::kTooLarge, "the object file " + path + " is larger than " + std::to_string(kMaxObjectBytes >> 20) + " MiB");
+  if (static_cast<uint64_t>(status.st_size) > kMaxFileBytes) {
+    return fail(ErrorCode::kTooLarge, "the object file " + path + " is larger than " + std::to_string(kMaxFileBytes >> 20) + " MiB");
   }
   std::vector<std::byte> bytes(static_cast<size_t>(status.st_size));
   size_t done = 0;

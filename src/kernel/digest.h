@@ -8,10 +8,10 @@
 
 namespace mapshift {
 
-inline constexpr size_t kMaxObjectBytes = 64u << 20;
+inline constexpr size_t kMaxFileBytes = 64u << 20;
 
-// The whole file, at most kMaxObjectBytes: read once, so that what was checked is what is loaded.
-[[nodiscard]] Result<std::vector<std::byte>> read_object_file(const std::string& path);
+// The whole file, at most kMaxFileBytes: read once, so that what was checked is what is loaded.
+[[nodiscard]] Result<std::vector<std::byte>> read_file_bytes(const std::string& path);
 [[nodiscard]] std::string sha256_hex(const std::vector<std::byte>& bytes);
 
 }  // namespace mapshift
