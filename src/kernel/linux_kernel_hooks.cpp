@@ -93,4 +93,13 @@ Status LinuxKernel::remove_tree(const std::string& dir) {
   return remove_pins(dir);
 }
 
+Result<ProgramStats> LinuxKernel::program_stats(const std::string& program) {
+  MS_TRY(const Program opened, Program::open(program));
+  const std::filesystem::path pin(program);  // <module>/gen/<n>/progs/<program>
+  const auto hook_dir = pin.parent_path().parent_path().parent_path().parent_path() / "hooks" / pin.filename();
+  const auto dispatched = dispatched_stats(hook_dir.string(), opened.id());
+  if (dispatched || dispatched.error().code != ErrorCode::kNotFound) return dispatched;
+  return opened.stats();
+}
+
 }  // namespace mapshift

@@ -25,6 +25,14 @@ Result<Program> Program::open(const std::string& pin) {
   return Program(std::move(fd), pin, info.id, info.type);
 }
 
+Result<Program> Program::by_id(uint32_t id) {
+  const std::string name = "program " + std::to_string(id);
+  Fd fd(bpf_prog_get_fd_by_id(id));
+  if (!fd.valid()) return fail_errno(errno, "open " + name);
+  MS_TRY(const auto info, info_of(fd.get(), name));
+  return Program(std::move(fd), name, info.id, info.type);
+}
+
 Result<ProgramStats> Program::stats() const {
   MS_TRY(const auto info, info_of(fd(), name_));
   return ProgramStats{info.id, info.run_cnt, info.run_time_ns, info.recursion_misses};

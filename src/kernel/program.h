@@ -13,6 +13,7 @@ namespace mapshift {
 class Program {
  public:
   [[nodiscard]] static Result<Program> open(const std::string& pin);
+  [[nodiscard]] static Result<Program> by_id(uint32_t id);
 
   [[nodiscard]] int fd() const { return fd_.get(); }
   [[nodiscard]] uint32_t id() const { return id_; }
@@ -25,7 +26,7 @@ class Program {
   Program(Fd fd, std::string name, uint32_t id, uint32_t type) : fd_(std::move(fd)), name_(std::move(name)), id_(id), type_(type) {}
 
   Fd fd_;
-  std::string name_;  // the pin
+  std::string name_;  // the pin, or the id
   uint32_t id_, type_;
 };
 
