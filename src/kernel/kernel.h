@@ -52,7 +52,7 @@ struct LoadReport {
 };
 
 struct ProgramStats {
-  uint32_t id = 0;  // whose counters these are: the program's, or its dispatcher's while it is the active one behind it
+  uint32_t id = 0;
   uint64_t runs = 0, run_ns = 0, missed = 0;  // run_* only while statistics are enabled
 };
 

@@ -5,6 +5,7 @@
 #include "kernel/map.h"
 #include "kernel/memory.h"
 #include "kernel/pin.h"
+#include "kernel/program.h"
 
 namespace mapshift {
 
@@ -20,6 +21,11 @@ Status LinuxKernel::publish(const std::string& source, const std::string& publis
 Status LinuxKernel::unpublish(const std::string& published) { return unpin(published); }
 
 Status LinuxKernel::grace_period() { return grace_.wait(); }
+
+Result<ProgramStats> LinuxKernel::program_stats(const std::string& program) {
+  MS_TRY(const Program opened, Program::open(program));
+  return opened.stats();
+}
 
 Result<MapStats> LinuxKernel::map_stats(const std::string& map) {
   MS_TRY(const Map opened, Map::open(map));

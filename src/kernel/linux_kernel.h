@@ -28,6 +28,7 @@ class LinuxKernel final : public Kernel {
   [[nodiscard]] Result<std::unique_ptr<Sync>> open_sync(const SyncSpec& spec, const std::string& map0, const std::string& map1,
                                                         const std::string& sync_dir) override;
   [[nodiscard]] Result<ProgramStats> program_stats(const std::string& program) override;
+  [[nodiscard]] Result<ProgramStats> hook_stats(const std::string& hook_dir) override;
   [[nodiscard]] Result<MapStats> map_stats(const std::string& map) override;
   [[nodiscard]] Result<uint64_t> count_entries(const std::string& map) override;
   [[nodiscard]] Result<std::vector<std::byte>> read_element(const std::string& map, const std::vector<std::byte>& key) override;

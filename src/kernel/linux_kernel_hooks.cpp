@@ -93,13 +93,11 @@ Status LinuxKernel::remove_tree(const std::string& dir) {
   return remove_pins(dir);
 }
 
-Result<ProgramStats> LinuxKernel::program_stats(const std::string& program) {
-  MS_TRY(const Program opened, Program::open(program));
-  const std::filesystem::path pin(program);  // <module>/gen/<n>/progs/<program>
-  const auto hook_dir = pin.parent_path().parent_path().parent_path().parent_path() / "hooks" / pin.filename();
-  const auto dispatched = dispatched_stats(hook_dir.string(), opened.id());
-  if (dispatched || dispatched.error().code != ErrorCode::kNotFound) return dispatched;
-  return opened.stats();
+Result<ProgramStats> LinuxKernel::hook_stats(const std::string& hook_dir) {
+  MS_TRY(const Link link, Link::open(hook_dir + "/link"));
+  MS_TRY(const uint32_t id, link.program_id());
+  MS_TRY(const Program program, Program::by_id(id));
+  return program.stats();
 }
 
 }  // namespace mapshift

@@ -53,14 +53,6 @@ Result<uint32_t> read_word(int word) {
   return value;
 }
 
-Result<uint64_t> read_misses(const std::string& dir) {
-  MS_TRY(const Fd fd, open_pin(dir + "/misses"));
-  const uint32_t zero = 0;
-  uint64_t misses = 0;
-  if (bpf_map_lookup_elem(fd.get(), &zero, &misses) != 0) return fail_errno(errno, "read the misses of " + dir);
-  return misses;
-}
-
 struct Parts {
   Fd slots, word;
   uint32_t value = 0;  // of the word
@@ -115,18 +107,12 @@ Result<uint32_t> DispatcherHook::running() const {
   return parts.running;
 }
 
-Result<uint64_t> DispatcherHook::misses() const { return read_misses(dir); }
-
-Result<ProgramStats> dispatched_stats(const std::string& hook_dir, uint32_t program_id) {
-  MS_TRY(const Parts parts, open_parts(hook_dir));
-  if (parts.running != program_id) return fail(ErrorCode::kNotFound, hook_dir + " does not run program " + std::to_string(program_id));
-  MS_TRY(const Link link, Link::open(hook_dir + "/link"));
-  MS_TRY(const uint32_t stub_id, link.program_id());
-  MS_TRY(const Program stub, Program::by_id(stub_id));
-  MS_TRY(ProgramStats stats, stub.stats());
-  MS_TRY(const uint64_t misses, read_misses(hook_dir));
-  stats.missed += misses;
-  return stats;
+Result<uint64_t> DispatcherHook::misses() const {
+  MS_TRY(const Fd fd, open_pin(dir + "/misses"));
+  const uint32_t zero = 0;
+  uint64_t misses = 0;
+  if (bpf_map_lookup_elem(fd.get(), &zero, &misses) != 0) return fail_errno(errno, "read the misses of " + dir);
+  return misses;
 }
 
 Status clear_idle_slots(const std::string& hooks_dir, const std::vector<uint32_t>& program_ids) {

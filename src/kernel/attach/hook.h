@@ -34,11 +34,6 @@ struct DispatcherHook {
   [[nodiscard]] Result<uint64_t> misses() const;
 };
 
-// What a program did as the active one behind a dispatcher: the kernel counts a run for the stub that it entered through,
-// and none for the program that was tail-called. So the counts go on from one generation to the next.
-// kNotFound when `hook_dir` is no dispatcher, or does not run this program.
-[[nodiscard]] Result<ProgramStats> dispatched_stats(const std::string& hook_dir, uint32_t program_id);
-
 // Empties the idle dispatcher slots below `hooks_dir` that hold one of these programs, which would live on otherwise.
 // No stub may still be on its way: a grace period after the swap.
 [[nodiscard]] Status clear_idle_slots(const std::string& hooks_dir, const std::vector<uint32_t>& program_ids);
