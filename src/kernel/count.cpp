@@ -24,7 +24,9 @@ Result<uint64_t> count_in_kernel(int map_fd) {
     return error;
   }
   LIBBPF_OPTS(bpf_test_run_opts, run);
-  if (bpf_prog_test_run_opts(bpf_program__fd(object->progs.count), &run) != 0) return fail_errno(errno, "run the counting program");
+  if (bpf_prog_test_run_opts(bpf_program__fd(object->progs.count), &run) != 0) {
+    return fail_errno(errno, "run the counting program");
+  }
   return run.retval;
 }
 

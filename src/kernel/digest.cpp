@@ -21,7 +21,8 @@ Result<std::vector<std::byte>> read_file_bytes(const std::string& path) {
   if (::fstat(fd.get(), &status) != 0) return fail_errno(errno, "inspect the object file " + path);
   if (!S_ISREG(status.st_mode)) return fail(ErrorCode::kInvalid, path + " is not a regular file");
   if (static_cast<uint64_t>(status.st_size) > kMaxFileBytes) {
-    return fail(ErrorCode::kTooLarge, "the object file " + path + " is larger than " + std::to_string(kMaxFileBytes >> 20) + " MiB");
+    return fail(ErrorCode::kTooLarge, "the object file " + path + " is larger than " + std::to_string(kMaxFileBytes >> 20) +
+        " MiB");
   }
   std::vector<std::byte> bytes(static_cast<size_t>(status.st_size));
   size_t done = 0;

@@ -31,7 +31,9 @@ Result<uint32_t> Link::program_id() const {
   bpf_link_info info{};
   uint32_t length = sizeof(info);
   if (bpf_link_get_info_by_fd(fd_.get(), &info, &length) != 0) return fail_errno(errno, name_ + " is not a readable link");
-  if (!has_target(info)) return fail(ErrorCode::kConflict, "the link " + name_ + " is no longer attached: its interface or cgroup is gone");
+  if (!has_target(info)) {
+    return fail(ErrorCode::kConflict, "the link " + name_ + " is no longer attached: its interface or cgroup is gone");
+  }
   return info.prog_id;
 }
 
@@ -44,8 +46,8 @@ Result<SwapReport> Link::replace(const Program& from, const Program& to) const {
   MS_TRY(const uint32_t now, program_id());
   // EPERM means that the old program was not the one named, but a security policy answers EPERM as well.
   if (now != from.id()) {
-    return fail(Error{ErrorCode::kConflict, err, name_ + " runs program " + std::to_string(now) + ", not " + std::to_string(from.id()) +
-                                                     " (" + from.name() + "): somebody else changed it", {}, {}});
+    return fail(Error{ErrorCode::kConflict, err, name_ + " runs program " + std::to_string(now) + ", not " +
+        std::to_string(from.id()) + " (" + from.name() + "): somebody else changed it", {}, {}});
   }
   return fail_errno(err, "replace " + from.name() + " by " + to.name() + " at the link " + name_);
 }

@@ -49,7 +49,8 @@ Status LinuxKernel::attach(const Hook& hook, const std::string& hook_dir, const 
   return fail(ErrorCode::kInternal, "an attach type without a swap mode");
 }
 
-Result<SwapReport> LinuxKernel::swap(const Hook& hook, const std::string& hook_dir, const std::string& from, const std::string& to) {
+Result<SwapReport> LinuxKernel::swap(const Hook& hook, const std::string& hook_dir, const std::string& from,
+    const std::string& to) {
   MS_TRY(const AttachType* type, find_attach_type(hook.type));
   MS_TRY(const Program old_program, Program::open(from));
   MS_TRY(const Program new_program, Program::open(to));
@@ -69,7 +70,8 @@ Result<int> LinuxKernel::running(const Hook& hook, const std::string& hook_dir, 
   if (old_program && old_program->id() == id) return 0;
   const auto new_program = Program::open(to);
   if (new_program && new_program->id() == id) return 1;
-  return fail(ErrorCode::kConflict, hook_dir + " runs program " + std::to_string(id) + ", which is neither " + from + " nor " + to);
+  return fail(ErrorCode::kConflict, hook_dir + " runs program " + std::to_string(id) + ", which is neither " + from +
+      " nor " + to);
 }
 
 Status LinuxKernel::detach(const std::string& hook_dir) {

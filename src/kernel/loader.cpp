@@ -20,7 +20,8 @@ Result<std::vector<std::byte>> read_verified(const LoadRequest& request) {
   MS_TRY(auto bytes, read_file_bytes(request.object_path));
   const std::string digest = sha256_hex(bytes);
   if (digest == request.object_digest) return bytes;
-  return fail(ErrorCode::kRefused, "the object file " + request.object_path + " changed since it was planned (its SHA-256 is " + digest +
+  return fail(ErrorCode::kRefused, "the object file " + request.object_path +
+      " changed since it was planned (its SHA-256 is " + digest +
                                        ", planned was " + request.object_digest + "); plan again");
 }
 
@@ -46,7 +47,8 @@ Error explain(Error error, const Object& object, const LoadRequest& request) {
   if (log.empty()) return error;
   error.context = last_lines(log);
   if (request.log_dir.empty()) return error;
-  const std::string path = request.log_dir + "/" + generation_label(request.generation_dir) + "-" + object.failed_program() + ".log";
+  const std::string path = request.log_dir + "/" + generation_label(request.generation_dir) + "-" + object.failed_program() +
+      ".log";
   std::error_code ignored;
   std::filesystem::create_directories(request.log_dir, ignored);
   std::ofstream file(path, std::ios::trunc);
@@ -68,7 +70,9 @@ Result<Object> load_object(const LoadRequest& request, const std::vector<std::by
     const auto loaded = object.load();
     if (loaded) return object;
     const std::string& failed = object.failed_program();
-    if (!contains(request.optional_programs, failed) || contains(skipped, failed)) return fail(explain(loaded.error(), object, request));
+    if (!contains(request.optional_programs, failed) || contains(skipped, failed)) {
+      return fail(explain(loaded.error(), object, request));
+    }
     skipped.push_back(failed);
   }
 }
@@ -76,7 +80,9 @@ Result<Object> load_object(const LoadRequest& request, const std::vector<std::by
 Status check_unused(const std::string& generation_dir) {
   for (const char* folder : {"/maps", "/progs"}) {
     MS_TRY(const auto pins, list_pins(generation_dir + folder));
-    if (!pins.empty()) return fail(ErrorCode::kConflict, generation_dir + folder + " holds pins already; remove that generation first");
+    if (!pins.empty()) {
+      return fail(ErrorCode::kConflict, generation_dir + folder + " holds pins already; remove that generation first");
+    }
   }
   return {};
 }

@@ -48,7 +48,8 @@ Result<Map> Map::from_fd(Fd fd, std::string name) {
   bpf_map_info info{};
   uint32_t length = sizeof(info);
   if (bpf_map_get_info_by_fd(fd.get(), &info, &length) != 0) return fail_errno(errno, name + " is not a readable map");
-  const MapStats shape{info.id, static_cast<MapType>(info.type), info.key_size, info.value_size, info.max_entries, info.map_flags, 0};
+  const MapStats shape{info.id, static_cast<MapType>(info.type), info.key_size, info.value_size, info.max_entries,
+      info.map_flags, 0};
   return Map(std::move(fd), std::move(name), shape);
 }
 

@@ -50,20 +50,25 @@ Result<Object> Object::open(const std::string& path, const std::vector<std::byte
   bpf_object* opened = bpf_object__open_mem(bytes.data(), bytes.size(), &options);
   if (opened == nullptr) {
     const int err = errno;
-    return fail(Error{ErrorCode::kInvalid, err, path + " is not a BPF object that can be loaded; build it with clang -g -target bpf",
+    return fail(Error{ErrorCode::kInvalid, err, path +
+        " is not a BPF object that can be loaded; build it with clang -g -target bpf",
                       log.text(), {}});
   }
   Object object(std::unique_ptr<bpf_object, Close>(opened), path);
   bpf_map* map = nullptr;
   bpf_object__for_each_map(map, opened) {
-    if (!is_pin_name(map_name(map))) return fail(ErrorCode::kInvalid, path + " has a map whose name cannot be pinned: " + map_name(map));
+    if (!is_pin_name(map_name(map))) {
+      return fail(ErrorCode::kInvalid, path + " has a map whose name cannot be pinned: " + map_name(map));
+    }
     // An object may ask libbpf to share maps by name across all modules of the host; pins are ours alone.
     if (const int err = bpf_map__set_pin_path(map, nullptr); err != 0) return fail_errno(err, "configure " + map_name(map));
   }
   bpf_program* program = nullptr;
   bpf_object__for_each_program(program, opened) {
     const std::string program_name = bpf_program__name(program);
-    if (!is_pin_name(program_name)) return fail(ErrorCode::kInvalid, path + " has a program whose name cannot be pinned: " + program_name);
+    if (!is_pin_name(program_name)) {
+      return fail(ErrorCode::kInvalid, path + " has a program whose name cannot be pinned: " + program_name);
+    }
   }
   object.give_log_buffers();
   return object;
@@ -143,7 +148,9 @@ std::vector<Object::Loaded> Object::programs() const {
   std::vector<Loaded> loaded;
   bpf_program* program = nullptr;
   bpf_object__for_each_program(program, object_.get()) {
-    if (bpf_program__autoload(program) && bpf_program__fd(program) >= 0) loaded.push_back({bpf_program__name(program), bpf_program__fd(program)});
+    if (bpf_program__autoload(program) && bpf_program__fd(program) >= 0) {
+      loaded.push_back({bpf_program__name(program), bpf_program__fd(program)});
+    }
   }
   return loaded;
 }

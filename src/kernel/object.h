@@ -23,7 +23,8 @@ class Object {
   // `bytes` need not outlive the call.
   [[nodiscard]] static Result<Object> open(const std::string& path, const std::vector<std::byte>& bytes);
 
-  // Applies what the request asks for, without the programs in `skipped`; all problems in one Error. Compares maps that are reused: libbpf does not.
+  // Applies what the request asks for, without the programs in `skipped`; all problems in one Error. Compares maps that are
+  // reused: libbpf does not.
   [[nodiscard]] Status configure(const LoadRequest& request, const std::vector<std::string>& skipped);
   // Into the kernel. On failure `failed_program()` names the culprit, when it was a program.
   [[nodiscard]] Status load();

@@ -36,7 +36,8 @@ void set_max_entries(const bpf_object* object, const LoadRequest& request, Probl
     bpf_map* map = find_map(object, name, problems);
     if (map == nullptr) continue;
     if (entries == 0 || bpf_map__is_internal(map) || bpf_map__set_max_entries(map, entries) != 0) {
-      problems.push_back({"bad-max-entries", "maps." + name + ".max_entries", "cannot be " + std::to_string(entries) + " for this map"});
+      problems.push_back({"bad-max-entries", "maps." + name + ".max_entries", "cannot be " + std::to_string(entries) +
+          " for this map"});
     }
   }
 }
@@ -128,7 +129,8 @@ void set_rodata(const bpf_object* object, const LoadRequest& request, Problems& 
     if (section == nullptr || size_t{place.offset} + place.size > section_size) {
       problems.push_back({"broken-section", where, "the object's BTF contradicts its sections"});
     } else if (bytes.size() != place.size) {
-      problems.push_back({"wrong-size", where, "has " + std::to_string(place.size) + " bytes, not " + std::to_string(bytes.size())});
+      problems.push_back({"wrong-size", where, "has " + std::to_string(place.size) + " bytes, not " +
+          std::to_string(bytes.size())});
     } else if (request.reuse.contains(place.section)) {
       problems.push_back({"reused-section", where, "cannot be set: its section is reused from the running generation"});
     } else {
@@ -145,7 +147,9 @@ void check_prog_arrays(const bpf_object* object, const LoadRequest& request, Pro
       problems.push_back({"not-a-prog-array", where, "the object has no program array of this name"});
       continue;
     }
-    if (request.reuse.contains(name)) problems.push_back({"reused-prog-array", where, "is never refilled in place: do not reuse it"});
+    if (request.reuse.contains(name)) {
+      problems.push_back({"reused-prog-array", where, "is never refilled in place: do not reuse it"});
+    }
     for (const auto& [slot, program] : slots) {
       const std::string at = where + "." + std::to_string(slot);
       if (slot >= bpf_map__max_entries(map)) {
@@ -178,7 +182,8 @@ void set_attach_type(const bpf_object* object, const std::string& name, const Ho
   const uint32_t program_type = bpf_program__type(program);
   if (program_type != BPF_PROG_TYPE_UNSPEC && program_type != (*type)->program_type) {
     const char* section = bpf_program__section_name(program);
-    problems.push_back({"wrong-program-type", where, "is built for \"" + std::string(section) + "\" and cannot attach to " + hook.type});
+    problems.push_back({"wrong-program-type", where, "is built for \"" + std::string(section) + "\" and cannot attach to " +
+        hook.type});
     return;
   }
   bpf_program__set_type(program, static_cast<bpf_prog_type>((*type)->program_type));

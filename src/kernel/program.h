@@ -23,7 +23,8 @@ class Program {
   [[nodiscard]] Result<ProgramStats> stats() const;
 
  private:
-  Program(Fd fd, std::string name, uint32_t id, uint32_t type) : fd_(std::move(fd)), name_(std::move(name)), id_(id), type_(type) {}
+  Program(Fd fd, std::string name, uint32_t id, uint32_t type) : fd_(std::move(fd)), name_(std::move(name)), id_(id),
+      type_(type) {}
 
   Fd fd_;
   std::string name_;  // the pin, or the id

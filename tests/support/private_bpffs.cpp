@@ -18,7 +18,9 @@ namespace {
 std::string own_mounts() {
   static const std::string problem = [] {
     if (::unshare(CLONE_NEWNS) != 0) return std::string("unshare mounts: ") + std::strerror(errno);
-    if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return std::string("make mounts private: ") + std::strerror(errno);
+    if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
+      return std::string("make mounts private: ") + std::strerror(errno);
+    }
     return std::string();
   }();
   return problem;

@@ -33,7 +33,8 @@ Status fill_slot(int slots, uint32_t slot, const Program& program) {
   const int fd = program.fd();
   if (bpf_map_update_elem(slots, &slot, &fd, BPF_ANY) == 0) return {};
   if (errno == EINVAL) {
-    return fail(Error{ErrorCode::kRefused, EINVAL, program.name() + " cannot run behind this hook's dispatcher: its program type differs", {}, {}});
+    return fail(Error{ErrorCode::kRefused, EINVAL, program.name() +
+        " cannot run behind this hook's dispatcher: its program type differs", {}, {}});
   }
   return fail_errno(errno, "put " + program.name() + " into a dispatcher slot");
 }
@@ -88,8 +89,8 @@ Result<SwapReport> DispatcherHook::swap(const Program& from, const Program& to) 
   MS_CHECK(open_pin(dir + "/link"));
   MS_TRY(const Parts parts, open_parts(dir));
   if (parts.running != from.id()) {
-    return fail(ErrorCode::kConflict, dir + " runs program " + std::to_string(parts.running) + ", not " + std::to_string(from.id()) +
-                                          " (" + from.name() + "): somebody else changed it");
+    return fail(ErrorCode::kConflict, dir + " runs program " + std::to_string(parts.running) + ", not " +
+        std::to_string(from.id()) + " (" + from.name() + "): somebody else changed it");
   }
   const uint32_t zero = 0, idle = ~parts.value & 1, flipped = parts.value ^ 1;
   MS_CHECK(fill_slot(parts.slots.get(), idle, to));
@@ -124,7 +125,9 @@ Status clear_idle_slots(const std::string& hooks_dir, const std::vector<uint32_t
     const uint32_t idle = ~parts.value & 1;
     MS_TRY(const uint32_t id, program_in(parts.slots.get(), idle));
     if (id == 0 || std::find(program_ids.begin(), program_ids.end(), id) == program_ids.end()) continue;
-    if (bpf_map_delete_elem(parts.slots.get(), &idle) != 0 && errno != ENOENT) return fail_errno(errno, "empty the idle slot of " + dir);
+    if (bpf_map_delete_elem(parts.slots.get(), &idle) != 0 && errno != ENOENT) {
+      return fail_errno(errno, "empty the idle slot of " + dir);
+    }
   }
   return {};
 }

@@ -13,8 +13,8 @@ namespace mapshift {
 namespace {
 
 constexpr AttachType kTable[] = {
-    {"xdp", "packets as an interface receives them: interface, mode (auto, native, generic)", SwapMode::kNative, BPF_PROG_TYPE_XDP,
-     xdp_attach_type, check_xdp, open_xdp_link},
+    {"xdp", "packets as an interface receives them: interface, mode (auto, native, generic)", SwapMode::kNative,
+     BPF_PROG_TYPE_XDP, xdp_attach_type, check_xdp, open_xdp_link},
     {"tcx", "packets at an interface's traffic control: interface, direction (ingress, egress)", SwapMode::kNative,
      BPF_PROG_TYPE_SCHED_CLS, tcx_attach_type, check_tcx, open_tcx_link},
     {"cgroup", "packets of a cgroup's sockets: path, hook (skb_ingress, skb_egress)", SwapMode::kNative, BPF_PROG_TYPE_CGROUP_SKB,
@@ -50,7 +50,8 @@ Status check_event_name(const std::string& what, const std::string& name) {
     return std::isalnum(c) != 0 || c == '_' || c == '-';
   });
   if (sane) return {};
-  return fail(ErrorCode::kInvalid, what + " \"" + name.substr(0, kLongest) + "\" is no name of an event: use letters, digits, '_', '-'");
+  return fail(ErrorCode::kInvalid, what + " \"" + name.substr(0, kLongest) +
+      "\" is no name of an event: use letters, digits, '_', '-'");
 }
 
 }  // namespace mapshift

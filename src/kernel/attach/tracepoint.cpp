@@ -25,7 +25,8 @@ Result<uint64_t> event_id(const Hook& hook) {
     mounted = mounted || ::access((root + "/events").c_str(), F_OK) == 0;
   }
   if (mounted) return fail(ErrorCode::kNotFound, "this kernel has no tracepoint " + hook.category + "/" + hook.name);
-  return fail(ErrorCode::kUnsupported, "tracefs is not mounted, so tracepoints have no ids; mount -t tracefs tracefs /sys/kernel/tracing");
+  return fail(ErrorCode::kUnsupported,
+      "tracefs is not mounted, so tracepoints have no ids; mount -t tracefs tracefs /sys/kernel/tracing");
 }
 
 }  // namespace

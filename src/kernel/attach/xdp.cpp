@@ -17,7 +17,8 @@ Result<Fd> link_in_mode(const Hook& hook, int program_fd, int index, uint32_t mo
   if (link.valid()) return link;
   if (errno == EBUSY || errno == EEXIST) {
     return fail(Error{ErrorCode::kConflict, errno, "another XDP program is attached to " + hook.interface +
-                                                       "; detach it first (ip link set dev " + hook.interface + " xdp off)", {}, {}});
+                                                       "; detach it first (ip link set dev " + hook.interface + " xdp off)",
+                                                           {}, {}});
   }
   const bool native = mode == XDP_FLAGS_DRV_MODE;
   return fail_errno(errno, "attach XDP to " + hook.interface + " in " + (native ? "native" : "generic") + " mode");

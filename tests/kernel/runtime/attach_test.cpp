@@ -53,7 +53,8 @@ TEST_F(AttachTest, MissingTargetsAreNamed) {
 }
 
 TEST_F(AttachTest, PresentTargetsPass) {
-  for (const Hook& hook : {Hook{.type = "xdp", .interface = "lo", .mode = "auto"}, Hook{.type = "tcx", .interface = "lo", .direction = "egress"},
+  for (const Hook& hook : {Hook{.type = "xdp", .interface = "lo", .mode = "auto"}, Hook{.type = "tcx", .interface = "lo",
+      .direction = "egress"},
                            kTracepoint, Hook{.type = "raw_tracepoint", .name = "sys_enter"}}) {
     EXPECT_TRUE(ok(kernel_->check_hook(hook))) << hook.type;
   }
@@ -105,7 +106,8 @@ TEST_F(AttachTest, SwapComparesFirst) {
   const PrivateNet net;
   MS_SKIP_FOR(net.problem());
   for (const int n : {1, 2, 3}) ASSERT_TRUE(ok(kernel_->load(request(n))));
-  const std::pair<Hook, std::string> cases[] = {{{.type = "xdp", .interface = PrivateNet::kNear}, "on_xdp"}, {kTracepoint, "on_tracepoint"}};
+  const std::pair<Hook, std::string> cases[] = {{{.type = "xdp", .interface = PrivateNet::kNear}, "on_xdp"}, {kTracepoint,
+      "on_tracepoint"}};
   for (const auto& [hook, name] : cases) {
     ASSERT_TRUE(ok(attach(hook, name)));
     ASSERT_TRUE(ok(kernel_->swap(hook, hook_dir(name), program(1, name), program(3, name))));
@@ -141,12 +143,15 @@ TEST_F(AttachTest, RemovedGenerationLeavesTheDispatcher) {
   ASSERT_TRUE(ok(kernel_->attach(kTracepoint, hook_dir("on_tracepoint"), program(2, "on_tracepoint"))));
   const KernelIds before = KernelIds::now();
   ASSERT_TRUE(ok(kernel_->load(request(1))));
-  ASSERT_TRUE(ok(kernel_->swap(kTracepoint, hook_dir("on_tracepoint"), program(2, "on_tracepoint"), program(1, "on_tracepoint"))));
-  ASSERT_TRUE(ok(kernel_->swap(kTracepoint, hook_dir("on_tracepoint"), program(1, "on_tracepoint"), program(2, "on_tracepoint"))));
+  ASSERT_TRUE(ok(kernel_->swap(kTracepoint, hook_dir("on_tracepoint"), program(2, "on_tracepoint"), program(1,
+      "on_tracepoint"))));
+  ASSERT_TRUE(ok(kernel_->swap(kTracepoint, hook_dir("on_tracepoint"), program(1, "on_tracepoint"), program(2,
+      "on_tracepoint"))));
   ASSERT_TRUE(ok(kernel_->grace_period()));
   ASSERT_TRUE(ok(kernel_->remove_tree(generation(1))));
   EXPECT_EQ(left_over_since(before), "");
-  EXPECT_EQ(kernel_->running(kTracepoint, hook_dir("on_tracepoint"), program(2, "on_tracepoint"), program(1, "on_tracepoint")).value(), 0);
+  EXPECT_EQ(kernel_->running(kTracepoint, hook_dir("on_tracepoint"), program(2, "on_tracepoint"), program(1,
+      "on_tracepoint")).value(), 0);
 }
 
 }  // namespace

@@ -96,7 +96,8 @@ LoadRequest RuntimeTest::request(int n) const {
   return request;
 }
 
-Status RuntimeTest::attach(const Hook& hook, const std::string& name) { return kernel_->attach(hook, hook_dir(name), program(1, name)); }
+Status RuntimeTest::attach(const Hook& hook, const std::string& name) { return kernel_->attach(hook, hook_dir(name),
+    program(1, name)); }
 
 Fd open_frame_socket(const std::string&) { return Fd(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0)); }
 
@@ -127,7 +128,8 @@ Fd open_datagram_socket() {
 bool send_datagram(const Fd& socket, uint32_t number) {
   const uint32_t payload[2] = {kMagic, number};
   uint32_t back[2] = {};
-  return ::send(socket.get(), payload, sizeof(payload), 0) == sizeof(payload) && ::recv(socket.get(), back, sizeof(back), 0) == sizeof(back);
+  return ::send(socket.get(), payload, sizeof(payload), 0) == sizeof(payload) && ::recv(socket.get(), back, sizeof(back),
+      0) == sizeof(back);
 }
 
 }  // namespace mapshift::test

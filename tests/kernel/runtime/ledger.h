@@ -57,7 +57,8 @@ class RuntimeTest : public KernelTest {
 template <class T>
 ::testing::AssertionResult ok(const Result<T>& result) {
   if (result) return ::testing::AssertionSuccess();
-  return ::testing::AssertionFailure() << to_string(result.error().code) << ": " << result.error().message << "\n" << result.error().context;
+  return ::testing::AssertionFailure() << to_string(result.error().code) << ": " << result.error().message << "\n"
+      << result.error().context;
 }
 
 // Sends numbered events; one object a thread. send() returns false when the system refused.

@@ -40,7 +40,8 @@ TEST_F(LoadTest, PinsAllMapsAndPrograms) {
   ASSERT_TRUE(ok(report));
   EXPECT_THAT(report->programs, Contains("on_xdp"));
   EXPECT_EQ(*kernel_->list(generation(1) + "/progs"),
-            (std::vector<std::string>{"fragile", "on_egress", "on_ingress", "on_raw", "on_tcx", "on_tracepoint", "on_xdp", "tail"}));
+            (std::vector<std::string>{"fragile", "on_egress", "on_ingress", "on_raw", "on_tcx", "on_tracepoint", "on_xdp",
+                "tail"}));
   EXPECT_EQ(*kernel_->list(generation(1) + "/maps"),
             (std::vector<std::string>{"bss", "data", "data_x", "jumps", "percpu", "ring", "rodata", "seen", "table"}));
   EXPECT_FALSE(std::filesystem::exists("/sys/fs/bpf/table"));  // the object asks for it; pins are ours
@@ -124,7 +125,9 @@ TEST_F(LoadTest, ReusesEqualMapsOnly) {
   auto asked = request(2);
   asked.reuse = {{"table", map(1, "table")}, {"bss", map(1, "bss")}, {"ring", map(1, "ring")}};
   ASSERT_TRUE(ok(kernel_->load(asked)));
-  for (const char* name : {"table", "bss", "ring"}) EXPECT_EQ(kernel_->map_stats(map(2, name))->id, kernel_->map_stats(map(1, name))->id);
+  for (const char* name : {"table", "bss", "ring"}) {
+    EXPECT_EQ(kernel_->map_stats(map(2, name))->id, kernel_->map_stats(map(1, name))->id);
+  }
   EXPECT_NE(kernel_->map_stats(map(2, "seen"))->id, kernel_->map_stats(map(1, "seen"))->id);
 
   asked = request(3);
@@ -146,7 +149,8 @@ TEST_F(LoadTest, AllProblemsAtOnce) {
   asked.rodata["broken"] = {std::byte{1}};
   asked.prog_arrays = {{"table", {}}, {"jumps", {{9, "nosuch"}}}};
   asked.optional_programs = {"nosuch"};
-  asked.hooks = {{"on_xdp", {.type = "tracepoint"}}, {"on_raw", {.type = "uprobe"}}, {"on_tcx", {.type = "tcx", .direction = "up"}}, {"nosuch", {}}};
+  asked.hooks = {{"on_xdp", {.type = "tracepoint"}}, {"on_raw", {.type = "uprobe"}}, {"on_tcx", {.type = "tcx",
+      .direction = "up"}}, {"nosuch", {}}};
   const Error error = refused(asked);
   EXPECT_EQ(error.code, ErrorCode::kRefused);
   EXPECT_EQ(error.problems.size(), 13u);

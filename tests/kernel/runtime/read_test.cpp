@@ -28,7 +28,8 @@ class ReadTest : public RuntimeTest {
 TEST_F(ReadTest, CountsEveryKindOfMap) {
   constexpr uint64_t kKeys = 777;
   const std::vector<std::byte> values(8 * static_cast<size_t>(libbpf_num_possible_cpus()));
-  for (const auto type : {BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_PERCPU_HASH, BPF_MAP_TYPE_LRU_HASH, BPF_MAP_TYPE_LRU_PERCPU_HASH, BPF_MAP_TYPE_LPM_TRIE}) {
+  for (const auto type : {BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_PERCPU_HASH, BPF_MAP_TYPE_LRU_HASH, BPF_MAP_TYPE_LRU_PERCPU_HASH,
+      BPF_MAP_TYPE_LPM_TRIE}) {
     const bool trie = type == BPF_MAP_TYPE_LPM_TRIE;
     const auto path = make_map(type, 8, 4096, trie ? uint32_t{BPF_F_NO_PREALLOC} : 0u);
     EXPECT_EQ(kernel_->count_entries(path).value(), 0u);

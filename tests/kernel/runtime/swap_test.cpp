@@ -21,7 +21,9 @@ class PrivateCgroup {
  public:
   PrivateCgroup() {
     for (const std::string mount : {"/sys/fs/cgroup/unified", "/sys/fs/cgroup"}) {
-      if (path_.empty() && std::filesystem::exists(mount + "/cgroup.procs")) root_ = mount, path_ = mount + "/mapshift-test-" + std::to_string(::getpid());
+      if (path_.empty() && std::filesystem::exists(mount + "/cgroup.procs")) {
+        root_ = mount, path_ = mount + "/mapshift-test-" + std::to_string(::getpid());
+      }
     }
     if (!path_.empty() && std::filesystem::create_directory(path_)) enter(path_);
   }
@@ -108,7 +110,8 @@ class SwapTest : public RuntimeTest {
 };
 
 TEST_F(SwapTest, TracepointLosesNothing) {
-  run({"on_tracepoint", {.type = "tracepoint", .category = "syscalls", .name = "sys_enter_getpgid"}, syscall_sender, 200, std::chrono::milliseconds(1)});
+  run({"on_tracepoint", {.type = "tracepoint", .category = "syscalls", .name = "sys_enter_getpgid"}, syscall_sender, 200,
+      std::chrono::milliseconds(1)});
 }
 
 TEST_F(SwapTest, RawTracepointLosesNothing) {
@@ -133,25 +136,29 @@ TEST_F(SwapTest, DispatcherNeverMisses) {
 TEST_F(SwapTest, NativeXdpLosesNothing) {
   const PrivateNet net;
   MS_SKIP_FOR(net.problem());
-  run({"on_xdp", {.type = "xdp", .interface = PrivateNet::kNear, .mode = "native"}, frame_sender, 20, std::chrono::milliseconds(3), true});
+  run({"on_xdp", {.type = "xdp", .interface = PrivateNet::kNear, .mode = "native"}, frame_sender, 20,
+      std::chrono::milliseconds(3), true});
 }
 
 TEST_F(SwapTest, GenericXdpLosesNothing) {
   const PrivateNet net;
   MS_SKIP_FOR(net.problem());
-  run({"on_xdp", {.type = "xdp", .interface = PrivateNet::kNear, .mode = "generic"}, frame_sender, 20, std::chrono::milliseconds(3), true});
+  run({"on_xdp", {.type = "xdp", .interface = PrivateNet::kNear, .mode = "generic"}, frame_sender, 20,
+      std::chrono::milliseconds(3), true});
 }
 
 TEST_F(SwapTest, TcxIngressLosesNothing) {
   const PrivateNet net;
   MS_SKIP_FOR(net.problem());
-  run({"on_tcx", {.type = "tcx", .interface = PrivateNet::kNear, .direction = "ingress"}, frame_sender, 20, std::chrono::milliseconds(3), true});
+  run({"on_tcx", {.type = "tcx", .interface = PrivateNet::kNear, .direction = "ingress"}, frame_sender, 20,
+      std::chrono::milliseconds(3), true});
 }
 
 TEST_F(SwapTest, TcxEgressLosesNothing) {
   const PrivateNet net;
   MS_SKIP_FOR(net.problem());
-  run({"on_tcx", {.type = "tcx", .interface = PrivateNet::kFar, .direction = "egress"}, frame_sender, 20, std::chrono::milliseconds(3), true});
+  run({"on_tcx", {.type = "tcx", .interface = PrivateNet::kFar, .direction = "egress"}, frame_sender, 20,
+      std::chrono::milliseconds(3), true});
 }
 
 TEST_F(SwapTest, CgroupLosesNothing) {
@@ -159,7 +166,8 @@ TEST_F(SwapTest, CgroupLosesNothing) {
   MS_SKIP_FOR(net.problem());
   const PrivateCgroup cgroup;
   ASSERT_NE(cgroup.path(), "");
-  run({"on_egress", {.type = "cgroup", .path = cgroup.path(), .hook = "skb_egress"}, datagram_sender, 20, std::chrono::milliseconds(3)});
+  run({"on_egress", {.type = "cgroup", .path = cgroup.path(), .hook = "skb_egress"}, datagram_sender, 20,
+      std::chrono::milliseconds(3)});
 }
 
 TEST_F(SwapTest, CgroupIngressLosesNothing) {
@@ -167,7 +175,8 @@ TEST_F(SwapTest, CgroupIngressLosesNothing) {
   MS_SKIP_FOR(net.problem());
   const PrivateCgroup cgroup;
   ASSERT_NE(cgroup.path(), "");
-  run({"on_ingress", {.type = "cgroup", .path = cgroup.path(), .hook = "skb_ingress"}, datagram_sender, 20, std::chrono::milliseconds(3)});
+  run({"on_ingress", {.type = "cgroup", .path = cgroup.path(), .hook = "skb_ingress"}, datagram_sender, 20,
+      std::chrono::milliseconds(3)});
 }
 
 }  // namespace
