@@ -103,7 +103,8 @@ Status make_pin_dir(const std::string& dir) {
     struct statfs fs {};
     if (::statfs(dir.c_str(), &fs) != 0) return fail_errno(errno, "inspect " + dir);
     if (fs.f_type == kBpfFsMagic) return {};
-    return fail(ErrorCode::kInvalid, dir + " is not on a BPF file system; mount one (mount -t bpf bpf " + dir + ") or set \"bpffs\"");
+    return fail(ErrorCode::kInvalid, dir + " is not on a BPF file system; mount one (mount -t bpf bpf " + dir +
+        ") or set \"bpffs\"");
   }
   if (errno != ENOENT) return fail_errno(errno, "inspect " + dir);
   MS_CHECK(make_pin_dir(parent_of(dir)));

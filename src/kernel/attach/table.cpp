@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <linux/bpf.h>
+#include <net/if.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cerrno>
+
+#include "kernel/attach/functions.h"
+#include "kernel/attach/type.h"
+
+namespace mapshift {
+namespace {
+
+constexpr AttachType kTable[] = {
+    {"xdp", "packets as an interface receives them: interface, mode (auto, native, generic)", SwapMode::kNative,
+     BPF_PROG_TYPE_XDP, xdp_attach_type, check_xdp, open_xdp_link},
+    {"tcx", "packets at an interface's traffic control: interface, direction (ingress, egress)", SwapMode::kNative,
+     BPF_PROG_TYPE_SCHED_CLS, tcx_attach_type, check_tcx, open_tcx_link},
+    {"cgroup", "packets of a cgroup's sockets: path, hook (skb_ingress, skb_egress)", SwapMode::kNative, BPF_PROG_TYPE_CGROUP_SKB,
+     cgroup_attach_type, check_cgroup, open_cgroup_link},
+    {"tracepoint", "an event of tracefs: category, name", SwapMode::kDispatcher, BPF_PROG_TYPE_TRACEPOINT,
+     tracepoint_attach_type, check_tracepoint, open_tracepoint_link},
+    {"raw_tracepoint", "a tracepoint with its raw arguments: name", SwapMode::kDispatcher, BPF_PROG_TYPE_RAW_TRACEPOINT,
+     raw_tracepoint_attach_type, check_raw_tracepoint, open_raw_tracepoint_link},
+};
+
+}  // namespace
+
+std::span<const AttachType> attach_types() { return kTable; }
+
+Result<const AttachType*> find_attach_type(const std::string& name) {
+  for (const auto& type : kTable) {
+    if (type.name == name) return &type;
+  }
+  std::string served;
+  for (const auto& type : kTable) served += (served.empty() ? "" : ", ") + std::string(type.name);
+  return fail(ErrorCode::kUnsupported, "the attach type \"" + name + "\" is not served; served are " + served);
+}
+
+Result<int> interface_index(const std::string& name) {
+  const unsigned index = ::if_nametoindex(name.c_str());
+  if (index != 0) return static_cast<int>(index);
+  return fail(Error{ErrorCode::kNotFound, errno, "there is no network interface \"" + name + "\"", {}, {}});
+}
+
+Status check_event_name(const std::string& what, const std::string& name) {
+  constexpr size_t kLongest = 128;
+  const bool sane = !name.empty() && name.size() <= kLongest && std::all_of(name.begin(), name.end(), [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '_' || c == '-';
+  });
+  if (sane) return {};
+  return fail(ErrorCode::kInvalid, what + " \"" + name.substr(0, kLongest) +
+      "\" is no name of an event: use letters, digits, '_', '-'");
+}
+
+}  // namespace mapshift

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/fd.h"
+#include "base/result.h"
+#include "kernel/kernel.h"
+
+namespace mapshift {
+
+// One kind of hook. To add one: a file here that defines these functions, and a line in table.cpp.
+struct AttachType {
+  std::string_view name;   // as manifests write it
+  std::string_view help;   // one line: what it is and which members of an attachment it needs
+  SwapMode swap;
+  uint32_t program_type;   // enum bpf_prog_type
+  // The program's expected_attach_type, equal for every generation: the kernel compares it at a link update.
+  Result<uint32_t> (*expected_attach_type)(const Hook& hook);
+  // Whether the hook exists; changes nothing.
+  Status (*check)(const Hook& hook);
+  // Attaches the program and returns the link.
+  Result<Fd> (*open_link)(const Hook& hook, int program_fd);
+};
+
+[[nodiscard]] std::span<const AttachType> attach_types();
+// kUnsupported, naming what is served, when it is not in the table.
+[[nodiscard]] Result<const AttachType*> find_attach_type(const std::string& name);
+
+// The index of a network interface in this process's network namespace.
+[[nodiscard]] Result<int> interface_index(const std::string& name);
+// A name that goes into a path below tracefs: letters, digits, '_' and '-'.
+[[nodiscard]] Status check_event_name(const std::string& what, const std::string& name);
+
+}  // namespace mapshift

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/link.h"
+
+#include <bpf/bpf.h>
+
+#include <cerrno>
+
+#include "kernel/pin.h"
+
+namespace mapshift {
+namespace {
+
+constexpr uint32_t kTcxLink = 11;  // BPF_LINK_TYPE_TCX, since Linux 6.6
+
+// A link outlives its interface or cgroup as an empty shell, which the kernel shows by a zero target.
+bool has_target(const bpf_link_info& info) {
+  // The tcx member begins as the xdp one does, with the interface's index; older headers do not name it.
+  if (info.type == BPF_LINK_TYPE_XDP || info.type == kTcxLink) return info.xdp.ifindex != 0;
+  if (info.type == BPF_LINK_TYPE_CGROUP) return info.cgroup.cgroup_id != 0;
+  return true;
+}
+
+}  // namespace
+
+Result<Link> Link::open(const std::string& pin) {
+  MS_TRY(Fd fd, open_pin(pin));
+  return Link(std::move(fd), pin);
+}
+
+Result<uint32_t> Link::program_id() const {
+  bpf_link_info info{};
+  uint32_t length = sizeof(info);
+  if (bpf_link_get_info_by_fd(fd_.get(), &info, &length) != 0) return fail_errno(errno, name_ + " is not a readable link");
+  if (!has_target(info)) {
+    return fail(ErrorCode::kConflict, "the link " + name_ + " is no longer attached: its interface or cgroup is gone");
+  }
+  return info.prog_id;
+}
+
+Result<SwapReport> Link::replace(const Program& from, const Program& to) const {
+  LIBBPF_OPTS(bpf_link_update_opts, options, .flags = BPF_F_REPLACE, .old_prog_fd = static_cast<uint32_t>(from.fd()));
+  SwapReport report{monotonic_now(), {}};
+  const int err = bpf_link_update(fd_.get(), to.fd(), &options) == 0 ? 0 : errno;
+  report.ended = monotonic_now();
+  if (err == 0) return report;
+  MS_TRY(const uint32_t now, program_id());
+  // EPERM means that the old program was not the one named, but a security policy answers EPERM as well.
+  if (now != from.id()) {
+    return fail(Error{ErrorCode::kConflict, err, name_ + " runs program " + std::to_string(now) + ", not " +
+        std::to_string(from.id()) + " (" + from.name() + "): somebody else changed it", {}, {}});
+  }
+  return fail_errno(err, "replace " + from.name() + " by " + to.name() + " at the link " + name_);
+}
+
+void Link::detach() const { (void)bpf_link_detach(fd_.get()); }
+
+}  // namespace mapshift

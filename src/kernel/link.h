@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <cstdint>
+#include <string>
+
+#include "base/fd.h"
+#include "base/result.h"
+#include "kernel/kernel.h"
+#include "kernel/program.h"
+
+namespace mapshift {
+
+// Owner of one reference to a BPF link. The attachment lives as long as any reference or pin of it. Thread-safe.
+class Link {
+ public:
+  [[nodiscard]] static Result<Link> open(const std::string& pin);
+
+  // The program that the link runs now.
+  [[nodiscard]] Result<uint32_t> program_id() const;
+  // Replaces `from` by `to` in one step, or nothing: kConflict when the link does not run `from`. The call itself waits
+  // for readers of the hook, 8 to 20 ms; events are processed by one of the two programs all along.
+  [[nodiscard]] Result<SwapReport> replace(const Program& from, const Program& to) const;
+  // Ends the attachment at once where the kernel can; elsewhere it ends with the last reference.
+  void detach() const;
+
+ private:
+  Link(Fd fd, std::string name) : fd_(std::move(fd)), name_(std::move(name)) {}
+
+  Fd fd_;
+  std::string name_;  // the pin
+};
+
+}  // namespace mapshift

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// LinuxKernel's calls on hooks: the attach type decides how a hook changes what it runs.
+#include <filesystem>
+
+#include "kernel/attach/hook.h"
+#include "kernel/linux_kernel.h"
+#include "kernel/pin.h"
+
+namespace mapshift {
+namespace {
+
+Status check_program_type(const AttachType& type, const Program& program) {
+  if (program.type() == type.program_type) return {};
+  return fail(ErrorCode::kRefused, program.name() + " is a program of another type (" + std::to_string(program.type()) +
+                                       ") and cannot attach to " + std::string(type.name));
+}
+
+Result<uint32_t> running_program(const AttachType& type, const std::string& hook_dir) {
+  switch (type.swap) {
+    case SwapMode::kNative: return NativeHook{type, hook_dir}.running();
+    case SwapMode::kDispatcher: return DispatcherHook{type, hook_dir}.running();
+  }
+  return fail(ErrorCode::kInternal, "an attach type without a swap mode");
+}
+
+}  // namespace
+
+Status LinuxKernel::check_hook(const Hook& hook) {
+  MS_TRY(const AttachType* type, find_attach_type(hook.type));
+  return type->check(hook);
+}
+
+Result<SwapMode> LinuxKernel::swap_mode(const Hook& hook) {
+  MS_TRY(const AttachType* type, find_attach_type(hook.type));
+  return type->swap;
+}
+
+Status LinuxKernel::attach(const Hook& hook, const std::string& hook_dir, const std::string& program) {
+  MS_TRY(const AttachType* type, find_attach_type(hook.type));
+  MS_CHECK(type->check(hook));
+  MS_TRY(const Program opened, Program::open(program));
+  MS_CHECK(check_program_type(*type, opened));
+  if (pin_exists(hook_dir + "/link")) return fail(ErrorCode::kConflict, hook_dir + " is attached already; detach it first");
+  MS_CHECK(remove_pins(hook_dir));  // of an attach that died before its link
+  switch (type->swap) {
+    case SwapMode::kNative: return NativeHook{*type, hook_dir}.attach(hook, opened);
+    case SwapMode::kDispatcher: return DispatcherHook{*type, hook_dir}.attach(hook, opened);
+  }
+  return fail(ErrorCode::kInternal, "an attach type without a swap mode");
+}
+
+Result<SwapReport> LinuxKernel::swap(const Hook& hook, const std::string& hook_dir, const std::string& from,
+    const std::string& to) {
+  MS_TRY(const AttachType* type, find_attach_type(hook.type));
+  MS_TRY(const Program old_program, Program::open(from));
+  MS_TRY(const Program new_program, Program::open(to));
+  MS_CHECK(check_program_type(*type, new_program));
+  switch (type->swap) {
+    case SwapMode::kNative: return NativeHook{*type, hook_dir}.swap(old_program, new_program);
+    case SwapMode::kDispatcher: return DispatcherHook{*type, hook_dir}.swap(old_program, new_program);
+  }
+  return fail(ErrorCode::kInternal, "an attach type without a swap mode");
+}
+
+Result<int> LinuxKernel::running(const Hook& hook, const std::string& hook_dir, const std::string& from, const std::string& to) {
+  MS_TRY(const AttachType* type, find_attach_type(hook.type));
+  MS_TRY(const uint32_t id, running_program(*type, hook_dir));
+  // Either pin may be gone when an update is taken up again: one that matches is enough.
+  const auto old_program = Program::open(from);
+  if (old_program && old_program->id() == id) return 0;
+  const auto new_program = Program::open(to);
+  if (new_program && new_program->id() == id) return 1;
+  return fail(ErrorCode::kConflict, hook_dir + " runs program " + std::to_string(id) + ", which is neither " + from +
+      " nor " + to);
+}
+
+Status LinuxKernel::detach(const std::string& hook_dir) {
+  if (pin_exists(hook_dir + "/link")) {
+    MS_TRY(const Link link, Link::open(hook_dir + "/link"));
+    link.detach();
+  }
+  return remove_pins(hook_dir);
+}
+
+Status LinuxKernel::remove_tree(const std::string& dir) {
+  MS_TRY(const auto programs, list_pins(dir + "/progs"));
+  std::vector<uint32_t> ids;
+  for (const auto& name : programs) {
+    if (const auto program = Program::open(dir + "/progs/" + name)) ids.push_back(program->id());
+  }
+  if (!ids.empty()) {
+    const std::filesystem::path module = std::filesystem::path(dir).parent_path().parent_path();
+    MS_CHECK(clear_idle_slots((module / "hooks").string(), ids));
+  }
+  return remove_pins(dir);
+}
+
+Result<ProgramStats> LinuxKernel::hook_stats(const std::string& hook_dir) {
+  MS_TRY(const Link link, Link::open(hook_dir + "/link"));
+  MS_TRY(const uint32_t id, link.program_id());
+  MS_TRY(const Program program, Program::by_id(id));
+  return program.stats();
+}
+
+}  // namespace mapshift

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/program.h"
+
+#include <bpf/bpf.h>
+
+#include <cerrno>
+
+#include "kernel/pin.h"
+
+namespace mapshift {
+namespace {
+
+Result<bpf_prog_info> info_of(int fd, const std::string& name) {
+  bpf_prog_info info{};
+  uint32_t length = sizeof(info);
+  if (bpf_prog_get_info_by_fd(fd, &info, &length) != 0) return fail_errno(errno, name + " is not a readable program");
+  return info;
+}
+
+}  // namespace
+
+Result<Program> Program::open(const std::string& pin) {
+  MS_TRY(Fd fd, open_pin(pin));
+  MS_TRY(const auto info, info_of(fd.get(), pin));
+  return Program(std::move(fd), pin, info.id, info.type);
+}
+
+Result<Program> Program::by_id(uint32_t id) {
+  const std::string name = "program " + std::to_string(id);
+  Fd fd(bpf_prog_get_fd_by_id(id));
+  if (!fd.valid()) return fail_errno(errno, "open " + name);
+  MS_TRY(const auto info, info_of(fd.get(), name));
+  return Program(std::move(fd), name, info.id, info.type);
+}
+
+Result<ProgramStats> Program::stats() const {
+  MS_TRY(const auto info, info_of(fd(), name_));
+  return ProgramStats{info.id, info.run_cnt, info.run_time_ns, info.recursion_misses};
+}
+
+Result<Fd> enable_run_stats() {
+  Fd fd(bpf_enable_stats(BPF_STATS_RUN_TIME));
+  if (!fd.valid()) return fail_errno(errno, "enable run statistics of BPF programs");
+  return fd;
+}
+
+}  // namespace mapshift

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <cstdint>
+#include <string>
+
+#include "base/fd.h"
+#include "base/result.h"
+#include "kernel/kernel.h"
+
+namespace mapshift {
+
+// Owner of one reference to a loaded program. Thread-safe.
+class Program {
+ public:
+  [[nodiscard]] static Result<Program> open(const std::string& pin);
+  [[nodiscard]] static Result<Program> by_id(uint32_t id);
+
+  [[nodiscard]] int fd() const { return fd_.get(); }
+  [[nodiscard]] uint32_t id() const { return id_; }
+  [[nodiscard]] uint32_t type() const { return type_; }  // enum bpf_prog_type
+  [[nodiscard]] const std::string& name() const { return name_; }
+  // Runs and run time count only while enable_run_stats() is held by someone.
+  [[nodiscard]] Result<ProgramStats> stats() const;
+
+ private:
+  Program(Fd fd, std::string name, uint32_t id, uint32_t type) : fd_(std::move(fd)), name_(std::move(name)), id_(id),
+      type_(type) {}
+
+  Fd fd_;
+  std::string name_;  // the pin, or the id
+  uint32_t id_, type_;
+};
+
+// Makes the kernel measure every program's runs until the descriptor closes: unlike the sysctl it cannot outlive us.
+[[nodiscard]] Result<Fd> enable_run_stats();
+
+}  // namespace mapshift

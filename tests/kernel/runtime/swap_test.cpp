@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+// Swaps back and forth under load: each numbered event is processed by exactly one generation.
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "kernel/attach/hook.h"
+#include "ledger.h"
+
+namespace mapshift::test {
+namespace {
+
+using Send = std::function<bool(uint32_t)>;
+
+// Moves this process into a cgroup of its own while it lives.
+class PrivateCgroup {
+ public:
+  PrivateCgroup() {
+    for (const std::string mount : {"/sys/fs/cgroup/unified", "/sys/fs/cgroup"}) {
+      if (path_.empty() && std::filesystem::exists(mount + "/cgroup.procs")) {
+        root_ = mount, path_ = mount + "/mapshift-test-" + std::to_string(::getpid());
+      }
+    }
+    if (!path_.empty() && std::filesystem::create_directory(path_)) enter(path_);
+  }
+  PrivateCgroup(const PrivateCgroup&) = delete;
+  PrivateCgroup& operator=(const PrivateCgroup&) = delete;
+  ~PrivateCgroup() {
+    if (path_.empty()) return;
+    enter(root_);
+    std::error_code ignored;
+    std::filesystem::remove(path_, ignored);
+  }
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+ private:
+  static void enter(const std::string& cgroup) { std::ofstream(cgroup + "/cgroup.procs") << ::getpid(); }
+  std::string root_, path_;
+};
+
+class SwapTest : public RuntimeTest {
+ protected:
+  struct Load {
+    std::string program;
+    Hook hook;
+    std::function<Send()> sender;  // called once on each sending thread
+    int swaps = 0;
+    std::chrono::microseconds pause{0};
+    bool queued = false;  // events are processed after send() returned, from a queue that must not overflow
+  };
+
+  void run(const Load& load) {
+    for (const int n : {1, 2}) ASSERT_TRUE(ok(kernel_->load(request(n))));
+    ASSERT_TRUE(ok(attach(load.hook, load.program)));
+    const Ledger ledger1(map(1, "seen")), ledger2(map(2, "seen"));
+    std::atomic<uint32_t> next{0};
+    std::atomic<bool> stop{false}, refused{false};
+    const auto processed = [&](uint32_t n) { return ledger1.times(n) + ledger2.times(n) > 0; };
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 2; ++i) {
+      threads.emplace_back([&] {
+        const Send send = load.sender();
+        for (uint32_t n = 0; !stop && (n = next.fetch_add(1)) < kLedgerEntries;) {
+          if (!send(n)) refused = true;
+          if (load.queued && n % 16 == 0 && !eventually([&] { return processed(n); })) refused = true;
+        }
+      });
+    }
+    EXPECT_TRUE(eventually([&] { return next > 64; }));
+    swap_often(load);
+    stop = true;
+    threads.clear();
+    ASSERT_FALSE(refused);
+    const uint32_t sent = std::min(next.load(), kLedgerEntries);
+    (void)eventually([&] { return sent == 0 || processed(sent - 1); });
+    expect_exactly_once(ledger1, ledger2, sent);
+    RecordProperty("events", static_cast<int>(sent));
+    ASSERT_TRUE(ok(kernel_->detach(hook_dir(load.program))));
+  }
+
+  void swap_often(const Load& load) {
+    const std::string dir = hook_dir(load.program);
+    const std::string pins[] = {program(1, load.program), program(2, load.program)};
+    for (int i = 0; i < load.swaps; ++i) {
+      const auto report = kernel_->swap(load.hook, dir, pins[i % 2], pins[(i + 1) % 2]);
+      ASSERT_TRUE(ok(report));
+      EXPECT_LE(report->began, report->ended);
+      const auto running = kernel_->running(load.hook, dir, pins[0], pins[1]);
+      ASSERT_TRUE(ok(running));
+      ASSERT_EQ(*running, (i + 1) % 2);
+      std::this_thread::sleep_for(load.pause);
+    }
+  }
+
+  static Send syscall_sender() {
+    return [](uint32_t n) { return ::syscall(SYS_getpgid, n) != -2; };
+  }
+  static Send frame_sender() {
+    const auto socket = std::make_shared<Fd>(open_frame_socket(PrivateNet::kFar));
+    return [socket](uint32_t n) { return send_frame(*socket, PrivateNet::kFar, n); };
+  }
+  static Send datagram_sender() {
+    const auto socket = std::make_shared<Fd>(open_datagram_socket());
+    return [socket](uint32_t n) { return send_datagram(*socket, n); };
+  }
+};
+
+TEST_F(SwapTest, TracepointLosesNothing) {
+  run({"on_tracepoint", {.type = "tracepoint", .category = "syscalls", .name = "sys_enter_getpgid"}, syscall_sender, 200,
+      std::chrono::milliseconds(1)});
+}
+
+TEST_F(SwapTest, RawTracepointLosesNothing) {
+  run({"on_raw", {.type = "raw_tracepoint", .name = "sys_enter"}, syscall_sender, 200, std::chrono::milliseconds(1)});
+}
+
+TEST_F(SwapTest, DispatcherNeverMisses) {
+  const Hook hook{.type = "tracepoint", .category = "syscalls", .name = "sys_enter_getpgid"};
+  for (const int n : {1, 2}) ASSERT_TRUE(ok(kernel_->load(request(n))));
+  ASSERT_TRUE(ok(attach(hook, "on_tracepoint")));
+  std::atomic<bool> stop{false};
+  std::jthread caller([&] {
+    while (!stop) (void)::syscall(SYS_getpgid, 1);
+  });
+  swap_often({"on_tracepoint", hook, {}, 100, std::chrono::microseconds(500)});
+  stop = true;
+  caller.join();
+  const DispatcherHook dispatcher{**find_attach_type("tracepoint"), hook_dir("on_tracepoint")};
+  EXPECT_EQ(dispatcher.misses().value(), 0u);
+}
+
+TEST_F(SwapTest, NativeXdpLosesNothing) {
+  const PrivateNet net;
+  MS_SKIP_FOR(net.problem());
+  run({"on_xdp", {.type = "xdp", .interface = PrivateNet::kNear, .mode = "native"}, frame_sender, 20,
+      std::chrono::milliseconds(3), true});
+}
+
+TEST_F(SwapTest, GenericXdpLosesNothing) {
+  const PrivateNet net;
+  MS_SKIP_FOR(net.problem());
+  run({"on_xdp", {.type = "xdp", .interface = PrivateNet::kNear, .mode = "generic"}, frame_sender, 20,
+      std::chrono::milliseconds(3), true});
+}
+
+TEST_F(SwapTest, TcxIngressLosesNothing) {
+  const PrivateNet net;
+  MS_SKIP_FOR(net.problem());
+  run({"on_tcx", {.type = "tcx", .interface = PrivateNet::kNear, .direction = "ingress"}, frame_sender, 20,
+      std::chrono::milliseconds(3), true});
+}
+
+TEST_F(SwapTest, TcxEgressLosesNothing) {
+  const PrivateNet net;
+  MS_SKIP_FOR(net.problem());
+  run({"on_tcx", {.type = "tcx", .interface = PrivateNet::kFar, .direction = "egress"}, frame_sender, 20,
+      std::chrono::milliseconds(3), true});
+}
+
+TEST_F(SwapTest, CgroupLosesNothing) {
+  const PrivateNet net;
+  MS_SKIP_FOR(net.problem());
+  const PrivateCgroup cgroup;
+  ASSERT_NE(cgroup.path(), "");
+  run({"on_egress", {.type = "cgroup", .path = cgroup.path(), .hook = "skb_egress"}, datagram_sender, 20,
+      std::chrono::milliseconds(3)});
+}
+
+TEST_F(SwapTest, CgroupIngressLosesNothing) {
+  const PrivateNet net;
+  MS_SKIP_FOR(net.problem());
+  const PrivateCgroup cgroup;
+  ASSERT_NE(cgroup.path(), "");
+  run({"on_ingress", {.type = "cgroup", .path = cgroup.path(), .hook = "skb_ingress"}, datagram_sender, 20,
+      std::chrono::milliseconds(3)});
+}
+
+}  // namespace
+}  // namespace mapshift::test
