@@ -60,8 +60,10 @@ Result<std::string> Connection::read_body(uint64_t length, bool send_continue) {
   std::string body(length, '\0');
   while (consumed_ < length) {
     // civetweb returns when the piece is full or nothing came for its timeout, so small pieces keep the deadline honest.
-    const int got = ::mg_read(connection_, body.data() + consumed_, std::min<uint64_t>(kReadPiece, length - consumed_));
-    if (got <= 0 || monotonic_now() > deadline) return fail(ErrorCode::kTimeout, "The body did not arrive in time.");
+    const uint64_t wanted = std::min<uint64_t>(kReadPiece, length - consumed_);
+    const int got = ::mg_read(connection_, body.data() + consumed_, wanted);
+    broken_ = got < 0 || static_cast<uint64_t>(got) < wanted || monotonic_now() > deadline;
+    if (broken_) return fail(ErrorCode::kTimeout, "The body did not arrive in time.");
     consumed_ += static_cast<uint64_t>(got);
   }
   return body;
@@ -78,6 +80,8 @@ void Connection::send(const Response& response, bool with_body) {
   }
 }
 
+void Connection::close() { ::mg_close_connection(connection_); }
+
 void Connection::drain(uint64_t length, bool trusted) {
   constexpr uint64_t kKnown = uint64_t{32} << 20, kStranger = uint64_t{64} << 10;
   const uint64_t end = std::min(length, consumed_ + (trusted ? kKnown : kStranger));
@@ -85,9 +89,10 @@ void Connection::drain(uint64_t length, bool trusted) {
   std::array<char, 4096> scrap;
   // Byte by byte for a stranger: a longer read would wait for the rest of its piece, however slowly it comes.
   const uint64_t piece = trusted ? scrap.size() : 1;
-  while (consumed_ < end && monotonic_now() < deadline) {
-    const int got = ::mg_read(connection_, scrap.data(), std::min(piece, end - consumed_));
-    if (got <= 0) return;
+  while (!broken_ && consumed_ < end && monotonic_now() < deadline) {
+    const uint64_t wanted = std::min(piece, end - consumed_);
+    const int got = ::mg_read(connection_, scrap.data(), wanted);
+    if (got < 0 || static_cast<uint64_t>(got) < wanted) return;
     consumed_ += static_cast<uint64_t>(got);
   }
 }

@@ -23,10 +23,13 @@ class Connection {
   // Reads what was not read of a body of `length` bytes, within limits: closing on unread data would reset the connection,
   // and the client would lose the response. A stranger gets little of our time.
   void drain(uint64_t length, bool trusted);
+  // The last call. Without it civetweb 1.15 reads on to the end of the body that the client announced, however long.
+  void close();
 
  private:
   mg_connection* connection_;
   uint64_t consumed_ = 0;
+  bool broken_ = false;  // the client stopped sending: nothing more is waited for
 };
 
 }  // namespace mapshift::http

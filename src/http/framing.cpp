@@ -34,7 +34,8 @@ std::optional<Response> check(const Request& request) {
 
 Framing frame(const Request& request) {
   Framing framing;
-  if (const auto length = request.header("Content-Length"); length && request.count_header("Content-Length") == 1)
+  const auto length = request.header("Content-Length");
+  if (length && request.count_header("Content-Length") == 1 && !request.header("Transfer-Encoding"))
     framing.body_length = parse_length(*length).value_or(0);
   framing.wants_continue = framing.body_length > 0 && request.header("Expect").has_value();
   framing.refusal = check(request);

@@ -82,6 +82,7 @@ void Server::Impl::serve(mg_connection* raw) {
   connection.send(response, request.method != "HEAD");
   // Who waits for "100 Continue" and did not get it sends nothing.
   if (!framing.wants_continue) connection.drain(framing.body_length, request.trusted);
+  connection.close();
 }
 
 // Called by C code: nothing may be thrown through it.
