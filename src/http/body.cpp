@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "http/body.h"
+
+#include <nlohmann/json.hpp>
+#include <set>
+#include <vector>
+
+#include "base/clock.h"
+
+namespace mapshift::http {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr int kMaxDepth = 64;
+constexpr size_t kMaxReason = 1024;
+
+// Parses hostile text: bounded depth, because writing a value out again recurses, and no name twice, because two readers
+// would disagree about which one counts.
+Result<Json> parse_object(const std::string& body) {
+  std::string wrong;
+  std::vector<std::set<std::string>> names;
+  const auto watch = [&](int depth, Json::parse_event_t event, Json& value) {
+    if (depth > kMaxDepth && wrong.empty()) wrong = "It nests deeper than " + std::to_string(kMaxDepth) + " levels.";
+    if (!wrong.empty()) return false;
+    if (event == Json::parse_event_t::object_start) names.emplace_back();
+    if (event == Json::parse_event_t::object_end) names.pop_back();
+    if (event == Json::parse_event_t::key && !names.back().insert(value.get<std::string>()).second)
+      wrong = "The member \"" + value.get<std::string>() + "\" occurs twice in one object.";
+    return wrong.empty();
+  };
+  try {
+    Json document = Json::parse(body, watch);
+    if (wrong.empty() && !document.is_object()) wrong = "It must be a JSON object.";
+    if (wrong.empty()) return document;
+  } catch (const Json::exception& error) {
+    wrong = error.what();
+  }
+  return fail(ErrorCode::kInvalid, "The body is not what it must be. " + wrong);
+}
+
+// Reads the members of one body, and collects what is wrong with them.
+class Reader {
+ public:
+  explicit Reader(const Json& body) : body_(body) {}
+
+  void complain(std::string code, std::string where, std::string message) {
+    problems_.push_back({std::move(code), std::move(where), std::move(message)});
+  }
+  void allow_only(const std::set<std::string>& known) {
+    for (const auto& item : body_.items())
+      if (!known.contains(item.key())) complain("unknown-member", item.key(), "There is no such member here.");
+  }
+  [[nodiscard]] const Json* find(const std::string& name) const {
+    const auto at = body_.find(name);
+    return at == body_.end() ? nullptr : &*at;
+  }
+  // Absent: nullptr. Of another type: a problem, and nullptr.
+  [[nodiscard]] const std::string* string(const std::string& name) {
+    const Json* member = find(name);
+    if (member == nullptr) return nullptr;
+    if (member->is_string()) return member->get_ptr<const std::string*>();
+    complain("wrong-type", name, "It must be a string.");
+    return nullptr;
+  }
+  [[nodiscard]] Status result() && {
+    if (problems_.empty()) return {};
+    std::string message = "The body has " + std::to_string(problems_.size()) + (problems_.size() == 1 ? " error: " : " errors; the first: ") +
+                          problems_.front().where + ": " + problems_.front().message;
+    return fail(Error{ErrorCode::kInvalid, 0, std::move(message), {}, std::move(problems_)});
+  }
+
+ private:
+  const Json& body_;
+  std::vector<Problem> problems_;
+};
+
+bool is_absolute(const std::string& path) { return path.starts_with('/') && path.find('\0') == std::string::npos; }
+
+void read_manifest(Reader& reader, ManifestRequest& request) {
+  const Json* manifest = reader.find("manifest");
+  const std::string* folder = reader.string("dir");
+  if (folder != nullptr && !is_absolute(*folder)) reader.complain("not-absolute", "dir", "It must be an absolute path.");
+  if (folder != nullptr) request.folder = *folder;
+  if (manifest == nullptr) {
+    reader.complain("missing-member", "manifest", "It must be the path of a manifest, or the manifest itself.");
+  } else if (manifest->is_string()) {
+    request.path = manifest->get<std::string>();
+    if (!is_absolute(request.path)) reader.complain("not-absolute", "manifest", "The path of the manifest must be absolute.");
+    if (folder != nullptr) reader.complain("needless-member", "dir", "It goes with a manifest in the body, not with a path.");
+  } else if (manifest->is_object()) {
+    request.text = manifest->dump();
+    if (folder == nullptr) reader.complain("missing-member", "dir", "A manifest in the body needs the folder that its paths are relative to.");
+  } else {
+    reader.complain("wrong-type", "manifest", "It must be a string or an object.");
+  }
+}
+
+void read_settings(Reader& reader, ManifestRequest& request) {
+  const Json* set = reader.find("set");
+  if (set == nullptr) return;
+  if (!set->is_object()) return reader.complain("wrong-type", "set", "It must be an object of strings.");
+  for (const auto& [name, value] : set->items()) {
+    if (value.is_string())
+      request.set.emplace(name, value.get<std::string>());
+    else
+      reader.complain("wrong-type", "set." + name, "It must be a string.");
+  }
+}
+
+void read_options(Reader& reader, ManifestRequest& request) {
+  if (const std::string* text = reader.string("bake")) {
+    const auto bake = parse_duration(*text);
+    if (bake)
+      request.bake = *bake;
+    else
+      reader.complain("invalid-duration", "bake", bake.error().message);
+  }
+  const Json* lossy = reader.find("allow_lossy");
+  if (lossy == nullptr) return;
+  if (lossy->is_boolean())
+    request.allow_lossy = lossy->get<bool>();
+  else
+    reader.complain("wrong-type", "allow_lossy", "It must be true or false.");
+}
+
+}  // namespace
+
+Result<ManifestRequest> parse_manifest_request(const std::string& body, Members members) {
+  MS_TRY(const Json document, parse_object(body));
+  Reader reader(document);
+  ManifestRequest request;
+  std::set<std::string> known = {"manifest", "dir", "set"};
+  if (members == Members::kUpdate) known.insert({"bake", "allow_lossy"});
+  reader.allow_only(known);
+  read_manifest(reader, request);
+  read_settings(reader, request);
+  if (members == Members::kUpdate) read_options(reader, request);
+  MS_CHECK(std::move(reader).result());
+  return request;
+}
+
+Result<std::string> parse_reason(const std::string& body) {
+  if (body.find_first_not_of(" \t\r\n") == std::string::npos) return std::string();
+  MS_TRY(const Json document, parse_object(body));
+  Reader reader(document);
+  reader.allow_only({"reason"});
+  const std::string* reason = reader.string("reason");
+  if (reason != nullptr && reason->size() > kMaxReason)
+    reader.complain("too-long", "reason", "It may have " + std::to_string(kMaxReason) + " bytes at most.");
+  std::string text = reason == nullptr ? std::string() : *reason;
+  MS_CHECK(std::move(reader).result());
+  return text;
+}
+
+}  // namespace mapshift::http
