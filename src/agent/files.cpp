@@ -3,7 +3,9 @@
 
 #include <fcntl.h>
 #include <sodium.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <array>
@@ -14,6 +16,7 @@
 #include <sstream>
 
 #include "base/fd.h"
+#include "base/log.h"
 
 namespace mapshift::agent {
 
@@ -22,6 +25,20 @@ Status make_dirs(const std::string& dir) {
   std::filesystem::create_directories(dir, error);
   if (error) return fail(Error{ErrorCode::kKernel, error.value(), "cannot create the folder " + dir + ": " + error.message(), {}, {}});
   return {};
+}
+
+Status prepare_bpffs(const std::string& path) {
+  constexpr long kBpffsMagic = 0xcafe4a11;  // BPF_FS_MAGIC of linux/magic.h
+  MS_CHECK(make_dirs(path));
+  struct statfs where {};
+  if (::statfs(path.c_str(), &where) != 0) return fail_errno(errno, "look at bpffs, " + path);
+  if (where.f_type != kBpffsMagic) {
+    if (::mount("bpf", path.c_str(), "bpf", 0, "mode=0700") != 0) {
+      return fail_errno(errno, path + " is no bpffs, and mounting one there failed (mount -t bpf bpf " + path + ")");
+    }
+    log::info("mounted a bpffs", {{"path", path}});
+  }
+  return make_dirs(path + "/mapshift");
 }
 
 Status write_file(const std::string& path, const std::string& content, unsigned mode) {

@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <sys/file.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
 #include <iostream>
-#include <thread>
 
 #include "agent/agent.h"
 #include "agent/files.h"
@@ -16,6 +12,7 @@
 #include "http/app.h"
 #include "http/server.h"
 #include "kernel/linux_kernel.h"
+#include "kernel/program.h"
 
 namespace {
 
@@ -45,11 +42,11 @@ std::string address(const config::Listen& listen) { return listen.host + ":" + s
 
 Status serve(const config::Config& config, const std::string& config_path) {
   MS_CHECK(agent::make_dirs(config.run_dir));
-  MS_CHECK(agent::check_bpffs(config.bpffs));
+  MS_CHECK(agent::prepare_bpffs(config.bpffs));
   MS_TRY(const std::string token, agent::read_or_make_token(config.token_file));
   MS_TRY([[maybe_unused]] const std::string rollback_token, agent::read_or_make_token(config.rollback_token_file));
   MS_TRY(auto store, store::Store::open(config.state_dir));
-  MS_TRY(const auto run_stats, agent::count_runs());
+  MS_TRY(const Fd run_stats, enable_run_stats());  // runs and run time of BPF programs count while this is open
   metrics::Metrics metrics(MAPSHIFT_VERSION);
   agent::Agent agent(config, config_path, make_linux_kernel(), std::move(store), metrics);
   http::App app(agent, metrics, http::standard_codec());

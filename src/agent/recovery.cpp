@@ -83,6 +83,7 @@ void Agent::recover_update(const store::StoredUpdate& stored) {
   proposal.next = std::move(*next);
   adopt_running_layouts(*kernel_, update::Paths(config_.bpffs, name), proposal.old_side);
   proposal.analysis = manifest->analysis.value_or(slo::Analysis{});
+  proposal.analysis.bake = std::chrono::duration_cast<Nanos>(Seconds(stored.record.bake_seconds));
   proposal.plan = plan_update(*kernel_, config_.bpffs, proposal.old_side, proposal.next, proposal.analysis, config_.limits);
   store::ModuleRow next_row{name, stored.record.to.generation, manifest->version, stored.record.digest, manifest->text,
                             proposal.next.object_path, "active"};

@@ -95,7 +95,7 @@ Result<update::UpdateRecord> Agent::start_update(const update::Manifest& manifes
   record.created_at = record.updated_at = now_text();
   record.revision = 1;
   record.phases = {{"planning", Seconds(monotonic_now() - planned_from).count()}};
-  // The bake that was asked for travels in the stored manifest's place of judgement, so that a restart keeps it.
+  record.bake_seconds = Seconds(proposal.analysis.bake).count();
   MS_TRY(record.id, store_->create_update({record, manifest.text, running.manifest, options.idempotency_key}));
   store::ModuleRow next{manifest.name, running.generation + 1, manifest.version, record.digest, manifest.text, proposal.next.object_path, "active"};
   update::RunInput input = run_input(std::move(proposal), record);

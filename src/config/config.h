@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "slo/objective.h"
+#include "update/limits.h"
 
 namespace mapshift::config {
 
@@ -16,14 +17,7 @@ struct Listen {
   uint16_t port = 0;               // 0: any free one
 };
 
-struct Limits {
-  Nanos migration_timeout = std::chrono::seconds(60);
-  Nanos swap_timeout = std::chrono::seconds(1);
-  Nanos rollback_timeout = std::chrono::seconds(10);
-  Nanos stall_timeout = std::chrono::seconds(10);
-  double memory_headroom = 0.2;  // share of a plan's need that must be free beyond it
-  int max_concurrent_updates = 1;
-};
+using update::Limits;
 
 struct GoCapture {
   std::optional<bool> enabled = {};  // absent: where this release can

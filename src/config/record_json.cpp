@@ -116,6 +116,7 @@ Json to_json(const UpdateRecord& record) {
   out["programs"] = array(record.programs, program_json);
   out["interruption_seconds"] = number(record.interruption_seconds);
   out["mixed_window_seconds"] = number(record.mixed_window_seconds);
+  out["bake_seconds"] = number(record.bake_seconds);
   out["measurements"] = array(record.measurements, measurement_json);
   out["warnings"] = array<Problem>(record.warnings, to_json);
   out["refusals"] = array<Problem>(record.refusals, to_json);

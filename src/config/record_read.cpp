@@ -177,6 +177,7 @@ void read_update(Members& in, UpdateRecord& out) {
   in.array("programs", out.programs, read_program);
   in.get("interruption_seconds", out.interruption_seconds);
   in.get("mixed_window_seconds", out.mixed_window_seconds);
+  in.get("bake_seconds", out.bake_seconds);
   in.array("measurements", out.measurements, read_measurement);
   in.array("warnings", out.warnings, read_problem);
   in.array("refusals", out.refusals, read_problem);

@@ -72,6 +72,15 @@ Hook to_hook(const AttachSpec& attach) {
   return Hook{attach.type, attach.interface, attach.mode, attach.direction, attach.category, attach.name, attach.path, attach.hook};
 }
 
+std::string describe_attach(const AttachSpec& attach) {
+  if (attach.type == "xdp") return "xdp on " + attach.interface + " (" + attach.mode + ")";
+  if (attach.type == "tcx") return "tcx " + attach.direction + " on " + attach.interface;
+  if (attach.type == "cgroup") return attach.hook + " of " + attach.path;
+  if (attach.type == "tracepoint") return "tracepoint " + attach.category + "/" + attach.name;
+  if (attach.type == "raw_tracepoint") return "raw tracepoint " + attach.name;
+  return attach.type;
+}
+
 Result<std::map<std::string, AttachSpec>> attachments(const Manifest& manifest, const ObjectSpec& object) {
   std::map<std::string, AttachSpec> out;
   std::vector<Problem> problems;

@@ -11,6 +11,8 @@
 namespace mapshift::update {
 
 [[nodiscard]] Hook to_hook(const AttachSpec& attach);
+// "xdp on eth0 (native)"
+[[nodiscard]] std::string describe_attach(const AttachSpec& attach);
 
 // Where each program of the object attaches: what the manifest says, else what the section's name says. Programs that
 // attach nowhere are not in it. All problems at once.

@@ -7,16 +7,13 @@
 #include <string>
 #include <vector>
 
+#include "update/order.h"
 #include "update/plan.h"
 #include "update/schema_diff.h"
 
 namespace mapshift::update {
 
-struct ProgramTurn {
-  std::string name;
-  int order = 0;       // 1 first; programs of one cycle share a number
-  std::string reason;  // "reads stats, which count_packets writes"
-};
+using ProgramTurn = ProgramOrder;
 
 // Merge of the field at these places of two maps, from the instructions of both generations.
 using MapInference =

@@ -67,6 +67,7 @@ struct UpdateRecord {
   std::vector<MapRecord> maps = {};
   std::vector<ProgramRecord> programs = {};
   double interruption_seconds = 0, mixed_window_seconds = 0;
+  double bake_seconds = 0;  // how long it is judged after the swap
   std::vector<slo::Measurement> measurements = {};
   std::vector<Problem> warnings = {}, refusals = {};
   std::string digest = {};  // of the new object

@@ -15,21 +15,13 @@
 #include "kernel/kernel.h"
 #include "slo/analysis.h"
 #include "update/journal.h"
+#include "update/limits.h"
 #include "update/manifest.h"
 #include "update/paths.h"
 #include "update/plan.h"
 #include "update/sampler.h"
 
 namespace mapshift::update {
-
-struct Limits {
-  Nanos migration_timeout = std::chrono::seconds(60);
-  Nanos swap_timeout = std::chrono::seconds(1);
-  Nanos rollback_timeout = std::chrono::seconds(10);
-  Nanos stall_timeout = std::chrono::seconds(10);
-  double memory_headroom = 0.2;
-  int max_concurrent_updates = 1;
-};
 
 // What ends an update, or asks it to.
 enum class Order : uint8_t { kNone, kRollback, kCommit, kAbort, kStop /* the agent ends; a baking update goes on at the next start */ };
