@@ -68,7 +68,8 @@ void check_type(const Type& type, int depth) {
   ASSERT_LE(depth, 64);
   for (const auto& member : type.members) {
     ASSERT_TRUE(member.type);
-    ASSERT_LE(member.bit_offset + (member.bit_size != 0 ? member.bit_size : uint64_t{member.type->size} * 8), uint64_t{type.size} * 8);
+    ASSERT_LE(member.bit_offset + (member.bit_size != 0 ? member.bit_size : uint64_t{member.type->size} * 8),
+              uint64_t{type.size} * 8);
     if (depth < 6) check_type(*member.type, depth + 1);
   }
   if (type.element) check_type(*type.element, depth + 1);
@@ -83,7 +84,8 @@ void check(const ObjectSpec& object) {
     for (const auto& variable : map.variables) ASSERT_LE(uint64_t{variable.offset} + variable.size, map.value_size);
   }
   const auto facts = update::analyse(object);
-  for (const auto& access : facts.fields) (void)update::infer_merge(facts, access.map, facts, access.map, 0, 8, access.offset, access.size);
+  for (const auto& access : facts.fields)
+    (void)update::infer_merge(facts, access.map, facts, access.map, 0, 8, access.offset, access.size);
 }
 
 template <class F>
@@ -96,7 +98,8 @@ void loop(const char* what, uint64_t seed, F&& once) {
     once();
     ASSERT_LT(Clock::now() - start, std::chrono::seconds(10));
   }
-  std::printf("%s: seed %llu, %llu rounds\n", what, static_cast<unsigned long long>(seed), static_cast<unsigned long long>(rounds));
+  std::printf("%s: seed %llu, %llu rounds\n", what, static_cast<unsigned long long>(seed),
+              static_cast<unsigned long long>(rounds));
 }
 
 uint64_t fresh_seed() { return number_from("MAPSHIFT_FUZZ_SEED", std::random_device{}()); }
