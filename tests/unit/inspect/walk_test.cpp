@@ -47,12 +47,12 @@ TEST(Walk, Atomics) {
 }
 
 TEST(Walk, AValueOfAnEarlierElementIsNotThisOne) {
-  // Loads from one entry, looks another up at the same instruction, and stores there.
+  // Loads a count from one entry, looks the next up at the same instruction, and stores there what it made of it.
   Assembler program;
-  program.mov(6, 0).mov(7, 2).lookup();
-  program.alu_reg(BPF_ADD, 6, 7).store(0, 8, 6).load(6, 0, 8);
-  const int back = -13;  // to the key's store
-  program.jump(BPF_JNE, 7, 0, back).exit();
+  program.mov(6, -1).mov(7, 2).lookup();
+  program.store(0, 8, 6).load(6, 0, 8).alu(BPF_ADD, 6, 1);
+  constexpr int kToLookup = -12;
+  program.jump(BPF_JNE, 7, 0, kToLookup).exit();
   EXPECT_EQ(merge_at(program, 8), "latest");
 }
 
