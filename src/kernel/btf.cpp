@@ -86,8 +86,9 @@ Result<BtfTypes::Section> BtfTypes::Impl::read_section(uint32_t id) {
     const btf_type* variable = at(entries[i].type);
     if (!btf_is_var(variable)) continue;  // a section of functions
     MS_TRY(auto model, convert(variable->type, 0));
-    out.variables.push_back({Variable{name_at(variable->name_off), entries[i].offset, model->size, model, tags_of(entries[i].type, -1)},
-                             btf_var(variable)->linkage == BTF_VAR_STATIC});
+    out.variables.push_back(
+        {Variable{name_at(variable->name_off), entries[i].offset, model->size, model, tags_of(entries[i].type, -1)},
+         btf_var(variable)->linkage == BTF_VAR_STATIC});
   }
   return out;
 }
@@ -99,7 +100,9 @@ std::string section_map_name(std::string_view section) {
 }
 
 DataSection data_section_kind(std::string_view section) {
-  const auto is = [&](std::string_view name) { return section == name || (section.starts_with(name) && section[name.size()] == '.'); };
+  const auto is = [&](std::string_view name) {
+    return section == name || (section.starts_with(name) && section[name.size()] == '.');
+  };
   if (is(".bss")) return DataSection::kBss;
   if (is(".data")) return DataSection::kData;
   if (is(".rodata")) return DataSection::kRodata;

@@ -20,7 +20,9 @@ Result<std::vector<BtfTypes::MapDefinition>> BtfTypes::maps() {
   const int id = btf__find_by_name_kind(impl_->types.get(), ".maps", BTF_KIND_DATASEC);
   if (id <= 0) return out;
   const btf_type* section = impl_->at(static_cast<uint32_t>(id));
-  if (btf_vlen(section) > kMaxMaps) return fail(ErrorCode::kTooLarge, fmt::format("{} maps, at most {} are read", btf_vlen(section), kMaxMaps));
+  if (btf_vlen(section) > kMaxMaps) {
+    return fail(ErrorCode::kTooLarge, fmt::format("{} maps, at most {} are read", btf_vlen(section), kMaxMaps));
+  }
   for (uint32_t i = 0; i < btf_vlen(section); ++i) {
     MS_TRY(auto map, impl_->read_map(btf_var_secinfos(section)[i].type));
     out.push_back(std::move(map));
@@ -58,7 +60,8 @@ uint32_t* number_slot(MapSpec& spec, uint32_t& type, const std::string& member) 
 
 Status set_type(const std::string& map, const std::string& what, TypeRef type, TypeRef& slot, uint32_t& size) {
   if (size != 0 && size != type->size) {
-    return fail(ErrorCode::kInvalid, fmt::format("map \"{}\": {}_size is {}, but its {} type has {} bytes; drop {}_size", map, what, size, what, type->size, what));
+    return fail(ErrorCode::kInvalid, fmt::format("map \"{}\": {}_size is {}, but its {} type has {} bytes; drop {}_size", map,
+                                                 what, size, what, type->size, what));
   }
   size = type->size;
   slot = std::move(type);
@@ -72,7 +75,10 @@ Result<BtfTypes::MapDefinition> BtfTypes::Impl::read_map(uint32_t variable_id) {
   const btf_type* variable = at(variable_id);
   out.spec.name = name_at(variable->name_off);
   const btf_type* definition = btf_is_var(variable) ? resolved(*this, variable->type) : variable;
-  if (!btf_is_struct(definition)) return fail(ErrorCode::kInvalid, fmt::format("map \"{}\" is not defined by a struct; use the __uint and __type macros", out.spec.name));
+  if (!btf_is_struct(definition)) {
+    return fail(ErrorCode::kInvalid,
+                fmt::format("map \"{}\" is not defined by a struct; use the __uint and __type macros", out.spec.name));
+  }
   out.definition_size = definition->size;
   uint32_t type = 0, ignored = 0;
   TypeRef key, value;
@@ -81,7 +87,10 @@ Result<BtfTypes::MapDefinition> BtfTypes::Impl::read_map(uint32_t variable_id) {
     const std::string name = name_at(member.name_off);
     const btf_type* shape = resolved(*this, member.type);
     if (name == "key" || name == "value") {
-      if (!btf_is_ptr(shape)) return fail(ErrorCode::kInvalid, fmt::format("map \"{}\": \"{}\" is not a type; use __type({}, …)", out.spec.name, name, name));
+      if (!btf_is_ptr(shape)) {
+        return fail(ErrorCode::kInvalid,
+                    fmt::format("map \"{}\": \"{}\" is not a type; use __type({}, …)", out.spec.name, name, name));
+      }
       MS_TRY(auto model, convert(shape->type, 0));
       (name == "key" ? key : value) = std::move(model);
       continue;
@@ -93,7 +102,10 @@ Result<BtfTypes::MapDefinition> BtfTypes::Impl::read_map(uint32_t variable_id) {
     }
     uint32_t* slot = number_slot(out.spec, type, name);
     const auto number = number_of(*this, shape);
-    if (slot != nullptr && !number) return fail(ErrorCode::kInvalid, fmt::format("map \"{}\": \"{}\" is not a number; use __uint({}, …)", out.spec.name, name, name));
+    if (slot != nullptr && !number) {
+      return fail(ErrorCode::kInvalid,
+                  fmt::format("map \"{}\": \"{}\" is not a number; use __uint({}, …)", out.spec.name, name, name));
+    }
     (slot != nullptr ? *slot : ignored) = number.value_or(0);  // others (pinning, map_extra) do not change a layout
   }
   out.spec.type = static_cast<MapType>(type);
@@ -110,7 +122,8 @@ Status add_section(BtfTypes& types, uint32_t id, MapSpec& spec) {
   spec.section = data_section_kind(section.name);
   for (auto& entry : section.variables) {
     if (uint64_t{entry.variable.offset} + entry.variable.size > spec.value_size) {
-      return fail(ErrorCode::kInvalid, fmt::format("variable \"{}\" lies outside of its running map \"{}\"", entry.variable.name, spec.name));
+      return fail(ErrorCode::kInvalid,
+                  fmt::format("variable \"{}\" lies outside of its running map \"{}\"", entry.variable.name, spec.name));
     }
     spec.variables.push_back(std::move(entry.variable));
   }

@@ -45,7 +45,8 @@ Result<TypeRef> BtfTypes::Impl::convert(uint32_t id, uint32_t depth) {
   const auto found = done.find(id);
   const uint32_t below = found == done.end() ? 0 : height_of(*found->second);
   if (depth + below > kMaxTypeDepth) {
-    return fail(ErrorCode::kTooLarge, fmt::format("type \"{}\" is nested deeper than {} levels", name_at(at(id)->name_off), kMaxTypeDepth));
+    return fail(ErrorCode::kTooLarge,
+                fmt::format("type \"{}\" is nested deeper than {} levels", name_at(at(id)->name_off), kMaxTypeDepth));
   }
   if (found != done.end()) return found->second;
   MS_CHECK(spend(1));
@@ -134,7 +135,10 @@ Result<TypeRef> BtfTypes::Impl::convert_struct(uint32_t id, const btf_type* type
   out->size = type->size;
   out->tags = tags_of(id, -1);
   const uint32_t count = btf_vlen(type);
-  if (count > kMaxTypeMembers) return fail(ErrorCode::kTooLarge, fmt::format("struct \"{}\" has {} members, at most {} are read", out->name, count, kMaxTypeMembers));
+  if (count > kMaxTypeMembers) {
+    return fail(ErrorCode::kTooLarge,
+                fmt::format("struct \"{}\" has {} members, at most {} are read", out->name, count, kMaxTypeMembers));
+  }
   MS_CHECK(spend(count));
   for (uint32_t i = 0; i < count; ++i) {
     const btf_member& member = btf_members(type)[i];
@@ -142,8 +146,12 @@ Result<TypeRef> BtfTypes::Impl::convert_struct(uint32_t id, const btf_type* type
     Member field{name_at(member.name_off), btf_member_bit_offset(type, i), 0, model, tags_of(id, static_cast<int>(i))};
     field.bit_size = bit_field_size(type, i, at(member.type));
     const uint64_t bits = field.bit_size != 0 ? field.bit_size : uint64_t{model->size} * 8;
-    if (field.bit_offset + bits > uint64_t{type->size} * 8) return bad_type(out->name, fmt::format("member \"{}\" lies outside of it", field.name));
-    if (field.bit_size == 0 && field.bit_offset % 8 != 0) return bad_type(out->name, fmt::format("member \"{}\" is not at a byte", field.name));
+    if (field.bit_offset + bits > uint64_t{type->size} * 8) {
+      return bad_type(out->name, fmt::format("member \"{}\" lies outside of it", field.name));
+    }
+    if (field.bit_size == 0 && field.bit_offset % 8 != 0) {
+      return bad_type(out->name, fmt::format("member \"{}\" is not at a byte", field.name));
+    }
     out->members.push_back(std::move(field));
   }
   return TypeRef(out);
@@ -157,7 +165,10 @@ Result<TypeRef> BtfTypes::Impl::convert_enum(uint32_t id, const btf_type* type) 
   out->is_signed = BTF_INFO_KFLAG(type->info);
   out->tags = tags_of(id, -1);
   const uint32_t count = btf_vlen(type);
-  if (count > kMaxTypeMembers) return fail(ErrorCode::kTooLarge, fmt::format("enum \"{}\" has {} values, at most {} are read", out->name, count, kMaxTypeMembers));
+  if (count > kMaxTypeMembers) {
+    return fail(ErrorCode::kTooLarge,
+                fmt::format("enum \"{}\" has {} values, at most {} are read", out->name, count, kMaxTypeMembers));
+  }
   MS_CHECK(spend(count));
   for (uint32_t i = 0; i < count; ++i) {
     if (btf_is_enum64(type)) {
@@ -165,7 +176,8 @@ Result<TypeRef> BtfTypes::Impl::convert_enum(uint32_t id, const btf_type* type) 
       out->enumerators.push_back({name_at(value->name_off), static_cast<int64_t>(btf_enum64_value(value))});
     } else {
       const auto* value = &btf_enum(type)[i];
-      out->enumerators.push_back({name_at(value->name_off), out->is_signed ? int64_t{value->val} : int64_t{static_cast<uint32_t>(value->val)}});
+      out->enumerators.push_back(
+          {name_at(value->name_off), out->is_signed ? int64_t{value->val} : int64_t{static_cast<uint32_t>(value->val)}});
     }
   }
   return TypeRef(out);

@@ -55,7 +55,8 @@ Status ObjectReader::add_function(const ElfSymbol& symbol, bool is_program) {
   const auto& section = elf_.sections()[symbol.section];
   const bool inside = symbol.value <= section.size && section.size - symbol.value >= symbol.size;
   if (!inside || symbol.value % sizeof(Insn) != 0 || symbol.size % sizeof(Insn) != 0 || symbol.size == 0) {
-    return fail(ErrorCode::kInvalid, fmt::format("function \"{}\" does not fit into section \"{}\"; build it again", symbol.name, section.name));
+    return fail(ErrorCode::kInvalid,
+                fmt::format("function \"{}\" does not fit into section \"{}\"; build it again", symbol.name, section.name));
   }
   FunctionSpec code;
   code.name = symbol.name;
@@ -71,7 +72,8 @@ Status ObjectReader::add_function(const ElfSymbol& symbol, bool is_program) {
 }
 
 Status ObjectReader::add_program(const ElfSymbol& symbol, FunctionSpec code) {
-  const bool twice = std::any_of(out_.programs.begin(), out_.programs.end(), [&](const ProgramSpec& p) { return p.name == code.name; });
+  const bool twice =
+      std::any_of(out_.programs.begin(), out_.programs.end(), [&](const ProgramSpec& p) { return p.name == code.name; });
   if (twice) return fail(ErrorCode::kInvalid, fmt::format("program \"{}\" is defined twice", code.name));
   ProgramSpec program;
   program.name = code.name;
@@ -116,7 +118,8 @@ Status ObjectReader::read_relocations() {
     std::stable_sort(relocs.begin(), relocs.end(), [](const Reloc& a, const Reloc& b) { return a.insn < b.insn; });
     const auto same = [](const Reloc& a, const Reloc& b) { return a.insn == b.insn; };
     if (std::adjacent_find(relocs.begin(), relocs.end(), same) != relocs.end()) {
-      return fail(ErrorCode::kInvalid, fmt::format("an instruction of \"{}\" has two relocations; build it again", place.function->name));
+      return fail(ErrorCode::kInvalid,
+                  fmt::format("an instruction of \"{}\" has two relocations; build it again", place.function->name));
     }
   }
   return {};
@@ -139,14 +142,16 @@ Result<Reloc> ObjectReader::resolve(const FunctionPlace& place, const ElfRelocat
   const auto& symbol = elf_.symbols()[relocation.symbol];
   const Insn& insn = insns[index];
   const auto bad = [&](const std::string& what) {
-    return fail(ErrorCode::kInvalid, fmt::format("instruction {} of \"{}\" {}; build it again", index, place.function->name, what));
+    return fail(ErrorCode::kInvalid,
+                fmt::format("instruction {} of \"{}\" {}; build it again", index, place.function->name, what));
   };
   if (at % sizeof(Insn) != 0) return bad("is relocated in its middle");
   if (symbol.section == 0) return Reloc{index, Reloc::Kind::kExtern, std::string(symbol.name), 0};
   if (insn.code == kCall) {
     if (insn.src != BPF_PSEUDO_CALL) return bad("is a relocated call, but not of a function");
     // imm counts instructions from the next one; against a section symbol the whole target is in it.
-    const auto target = static_cast<uint64_t>(static_cast<int64_t>(symbol.value) + (int64_t{insn.imm} + 1) * static_cast<int64_t>(sizeof(Insn)));
+    const auto target =
+        static_cast<uint64_t>(static_cast<int64_t>(symbol.value) + (int64_t{insn.imm} + 1) * static_cast<int64_t>(sizeof(Insn)));
     const FunctionPlace* callee = function_at(symbol.section, target);
     if (callee == nullptr) return bad(fmt::format("calls \"{}\", where no function begins", symbol.name));
     return Reloc{index, Reloc::Kind::kCall, callee->function->name, 0};
@@ -158,7 +163,8 @@ Result<Reloc> ObjectReader::resolve(const FunctionPlace& place, const ElfRelocat
 Result<Reloc> ObjectReader::resolve_load(const FunctionPlace& place, uint32_t index, const ElfSymbol& symbol) const {
   const Insn& insn = place.function->insns[index];
   const auto bad = [&](const std::string& what) {
-    return fail(ErrorCode::kInvalid, fmt::format("instruction {} of \"{}\" {}; build it again", index, place.function->name, what));
+    return fail(ErrorCode::kInvalid,
+                fmt::format("instruction {} of \"{}\" {}; build it again", index, place.function->name, what));
   };
   const auto target = static_cast<uint64_t>(static_cast<int64_t>(symbol.value) + insn.imm);
   if (const auto data = data_sections_.find(symbol.section); data != data_sections_.end()) {
@@ -166,9 +172,13 @@ Result<Reloc> ObjectReader::resolve_load(const FunctionPlace& place, uint32_t in
     return Reloc{index, Reloc::Kind::kVariable, data->second, static_cast<uint32_t>(target)};
   }
   for (const auto& map : map_places_) {
-    if (map.section == symbol.section && target >= map.begin && target < map.end) return Reloc{index, Reloc::Kind::kMap, map.name, 0};
+    if (map.section == symbol.section && target >= map.begin && target < map.end) {
+      return Reloc{index, Reloc::Kind::kMap, map.name, 0};
+    }
   }
-  if (const FunctionPlace* callee = function_at(symbol.section, target)) return Reloc{index, Reloc::Kind::kCallback, callee->function->name, 0};
+  if (const FunctionPlace* callee = function_at(symbol.section, target)) {
+    return Reloc{index, Reloc::Kind::kCallback, callee->function->name, 0};
+  }
   return bad(fmt::format("refers to \"{}\", which is neither a map, a variable nor a function", symbol.name));
 }
 
@@ -183,10 +193,13 @@ Status ObjectReader::add_local_calls(const FunctionPlace& place) {
       continue;
     }
     if (insns[i].code != kCall || insns[i].src != BPF_PSEUDO_CALL || relocated.contains(i)) continue;
-    const int64_t target = static_cast<int64_t>(place.offset) + (int64_t{i} + insns[i].imm + 1) * static_cast<int64_t>(sizeof(Insn));
+    const int64_t target =
+        static_cast<int64_t>(place.offset) + (int64_t{i} + insns[i].imm + 1) * static_cast<int64_t>(sizeof(Insn));
     const FunctionPlace* callee = function_at(place.section, static_cast<uint64_t>(target));
     if (callee == nullptr) {
-      return fail(ErrorCode::kInvalid, fmt::format("instruction {} of \"{}\" calls a place where no function begins; build it again", i, place.function->name));
+      return fail(ErrorCode::kInvalid,
+                  fmt::format("instruction {} of \"{}\" calls a place where no function begins; build it again", i,
+                              place.function->name));
     }
     place.function->relocs.push_back({i, Reloc::Kind::kCall, callee->function->name, 0});
   }

@@ -42,16 +42,30 @@ std::optional<std::string_view> string_at(std::span<const std::byte> table, uint
 }
 
 Status check_header(std::span<const std::byte> bytes, const Elf64_Ehdr& header) {
-  if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) return fail(ErrorCode::kInvalid, "not an ELF object file; compile it with clang -target bpf");
-  if (header.e_ident[EI_CLASS] != ELFCLASS64) return fail(ErrorCode::kInvalid, "not a 64-bit ELF file, so not a BPF object; compile it with clang -target bpf");
-  if (header.e_ident[EI_DATA] != ELFDATA2LSB) return fail(ErrorCode::kInvalid, "not a little-endian ELF file; compile it with clang -target bpfel");
-  if (header.e_machine != EM_BPF) {
-    return fail(ErrorCode::kInvalid, fmt::format("an ELF file for machine {}, not for BPF ({}); compile it with clang -target bpf", header.e_machine, EM_BPF));
+  if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) {
+    return fail(ErrorCode::kInvalid, "not an ELF object file; compile it with clang -target bpf");
   }
-  if (header.e_type != ET_REL) return fail(ErrorCode::kInvalid, "a BPF file, but not a relocatable object; give the output of clang -c");
+  if (header.e_ident[EI_CLASS] != ELFCLASS64) {
+    return fail(ErrorCode::kInvalid, "not a 64-bit ELF file, so not a BPF object; compile it with clang -target bpf");
+  }
+  if (header.e_ident[EI_DATA] != ELFDATA2LSB) {
+    return fail(ErrorCode::kInvalid, "not a little-endian ELF file; compile it with clang -target bpfel");
+  }
+  if (header.e_machine != EM_BPF) {
+    return fail(
+        ErrorCode::kInvalid,
+        fmt::format("an ELF file for machine {}, not for BPF ({}); compile it with clang -target bpf", header.e_machine, EM_BPF));
+  }
+  if (header.e_type != ET_REL) {
+    return fail(ErrorCode::kInvalid, "a BPF file, but not a relocatable object; give the output of clang -c");
+  }
   if (header.e_shnum == 0 || header.e_shentsize != sizeof(Elf64_Shdr)) return broken("it has no section table");
-  if (header.e_shnum > kMaxSections) return fail(ErrorCode::kTooLarge, fmt::format("{} sections, at most {} are read", header.e_shnum, kMaxSections));
-  if (header.e_shoff > bytes.size() || (bytes.size() - header.e_shoff) / sizeof(Elf64_Shdr) < header.e_shnum) return broken("the section table lies outside of the file");
+  if (header.e_shnum > kMaxSections) {
+    return fail(ErrorCode::kTooLarge, fmt::format("{} sections, at most {} are read", header.e_shnum, kMaxSections));
+  }
+  if (header.e_shoff > bytes.size() || (bytes.size() - header.e_shoff) / sizeof(Elf64_Shdr) < header.e_shnum) {
+    return broken("the section table lies outside of the file");
+  }
   if (header.e_shstrndx >= header.e_shnum) return broken("the section of section names does not exist");
   return {};
 }
@@ -77,9 +91,17 @@ Status ElfFile::read_sections(std::span<const std::byte> bytes) {
   for (uint32_t i = 0; i < header->e_shnum; ++i) {
     const auto raw = read_at<Elf64_Shdr>(bytes, header->e_shoff + i * sizeof(Elf64_Shdr));
     if (!raw) return broken("the section table lies outside of the file");
-    ElfSection section{.name = {}, .type = raw->sh_type, .flags = raw->sh_flags, .size = raw->sh_size, .link = raw->sh_link, .info = raw->sh_info, .data = {}};
+    ElfSection section{.name = {},
+                       .type = raw->sh_type,
+                       .flags = raw->sh_flags,
+                       .size = raw->sh_size,
+                       .link = raw->sh_link,
+                       .info = raw->sh_info,
+                       .data = {}};
     if (raw->sh_type != SHT_NOBITS && raw->sh_type != SHT_NULL) {
-      if (raw->sh_offset > bytes.size() || bytes.size() - raw->sh_offset < raw->sh_size) return broken(fmt::format("section {} lies outside of the file", i));
+      if (raw->sh_offset > bytes.size() || bytes.size() - raw->sh_offset < raw->sh_size) {
+        return broken(fmt::format("section {} lies outside of the file", i));
+      }
       section.data = bytes.subspan(raw->sh_offset, raw->sh_size);
     }
     names.push_back(raw->sh_name);
@@ -101,16 +123,23 @@ Status ElfFile::read_symbols() {
     if (table != nullptr) return broken("it has two symbol tables");
     table = &section;
   }
-  if (table == nullptr) return fail(ErrorCode::kInvalid, "the object has no symbols, so its programs cannot be found; build it again and do not strip it");
+  if (table == nullptr) {
+    return fail(ErrorCode::kInvalid,
+                "the object has no symbols, so its programs cannot be found; build it again and do not strip it");
+  }
   if (table->data.size() % sizeof(Elf64_Sym) != 0) return broken("its symbol table has half a symbol");
-  if (table->data.size() / sizeof(Elf64_Sym) > kMaxSymbols) return fail(ErrorCode::kTooLarge, fmt::format("more than {} symbols", kMaxSymbols));
+  if (table->data.size() / sizeof(Elf64_Sym) > kMaxSymbols) {
+    return fail(ErrorCode::kTooLarge, fmt::format("more than {} symbols", kMaxSymbols));
+  }
   if (table->link >= sections_.size()) return broken("the symbols' names are missing");
   const auto strings = sections_[table->link].data;
   for (size_t at = 0; at < table->data.size(); at += sizeof(Elf64_Sym)) {
     const auto raw = read_at<Elf64_Sym>(table->data, at);
     const auto name = raw->st_name == 0 ? std::optional<std::string_view>("") : string_at(strings, raw->st_name);
     if (!name) return broken("a symbol's name lies outside of the file");
-    if (raw->st_shndx < SHN_LORESERVE && raw->st_shndx >= sections_.size()) return broken(fmt::format("symbol \"{}\" belongs to no section", *name));
+    if (raw->st_shndx < SHN_LORESERVE && raw->st_shndx >= sections_.size()) {
+      return broken(fmt::format("symbol \"{}\" belongs to no section", *name));
+    }
     symbols_.push_back({*name, raw->st_value, raw->st_size, raw->st_shndx, static_cast<uint8_t>(ELF64_ST_TYPE(raw->st_info)),
                         static_cast<uint8_t>(ELF64_ST_BIND(raw->st_info))});
   }
@@ -128,10 +157,13 @@ Result<std::vector<ElfRelocation>> ElfFile::relocations(uint32_t section) const 
     if ((table.type != SHT_REL && table.type != SHT_RELA) || table.info != section) continue;
     if (table.type == SHT_RELA) return broken("relocations with addends are not used by BPF");
     if (table.data.size() % sizeof(Elf64_Rel) != 0) return broken("a relocation table has half an entry");
-    if (out.size() + table.data.size() / sizeof(Elf64_Rel) > kMaxRelocations) return fail(ErrorCode::kTooLarge, fmt::format("more than {} relocations", kMaxRelocations));
+    if (out.size() + table.data.size() / sizeof(Elf64_Rel) > kMaxRelocations) {
+      return fail(ErrorCode::kTooLarge, fmt::format("more than {} relocations", kMaxRelocations));
+    }
     for (size_t at = 0; at < table.data.size(); at += sizeof(Elf64_Rel)) {
       const auto raw = read_at<Elf64_Rel>(table.data, at);
-      const ElfRelocation relocation{raw->r_offset, static_cast<uint32_t>(ELF64_R_TYPE(raw->r_info)), static_cast<uint32_t>(ELF64_R_SYM(raw->r_info))};
+      const ElfRelocation relocation{raw->r_offset, static_cast<uint32_t>(ELF64_R_TYPE(raw->r_info)),
+                                     static_cast<uint32_t>(ELF64_R_SYM(raw->r_info))};
       if (relocation.symbol >= symbols_.size()) return broken("a relocation names a symbol that does not exist");
       if (relocation.offset >= sections_[section].size) return broken("a relocation lies outside of its section");
       out.push_back(relocation);

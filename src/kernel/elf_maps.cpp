@@ -44,7 +44,8 @@ uint32_t alignment_of(const Type& type) {
 Status ObjectReader::read_maps() {
   for (const auto& section : elf_.sections()) {
     if (section.name == "maps" || section.name.starts_with("maps/")) {
-      return fail(ErrorCode::kInvalid, "its maps are defined in the legacy section \"maps\"; rebuild it with BTF-defined maps in SEC(\".maps\")");
+      return fail(ErrorCode::kInvalid,
+                  "its maps are defined in the legacy section \"maps\"; rebuild it with BTF-defined maps in SEC(\".maps\")");
     }
   }
   const ElfSection* section = elf_.section(".maps");
@@ -63,9 +64,12 @@ Status ObjectReader::read_maps() {
 Status ObjectReader::place_map(const BtfTypes::MapDefinition& definition, uint16_t section) {
   const auto& name = definition.spec.name;
   const auto& symbols = elf_.symbols();
-  const auto found = std::find_if(symbols.begin(), symbols.end(), [&](const ElfSymbol& s) { return s.section == section && s.name == name && s.type != STT_SECTION; });
+  const auto found = std::find_if(symbols.begin(), symbols.end(), [&](const ElfSymbol& s) {
+    return s.section == section && s.name == name && s.type != STT_SECTION;
+  });
   if (found == symbols.end()) return fail(ErrorCode::kInvalid, fmt::format("map \"{}\" has no symbol; build it again", name));
-  const bool twice = std::any_of(map_places_.begin(), map_places_.end(), [&](const MapPlace& place) { return place.name == name; });
+  const bool twice =
+      std::any_of(map_places_.begin(), map_places_.end(), [&](const MapPlace& place) { return place.name == name; });
   if (twice) return fail(ErrorCode::kInvalid, fmt::format("map \"{}\" is defined twice", name));
   map_places_.push_back({section, found->value, found->value + std::max<uint64_t>(1, definition.definition_size), name});
   return {};
@@ -83,10 +87,17 @@ Status ObjectReader::read_data_sections() {
 }
 
 Status ObjectReader::read_data_section(uint16_t index, const ElfSection& section) {
-  if (section.size > kMaxSectionBytes) return fail(ErrorCode::kTooLarge, fmt::format("section \"{}\" has {} bytes, at most {} are read", section.name, section.size, kMaxSectionBytes));
+  if (section.size > kMaxSectionBytes) {
+    return fail(ErrorCode::kTooLarge,
+                fmt::format("section \"{}\" has {} bytes, at most {} are read", section.name, section.size, kMaxSectionBytes));
+  }
   auto map = section_map(section.name, data_section_kind(section.name), static_cast<uint32_t>(section.size));
-  const bool twice = std::any_of(out_.maps.begin(), out_.maps.end(), [&](const MapSpec& other) { return other.name == map.name; });
-  if (twice) return fail(ErrorCode::kInvalid, fmt::format("section \"{}\" would be a second map named \"{}\"; rename one of them", section.name, map.name));
+  const bool twice =
+      std::any_of(out_.maps.begin(), out_.maps.end(), [&](const MapSpec& other) { return other.name == map.name; });
+  if (twice) {
+    return fail(ErrorCode::kInvalid,
+                fmt::format("section \"{}\" would be a second map named \"{}\"; rename one of them", section.name, map.name));
+  }
   std::map<std::string, BtfTypes::SectionVariable> typed;
   if (types_) {
     MS_TRY(auto described, types_->section(section.name));
@@ -95,8 +106,13 @@ Status ObjectReader::read_data_section(uint16_t index, const ElfSection& section
   bool visible = false;
   for (const auto& symbol : elf_.symbols()) {
     if (symbol.section != index || symbol.type != STT_OBJECT || symbol.name.empty()) continue;
-    if (symbol.value > section.size || section.size - symbol.value < symbol.size) return fail(ErrorCode::kInvalid, fmt::format("variable \"{}\" lies outside of section \"{}\"; build it again", symbol.name, section.name));
-    if (map.variables.size() == kMaxVariables) return fail(ErrorCode::kTooLarge, fmt::format("section \"{}\" has more than {} variables", section.name, kMaxVariables));
+    if (symbol.value > section.size || section.size - symbol.value < symbol.size) {
+      return fail(ErrorCode::kInvalid,
+                  fmt::format("variable \"{}\" lies outside of section \"{}\"; build it again", symbol.name, section.name));
+    }
+    if (map.variables.size() == kMaxVariables) {
+      return fail(ErrorCode::kTooLarge, fmt::format("section \"{}\" has more than {} variables", section.name, kMaxVariables));
+    }
     Variable variable{std::string(symbol.name), static_cast<uint32_t>(symbol.value), static_cast<uint32_t>(symbol.size), {}, {}};
     if (const auto found = typed.find(variable.name); found != typed.end()) {
       // An array without a bound has no size in BTF; then only the symbol knows it, and the bytes have no type.
@@ -106,7 +122,8 @@ Status ObjectReader::read_data_section(uint16_t index, const ElfSection& section
     }
     map.variables.push_back(std::move(variable));
   }
-  std::stable_sort(map.variables.begin(), map.variables.end(), [](const Variable& a, const Variable& b) { return a.offset < b.offset; });
+  std::stable_sort(map.variables.begin(), map.variables.end(),
+                   [](const Variable& a, const Variable& b) { return a.offset < b.offset; });
   map.flags = section_flags(map.section, visible);
   if (types_) {
     map.key = section_key_type();
@@ -124,7 +141,9 @@ Status ObjectReader::read_kconfig() {
   if (described.variables.empty()) return {};
   std::vector<Variable> variables;
   for (auto& entry : described.variables) variables.push_back(std::move(entry.variable));
-  const auto rank = [](const Variable& v) { return std::make_tuple(-static_cast<int64_t>(alignment_of(*v.type)), v.size, v.name); };
+  const auto rank = [](const Variable& v) {
+    return std::make_tuple(-static_cast<int64_t>(alignment_of(*v.type)), v.size, v.name);
+  };
   std::sort(variables.begin(), variables.end(), [&](const Variable& a, const Variable& b) { return rank(a) < rank(b); });
   uint64_t end = 0;
   for (auto& variable : variables) {
@@ -132,7 +151,9 @@ Status ObjectReader::read_kconfig() {
     end = (end + align - 1) / align * align;
     variable.offset = static_cast<uint32_t>(end);
     end += variable.size;
-    if (end > kMaxSectionBytes) return fail(ErrorCode::kTooLarge, "its kernel configuration externs are larger than any kernel's");
+    if (end > kMaxSectionBytes) {
+      return fail(ErrorCode::kTooLarge, "its kernel configuration externs are larger than any kernel's");
+    }
   }
   auto map = section_map(".kconfig", DataSection::kKconfig, static_cast<uint32_t>(end));
   map.variables = std::move(variables);

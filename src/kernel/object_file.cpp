@@ -21,7 +21,9 @@ Result<std::vector<std::byte>> read_file(const std::string& path) {
   // Non-blocking, because opening a FIFO would wait for a writer.
   const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd.valid()) {
-    if (errno == ENOENT || errno == ENOTDIR) return fail(ErrorCode::kNotFound, fmt::format("there is no object file \"{}\"", path));
+    if (errno == ENOENT || errno == ENOTDIR) {
+      return fail(ErrorCode::kNotFound, fmt::format("there is no object file \"{}\"", path));
+    }
     return fail_errno(errno, fmt::format("open object file \"{}\"", path));
   }
   struct stat status = {};
@@ -29,7 +31,8 @@ Result<std::vector<std::byte>> read_file(const std::string& path) {
   if (!S_ISREG(status.st_mode)) return fail(ErrorCode::kInvalid, fmt::format("\"{}\" is not a file", path));
   const auto size = static_cast<size_t>(status.st_size);
   if (size > kMaxObjectBytes) {
-    return fail(ErrorCode::kTooLarge, fmt::format("object file \"{}\" has {} bytes, at most {} are read", path, size, kMaxObjectBytes));
+    return fail(ErrorCode::kTooLarge,
+                fmt::format("object file \"{}\" has {} bytes, at most {} are read", path, size, kMaxObjectBytes));
   }
   std::vector<std::byte> bytes(size);
   size_t done = 0;

@@ -9,7 +9,9 @@
 namespace mapshift::update {
 namespace {
 
-auto rank(const FieldAccess& a) { return std::tie(a.map, a.offset, a.size, a.kind, a.program, a.function, a.insn, a.stride, a.end); }
+auto rank(const FieldAccess& a) {
+  return std::tie(a.map, a.offset, a.size, a.kind, a.program, a.function, a.insn, a.stride, a.end);
+}
 
 }  // namespace
 
@@ -24,7 +26,9 @@ CodeFacts analyse(const ObjectSpec& object) {
     walk.collect(out);
     // One instruction reached over several chains of calls, or through several keys, is one fact.
     std::sort(out.fields.begin(), out.fields.end(), [](const auto& a, const auto& b) { return rank(a) < rank(b); });
-    out.fields.erase(std::unique(out.fields.begin(), out.fields.end(), [](const auto& a, const auto& b) { return rank(a) == rank(b); }), out.fields.end());
+    out.fields.erase(
+        std::unique(out.fields.begin(), out.fields.end(), [](const auto& a, const auto& b) { return rank(a) == rank(b); }),
+        out.fields.end());
     if (out.fields.size() <= kMaxAccesses) continue;
     out.fields.resize(kMaxAccesses);
     out.gave_up.push_back(program.name + ": the object touches more places than are remembered");

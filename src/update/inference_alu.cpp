@@ -39,7 +39,9 @@ Value accumulate(const Value& left, const Value& right, Derived how, uint32_t id
   return out;
 }
 
-int64_t narrow(uint64_t number, bool wide) { return wide ? static_cast<int64_t>(number) : int64_t{static_cast<uint32_t>(number)}; }
+int64_t narrow(uint64_t number, bool wide) {
+  return wide ? static_cast<int64_t>(number) : int64_t{static_cast<uint32_t>(number)};
+}
 
 std::optional<int64_t> fold(uint8_t operation, int64_t left, int64_t right, bool wide) {
   const auto a = static_cast<uint64_t>(left), b = static_cast<uint64_t>(right);
@@ -129,7 +131,8 @@ Value Walk::add(const Here& here, const Value& left, const Value& right, bool su
     out.id = id;
     const bool near = other.kind == Kind::kConst && other.number > -(1 << 29) && other.number < (1 << 29);
     if (near) {
-      out.place.offset = std::clamp<int64_t>(pointer.place.offset + (subtract ? -other.number : other.number), -(1 << 30), 1 << 30);
+      out.place.offset =
+          std::clamp<int64_t>(pointer.place.offset + (subtract ? -other.number : other.number), -(1 << 30), 1 << 30);
       return out;
     }
     note_address(here, other);
@@ -153,9 +156,12 @@ Value Walk::combine(const Here& here, uint8_t operation, const Value& left, cons
     return folded ? constant(*folded, id) : unknown(id);
   }
   // 32-bit arithmetic keeps all of what it was loaded from only when that is no wider.
-  const bool cut = !wide && ((left.kind == Kind::kLoaded && left.place.size > 4) || (right.kind == Kind::kLoaded && right.place.size > 4));
+  const bool cut =
+      !wide && ((left.kind == Kind::kLoaded && left.place.size > 4) || (right.kind == Kind::kLoaded && right.place.size > 4));
   const bool pointers = left.is_pointer() || right.is_pointer();
-  if ((operation == BPF_ADD || operation == BPF_SUB) && !cut && (wide || !pointers)) return add(here, left, right, operation == BPF_SUB);
+  if ((operation == BPF_ADD || operation == BPF_SUB) && !cut && (wide || !pointers)) {
+    return add(here, left, right, operation == BPF_SUB);
+  }
   if (pointers) return unknown(id);
   const bool loaded = left.kind == Kind::kLoaded || right.kind == Kind::kLoaded;
   if (operation == BPF_OR && loaded && !cut) return accumulate(left, right, Derived::kOred, id);

@@ -46,7 +46,8 @@ bool is_producer(int32_t helper) {
 constexpr int32_t kCgrpStorageGet = 210, kCgrpStorageDelete = 211;  // newer than some uapi headers
 
 bool is_storage_get(int32_t helper) {
-  return helper == BPF_FUNC_sk_storage_get || helper == BPF_FUNC_inode_storage_get || helper == BPF_FUNC_task_storage_get || helper == kCgrpStorageGet;
+  return helper == BPF_FUNC_sk_storage_get || helper == BPF_FUNC_inode_storage_get || helper == BPF_FUNC_task_storage_get ||
+         helper == kCgrpStorageGet;
 }
 
 bool is_delete(int32_t helper) {
@@ -85,14 +86,18 @@ void Walk::call(const Here& here, State& state) {
   const Insn& insn = here.insn();
   const auto found = here.function->relocs.find(here.pc);
   const Reloc* reloc = found == here.function->relocs.end() ? nullptr : found->second;
-  if (insn.src == BPF_PSEUDO_CALL && reloc != nullptr && reloc->kind == Reloc::Kind::kCall) return call_function(here, state, reloc->symbol);
+  if (insn.src == BPF_PSEUDO_CALL && reloc != nullptr && reloc->kind == Reloc::Kind::kCall) {
+    return call_function(here, state, reloc->symbol);
+  }
   const bool by_register = (insn.code & kSourceRegister) != 0;
   if (insn.src == 0 && !by_register && reloc == nullptr) {
     call_helper(here, state, insn.imm);
   } else {  // a kernel function, or one of an object that this one is linked with later: it may write whatever it is given
     for (uint32_t i = 1; i <= 5; ++i) {
       write_memory(here, state, Value(state.reg(i)), unknown(0));
-      if (state.reg(i).kind == Kind::kMap) each_access(state.reg(i), [](MapAccess& access) { access.looks_up = access.updates = true; });
+      if (state.reg(i).kind == Kind::kMap) {
+        each_access(state.reg(i), [](MapAccess& access) { access.looks_up = access.updates = true; });
+      }
     }
     state.reg(0) = unknown(here.id());
   }
@@ -103,10 +108,14 @@ void Walk::call_helper(const Here& here, State& state, int32_t helper) {
   std::array<Value, 5> arguments;
   for (uint32_t i = 0; i < 5; ++i) arguments[i] = state.reg(i + 1);
   const Value result = unknown(here.id());
-  if (helper == BPF_FUNC_map_lookup_elem || helper == BPF_FUNC_map_lookup_percpu_elem || is_storage_get(helper)) return look_up(here, state);
+  if (helper == BPF_FUNC_map_lookup_elem || helper == BPF_FUNC_map_lookup_percpu_elem || is_storage_get(helper)) {
+    return look_up(here, state);
+  }
   if (helper == BPF_FUNC_map_update_elem) return update(here, state);
   for (const auto& writer : kWriters) {
-    if (writer.helper == helper) write_memory(here, state, arguments[writer.target - 1U], writer.size == 0 ? unknown(0) : arguments[writer.size - 1U]);
+    if (writer.helper == helper) {
+      write_memory(here, state, arguments[writer.target - 1U], writer.size == 0 ? unknown(0) : arguments[writer.size - 1U]);
+    }
   }
   if (helper > kLastKnownHelper || helper < 0) {
     for (const auto& argument : arguments) write_memory(here, state, argument, unknown(0));
@@ -147,7 +156,9 @@ void Walk::look_up(const Here& here, State& state) {
   const Value map = state.reg(1), key = state.reg(2);
   const uint32_t id = here.id();
   state.reg(0) = unknown(id);
-  if (map.kind != Kind::kMap) return give_up(fmt::format("the map that instruction {} of {} looks into is not known", here.pc, here.function->spec->name));
+  if (map.kind != Kind::kMap) {
+    return give_up(fmt::format("the map that instruction {} of {} looks into is not known", here.pc, here.function->spec->name));
+  }
   each_access(map, [](MapAccess& access) { access.looks_up = true; });
   note_key(here, state, map.maps, key);
   for (const uint32_t number : sets_.members(map.maps)) {
@@ -165,7 +176,9 @@ void Walk::look_up(const Here& here, State& state) {
 void Walk::note_key(const Here& here, State& state, uint32_t maps, const Value& key) {
   for (const uint32_t map : sets_.members(maps)) {
     const uint32_t size = index_.object.maps[map].key_size;
-    if (key.kind == Kind::kMapValue && size != 0 && size <= UINT16_MAX) note(here, key.maps, key.place.offset, size, key.variable, AccessKind::kFeedsAddress);
+    if (key.kind == Kind::kMapValue && size != 0 && size <= UINT16_MAX) {
+      note(here, key.maps, key.place.offset, size, key.variable, AccessKind::kFeedsAddress);
+    }
     if (key.kind != Kind::kStack || key.variable || key.frame >= state.frames.size()) continue;
     for (const auto& cell : state.frames[key.frame].cells) {
       if (cell.offset >= key.place.offset && cell.offset < key.place.offset + size) note_address(here, cell.value);
@@ -183,7 +196,9 @@ bool Walk::is_insert(const State& state, uint32_t maps, const Value& flags) cons
 void Walk::update(const Here& here, State& state) {
   const Value map = state.reg(1), key = state.reg(2), value = state.reg(3), flags = state.reg(4);
   state.reg(0) = unknown(here.id());
-  if (map.kind != Kind::kMap) return give_up(fmt::format("the map that instruction {} of {} updates is not known", here.pc, here.function->spec->name));
+  if (map.kind != Kind::kMap) {
+    return give_up(fmt::format("the map that instruction {} of {} updates is not known", here.pc, here.function->spec->name));
+  }
   each_access(map, [](MapAccess& access) { access.updates = true; });
   if (value.kind == Kind::kMapValue) each_access(value, [](MapAccess& access) { access.reads_value = true; });
   note_key(here, state, map.maps, key);
@@ -193,7 +208,8 @@ void Walk::update(const Here& here, State& state) {
     update_from_stack(here, state, map, value, insert);
   } else {
     for (const uint32_t number : sets_.members(map.maps)) {
-      note(here, sets_.of(number), 0, index_.object.maps[number].value_size, false, insert ? AccessKind::kInsertOnly : AccessKind::kStore);
+      note(here, sets_.of(number), 0, index_.object.maps[number].value_size, false,
+           insert ? AccessKind::kInsertOnly : AccessKind::kStore);
     }
   }
   const auto& members = sets_.members(map.maps);
@@ -219,9 +235,12 @@ void Walk::update_from_stack(const Here& here, State& state, const Value& map, c
       if (!insert) {
         const auto found = keys_.find(cell.value.place.base);
         const auto bound = keys_.find(cell.value.bound_place.base);
-        const bool loaded = cell.value.kind == Kind::kLoaded && cell.value.maps == self && found != keys_.end() && same_key(found->second, key);
+        const bool loaded =
+            cell.value.kind == Kind::kLoaded && cell.value.maps == self && found != keys_.end() && same_key(found->second, key);
         const bool bounded = bound != keys_.end() && same_key(bound->second, key);
-        if (loaded || bounded) kind = kind_of(state, {loaded ? cell.value.place.base : cell.value.bound_place.base, at, cell.size}, cell.value);
+        if (loaded || bounded) {
+          kind = kind_of(state, {loaded ? cell.value.place.base : cell.value.bound_place.base, at, cell.size}, cell.value);
+        }
       }
       if (kind) note(here, self, at, cell.size, false, *kind);
     }

@@ -64,7 +64,12 @@ void Walk::note(const Here& here, uint32_t maps, int64_t offset, uint32_t size, 
   if (!spend(sets_.members(maps).size())) return;
   for (const uint32_t map : sets_.members(maps)) {
     const MapSpec& spec = index_.object.maps[map];
-    FieldAccess out{.map = spec.name, .size = size, .kind = kind, .program = program_.name, .insn = here.pc, .function = here.function->spec->name};
+    FieldAccess out{.map = spec.name,
+                    .size = size,
+                    .kind = kind,
+                    .program = program_.name,
+                    .insn = here.pc,
+                    .function = here.function->spec->name};
     const bool inside = offset >= 0 && offset + size <= spec.value_size;
     if (!variable && !inside) continue;  // the verifier refuses it
     out.offset = inside ? static_cast<uint32_t>(offset) : 0;
@@ -156,8 +161,12 @@ std::optional<AccessKind> Walk::kind_of(const State& state, const Place& place, 
     // `if (n < 10) n = 10` and the forms that compilers make of it: the constants differ by one at most.
     for (const auto& limit : state.limits) {
       if (limit.place != place) continue;
-      if (limit.bound == Bound::kBelow && (value.number == limit.number || value.number == limit.number + 1)) return AccessKind::kMaxStore;
-      if (limit.bound == Bound::kAbove && (value.number == limit.number || value.number == limit.number - 1)) return AccessKind::kMinStore;
+      if (limit.bound == Bound::kBelow && (value.number == limit.number || value.number == limit.number + 1)) {
+        return AccessKind::kMaxStore;
+      }
+      if (limit.bound == Bound::kAbove && (value.number == limit.number || value.number == limit.number - 1)) {
+        return AccessKind::kMinStore;
+      }
     }
   }
   return AccessKind::kStore;
@@ -175,7 +184,8 @@ void Walk::store(const Here& here, State& state) {
     if (kind) note(here, pointer.maps, offset, width, pointer.variable, *kind);
     each_access(pointer, [](MapAccess& access) { access.writes_value = true; });
   }
-  const bool exact = pointer.kind == Kind::kStack && !pointer.variable && !pointer.also_other && pointer.frame < state.frames.size();
+  const bool exact =
+      pointer.kind == Kind::kStack && !pointer.variable && !pointer.also_other && pointer.frame < state.frames.size();
   if (exact) state.frames[pointer.frame].store(offset, width, value);
   else if (pointer.kind == Kind::kStack || pointer.also_other) {
     for (auto& frame : state.frames) frame.cells.clear();
@@ -228,7 +238,8 @@ void Walk::write_memory(const Here& here, State& state, const Value& pointer, co
     }
   }
   if (pointer.kind != Kind::kStack && !pointer.also_other) return;
-  const bool exact = pointer.kind == Kind::kStack && !pointer.variable && !pointer.also_other && pointer.frame < state.frames.size();
+  const bool exact =
+      pointer.kind == Kind::kStack && !pointer.variable && !pointer.also_other && pointer.frame < state.frames.size();
   if (exact) return state.frames[pointer.frame].forget(pointer.place.offset, sized ? size.number : kStackBytes);
   for (auto& frame : state.frames) frame.cells.clear();
 }

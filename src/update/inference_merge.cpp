@@ -15,7 +15,9 @@ enum class Touch : uint8_t { kNone, kPart, kWhole };
 // Does the access touch bytes of the field, and does it act on exactly the field (or on elements of it)?
 Touch touch_of(const FieldAccess& access, uint32_t offset, uint32_t size) {
   uint64_t at = access.offset;
-  if (access.stride != 0 && at + access.size <= offset) at += (offset - at - access.size) / access.stride * access.stride + access.stride;
+  if (access.stride != 0 && at + access.size <= offset) {
+    at += (offset - at - access.size) / access.stride * access.stride + access.stride;
+  }
   if (access.stride != 0 && at + access.size > access.end) return Touch::kNone;
   if (at + access.size <= offset || at >= uint64_t{offset} + size) return Touch::kNone;
   const bool same = at == offset && access.size == size;
@@ -34,7 +36,8 @@ void collect(const CodeFacts& facts, const std::string& map, uint32_t offset, ui
     if (access.map != map) continue;
     const Touch touch = touch_of(access, offset, size);
     if (touch == Touch::kNone) continue;
-    const bool passive = access.kind == AccessKind::kRead || access.kind == AccessKind::kFeedsAddress || access.kind == AccessKind::kInsertOnly;
+    const bool passive =
+        access.kind == AccessKind::kRead || access.kind == AccessKind::kFeedsAddress || access.kind == AccessKind::kInsertOnly;
     const AccessKind kind = touch == Touch::kPart && !passive ? AccessKind::kStore : access.kind;
     auto& slot = uses.first[static_cast<size_t>(kind)];
     if (slot == nullptr) slot = &access;
@@ -42,7 +45,9 @@ void collect(const CodeFacts& facts, const std::string& map, uint32_t offset, ui
 }
 
 std::string place_of(const FieldAccess& access) {
-  const std::string in = access.function.empty() || access.function == access.program ? access.program : fmt::format("{} (called by {})", access.function, access.program);
+  const std::string in = access.function.empty() || access.function == access.program
+                             ? access.program
+                             : fmt::format("{} (called by {})", access.function, access.program);
   return fmt::format("at insn {} of {}", access.insn, in);
 }
 
@@ -91,7 +96,8 @@ std::optional<InferredMerge> decide(const Uses& uses) {
   if (changes.empty()) {
     const auto* insert = uses.of(AccessKind::kInsertOnly);
     if (insert == nullptr) return std::nullopt;
-    return InferredMerge{Merge::kFirst, fmt::format("{} only, {}", words_for(AccessKind::kInsertOnly), place_of(*insert)), true, false};
+    return InferredMerge{Merge::kFirst, fmt::format("{} only, {}", words_for(AccessKind::kInsertOnly), place_of(*insert)), true,
+                         false};
   }
   const Change& first = changes.front();
   const auto text = [](const Change& change) { return fmt::format("{} {}", words_for(change.kind), place_of(*change.first)); };

@@ -18,7 +18,9 @@ Derived join_derived(Derived a, Derived b) {
 
 // `pure` is the old value of a place, `other` is known to lie above or below it: together the larger or smaller of both.
 bool join_extreme(const Value& pure, const Value& other, Value& out) {
-  if (pure.kind != Kind::kLoaded || pure.shifted || other.shifted || other.bound == Bound::kNone || other.bound_place != pure.place) return false;
+  if (pure.kind != Kind::kLoaded || pure.shifted || other.shifted || other.bound == Bound::kNone ||
+      other.bound_place != pure.place)
+    return false;
   const auto wanted = other.bound == Bound::kAbove ? Derived::kMax : Derived::kMin;
   if (pure.derived != Derived::kPure && pure.derived != wanted) return false;
   out = pure;
@@ -28,7 +30,9 @@ bool join_extreme(const Value& pure, const Value& other, Value& out) {
 
 // n = n == MAX ? MAX : n + 1
 bool join_saturated(const Value& added, const Value& other, Value& out) {
-  if (added.kind != Kind::kLoaded || added.derived != Derived::kAdded || added.shifted || other.kind != Kind::kConst) return false;
+  if (added.kind != Kind::kLoaded || added.derived != Derived::kAdded || added.shifted || other.kind != Kind::kConst) {
+    return false;
+  }
   const uint64_t mask = added.place.size >= 8 ? ~uint64_t{0} : (uint64_t{1} << (added.place.size * 8)) - 1;
   if ((static_cast<uint64_t>(other.number) & mask) != mask) return false;
   out = added;
@@ -48,7 +52,8 @@ void join_offset(const Value& old, const Value& next, uint32_t id, Value& out) {
   if (old.place.base != next.place.base) out.place.base = id;
   if (old.place.offset == next.place.offset) return;
   // A second change means a loop that walks down: give the least offset up at once, so that this ends.
-  out.place.offset = old.variable && next.place.offset < old.place.offset ? std::min<int64_t>(0, old.place.offset) : std::min(old.place.offset, next.place.offset);
+  out.place.offset = old.variable && next.place.offset < old.place.offset ? std::min<int64_t>(0, old.place.offset)
+                                                                          : std::min(old.place.offset, next.place.offset);
   if (out.place.offset < -kStackBytes) out.place.offset = -kStackBytes;
   out.variable = true;
   out.place.base = id;
@@ -72,7 +77,8 @@ Value join_same_kind(const Value& old, const Value& next, uint32_t id, MapSets& 
       join_offset(old, next, id, out);
       return out;
     case Kind::kLoaded: {
-      const bool alike = old.place.offset == next.place.offset && old.place.size == next.place.size && old.variable == next.variable;
+      const bool alike =
+          old.place.offset == next.place.offset && old.place.size == next.place.size && old.variable == next.variable;
       if (!alike) return unknown(id);
       out.maps = sets.join(old.maps, next.maps);
       if (old.place.base != next.place.base) out.place.base = id;
@@ -107,10 +113,15 @@ struct Absence {
   const std::vector<uint32_t>& next;
   MapSets& sets;
 
-  [[nodiscard]] bool covers(const Value& loaded, const Value& first, const std::vector<uint32_t>& here, const std::vector<uint32_t>& there) const {
-    if (loaded.kind != Kind::kLoaded || loaded.shifted || first.is_pointer() || first.kind == Kind::kLoaded || here.empty()) return false;
+  [[nodiscard]] bool covers(const Value& loaded, const Value& first, const std::vector<uint32_t>& here,
+                            const std::vector<uint32_t>& there) const {
+    if (loaded.kind != Kind::kLoaded || loaded.shifted || first.is_pointer() || first.kind == Kind::kLoaded || here.empty()) {
+      return false;
+    }
     const auto& maps = sets.members(loaded.maps);
-    const auto has = [&](const std::vector<uint32_t>& absent) { return std::includes(absent.begin(), absent.end(), maps.begin(), maps.end()); };
+    const auto has = [&](const std::vector<uint32_t>& absent) {
+      return std::includes(absent.begin(), absent.end(), maps.begin(), maps.end());
+    };
     return has(here) && !has(there);
   }
   Value join_values(const Value& a, const Value& b, uint32_t id) const {
@@ -134,7 +145,9 @@ bool merge_frame(Frame& old, const Frame& next, uint32_t seed, const Absence& ab
   for (const auto& cell : old.cells) {
     const Value* other = next.load(cell.offset, cell.size);
     if (other == nullptr) continue;
-    kept.push_back({cell.offset, cell.size, absence.join_values(cell.value, *other, mix(seed, 1000U + static_cast<uint32_t>(cell.offset + kStackBytes)))});
+    kept.push_back(
+        {cell.offset, cell.size,
+         absence.join_values(cell.value, *other, mix(seed, 1000U + static_cast<uint32_t>(cell.offset + kStackBytes)))});
   }
   changed = changed || kept != old.cells;
   old.cells = std::move(kept);
@@ -205,7 +218,8 @@ void Frame::store(int64_t offset, uint32_t size, const Value& value) {
 }
 
 const Value* Frame::load(int64_t offset, uint32_t size) const {
-  const auto found = std::lower_bound(cells.begin(), cells.end(), offset, [](const Cell& cell, int64_t at) { return cell.offset < at; });
+  const auto found =
+      std::lower_bound(cells.begin(), cells.end(), offset, [](const Cell& cell, int64_t at) { return cell.offset < at; });
   return found != cells.end() && found->offset == offset && found->size == size ? &found->value : nullptr;
 }
 

@@ -134,7 +134,9 @@ void Walk::follow_from(Function& function, uint32_t start) {
     if (!spend(1)) return;
     const Here here{&function.index, function.context, pc, function.depth};
     const Insn& insn = insns[pc];
-    if (insn.dst > 10 || insn.src > 10) return give_up(fmt::format("instruction {} of {} names a register that does not exist", pc, function.index.spec->name));
+    if (insn.dst > 10 || insn.src > 10) {
+      return give_up(fmt::format("instruction {} of {} names a register that does not exist", pc, function.index.spec->name));
+    }
     const uint64_t key = uint64_t{function.context} << 32 | pc;
     if (const auto seen = fields_.find(key); seen != fields_.end()) {
       field_count_ -= seen->second.size();
@@ -184,7 +186,8 @@ bool Walk::branch(Function& function, State& state, uint32_t& pc) {
   return true;
 }
 
-std::optional<State> Walk::enter(const Here& here, const FunctionIndex& callee, State state, const std::array<Value, 5>& arguments) {
+std::optional<State> Walk::enter(const Here& here, const FunctionIndex& callee, State state,
+                                 const std::array<Value, 5>& arguments) {
   if (here.depth + 1 > kMaxCallDepth) {
     give_up(fmt::format("calls are nested deeper than {} in {}", kMaxCallDepth, here.function->spec->name));
     return std::nullopt;
@@ -219,7 +222,9 @@ void Walk::call_function(const Here& here, State& state, const std::string& name
 
 // A callback runs any number of times: until another round teaches nothing new.
 void Walk::call_repeatedly(const Here& here, State& state, const Value& function, const std::array<Value, 5>& arguments) {
-  if (function.kind != Kind::kFunction) return give_up(fmt::format("the callback at instruction {} of {} is not known", here.pc, here.function->spec->name));
+  if (function.kind != Kind::kFunction) {
+    return give_up(fmt::format("the callback at instruction {} of {} is not known", here.pc, here.function->spec->name));
+  }
   const FunctionIndex& callee = index_.functions[static_cast<size_t>(function.number)];
   for (int round = 0; round < kMaxCallbackRounds && spend(state.cost()); ++round) {
     const auto after = enter(here, callee, state, arguments);

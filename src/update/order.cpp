@@ -61,7 +61,9 @@ std::string reason_for(size_t self, const std::vector<std::string>& names, const
   for (size_t other = 0; other < names.size(); ++other) {
     if (other != self && reach[self].contains(other) && reach[other].contains(self)) together.push_back(names[other]);
   }
-  if (!together.empty()) words.push_back(fmt::format("moves together with {}: each reads what the other writes", fmt::join(together, ", ")));
+  if (!together.empty()) {
+    words.push_back(fmt::format("moves together with {}: each reads what the other writes", fmt::join(together, ", ")));
+  }
   for (const auto& edge : edges) {
     if (edge.reader == self) words.push_back(fmt::format("reads {}, which {} writes", edge.map, names[edge.writer]));
     if (edge.writer == self) words.push_back(fmt::format("writes {}, which {} reads", edge.map, names[edge.reader]));

@@ -29,7 +29,9 @@ class Assembler {
   Assembler& alu_reg(int operation, int dst, int src) { return emit(BPF_ALU64 | operation | BPF_X, dst, src, 0, 0); }
   Assembler& load(int dst, int src, int off) { return emit(BPF_LDX | BPF_MEM | BPF_DW, dst, src, off, 0); }
   Assembler& store(int dst, int off, int src) { return emit(BPF_STX | BPF_MEM | BPF_DW, dst, src, off, 0); }
-  Assembler& atomic(int operation, int dst, int off, int src) { return emit(BPF_STX | BPF_ATOMIC | BPF_DW, dst, src, off, operation); }
+  Assembler& atomic(int operation, int dst, int off, int src) {
+    return emit(BPF_STX | BPF_ATOMIC | BPF_DW, dst, src, off, operation);
+  }
   Assembler& jump(int operation, int dst, int imm, int off) { return emit(BPF_JMP | operation | BPF_K, dst, 0, off, imm); }
   Assembler& call(int helper) { return emit(BPF_JMP | BPF_CALL, 0, 0, 0, helper); }
   Assembler& exit() { return emit(BPF_JMP | BPF_EXIT, 0, 0, 0, 0); }

@@ -45,10 +45,12 @@ inline std::string words(const std::optional<InferredMerge>& merge) {
   if (!merge) return "-";
   constexpr const char* kNames[] = {"sum", "latest", "max", "min", "or", "first"};
   const bool counts = merge->merge == Merge::kSum || merge->merge == Merge::kOr;
-  return std::string(kNames[static_cast<int>(merge->merge)]) + (counts ? (merge->atomic ? " atomic" : " plain") : "") + (merge->warn ? " warn" : "");
+  return std::string(kNames[static_cast<int>(merge->merge)]) + (counts ? (merge->atomic ? " atomic" : " plain") : "") +
+         (merge->warn ? " warn" : "");
 }
 
-inline std::optional<InferredMerge> merge_of(const CodeFacts& facts, const ObjectSpec& object, const std::string& map, const std::string& path) {
+inline std::optional<InferredMerge> merge_of(const CodeFacts& facts, const ObjectSpec& object, const std::string& map,
+                                             const std::string& path) {
   const MapSpec* spec = map_named(object, map);
   EXPECT_TRUE(spec != nullptr && spec->value) << map;
   if (spec == nullptr || !spec->value) return std::nullopt;

@@ -25,7 +25,8 @@ void check(const std::string& fixture, const std::vector<Expected>& all) {
   EXPECT_TRUE(facts.gave_up.empty()) << facts.gave_up.front();
   for (const auto& expected : all) {
     const auto merge = merge_of(facts, object, expected.map, expected.path);
-    EXPECT_EQ(words(merge), expected.words) << fixture << ": " << expected.map << "." << expected.path << ": " << (merge ? merge->reason : "");
+    EXPECT_EQ(words(merge), expected.words) << fixture << ": " << expected.map << "." << expected.path << ": "
+                                            << (merge ? merge->reason : "");
   }
 }
 
@@ -114,15 +115,26 @@ TEST(Inference, SaysWhoUsesAMap) {
 }
 
 FieldAccess touch(AccessKind kind, uint32_t offset, uint32_t size, uint32_t stride = 0, uint32_t end = 0) {
-  return {.map = "m", .offset = offset, .size = size, .stride = stride, .end = end, .kind = kind, .program = "p", .insn = 1, .function = "p"};
+  return {.map = "m",
+          .offset = offset,
+          .size = size,
+          .stride = stride,
+          .end = end,
+          .kind = kind,
+          .program = "p",
+          .insn = 1,
+          .function = "p"};
 }
 
-std::string merge_words(std::vector<FieldAccess> old_fields, std::vector<FieldAccess> new_fields, uint32_t offset = 0, uint32_t size = 8) {
-  return words(infer_merge({std::move(old_fields), {}, {}}, "m", {std::move(new_fields), {}, {}}, "m", offset, size, offset, size));
+std::string merge_words(std::vector<FieldAccess> old_fields, std::vector<FieldAccess> new_fields, uint32_t offset = 0,
+                        uint32_t size = 8) {
+  return words(
+      infer_merge({std::move(old_fields), {}, {}}, "m", {std::move(new_fields), {}, {}}, "m", offset, size, offset, size));
 }
 
 TEST(InferMerge, EveryStoreOfBothGenerationsCounts) {
-  const auto add = touch(AccessKind::kAtomicAdd, 0, 8), plain = touch(AccessKind::kAddStore, 0, 8), set = touch(AccessKind::kStore, 0, 8);
+  const auto add = touch(AccessKind::kAtomicAdd, 0, 8), plain = touch(AccessKind::kAddStore, 0, 8),
+             set = touch(AccessKind::kStore, 0, 8);
   const auto insert = touch(AccessKind::kInsertOnly, 0, 32), read = touch(AccessKind::kRead, 0, 8);
   EXPECT_EQ(merge_words({}, {}), "-");
   EXPECT_EQ(merge_words({read}, {read}), "-");

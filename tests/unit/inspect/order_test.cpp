@@ -13,8 +13,12 @@ namespace {
 
 using ::testing::HasSubstr;
 
-MapAccess reads(const std::string& map, const std::string& program) { return {.map = map, .program = program, .looks_up = true, .reads_value = true}; }
-MapAccess writes(const std::string& map, const std::string& program) { return {.map = map, .program = program, .looks_up = true, .writes_value = true}; }
+MapAccess reads(const std::string& map, const std::string& program) {
+  return {.map = map, .program = program, .looks_up = true, .reads_value = true};
+}
+MapAccess writes(const std::string& map, const std::string& program) {
+  return {.map = map, .program = program, .looks_up = true, .writes_value = true};
+}
 
 std::vector<std::string> text(const std::vector<ProgramOrder>& order) {
   std::vector<std::string> out;
@@ -23,8 +27,10 @@ std::vector<std::string> text(const std::vector<ProgramOrder>& order) {
 }
 
 TEST(SwapOrder, ConsumersBeforeProducers) {
-  const auto order = swap_order(analyse(read_fixture("order")), {"a_producer", "b_between", "c_consumer", "d_left", "e_right", "f_alone"});
-  EXPECT_THAT(text(order), ::testing::ElementsAre("1 c_consumer", "2 b_between", "3 a_producer", "4 d_left", "4 e_right", "5 f_alone"));
+  const auto order =
+      swap_order(analyse(read_fixture("order")), {"a_producer", "b_between", "c_consumer", "d_left", "e_right", "f_alone"});
+  EXPECT_THAT(text(order),
+              ::testing::ElementsAre("1 c_consumer", "2 b_between", "3 a_producer", "4 d_left", "4 e_right", "5 f_alone"));
   EXPECT_THAT(order[0].reason, HasSubstr("reads second, which b_between writes"));
   EXPECT_THAT(order[2].reason, HasSubstr("writes first, which b_between reads"));
   EXPECT_THAT(order[3].reason, HasSubstr("moves together with e_right"));

@@ -27,7 +27,8 @@ TEST(Walk, AddsOrsAndSets) {
   EXPECT_EQ(merge_at(Assembler().lookup().load(1, 0, 8).alu(BPF_OR, 1, 5).store(0, 8, 1).exit(), 8), "or plain");
   EXPECT_EQ(merge_at(Assembler().lookup().load(1, 0, 8).alu(BPF_MUL, 1, 5).store(0, 8, 1).exit(), 8), "latest");
   EXPECT_EQ(merge_at(Assembler().lookup().load(1, 0, 8).store(0, 8, 1).exit(), 8), "-");  // the same again
-  EXPECT_EQ(merge_at(Assembler().lookup().load(1, 0, 8).alu(BPF_ADD, 1, 1).store(0, 16, 1).exit(), 16), "latest");  // another field
+  EXPECT_EQ(merge_at(Assembler().lookup().load(1, 0, 8).alu(BPF_ADD, 1, 1).store(0, 16, 1).exit(), 16),
+            "latest");  // another field
   EXPECT_EQ(merge_at(Assembler().lookup().load(1, 0, 8).alu_reg(BPF_ADD, 1, 1).store(0, 8, 1).exit(), 8), "latest");  // doubled
 }
 
@@ -46,17 +47,18 @@ TEST(Walk, Atomics) {
 }
 
 TEST(Walk, AValueOfAnEarlierElementIsNotThisOne) {
-  // Loads from one entry, looks another up at the same instruction, and stores there.
+  // Loads a count from one entry, looks the next up at the same instruction, and stores there what it made of it.
   Assembler program;
-  program.mov(6, 0).mov(7, 2).lookup();
-  program.alu_reg(BPF_ADD, 6, 7).store(0, 8, 6).load(6, 0, 8);
-  const int back = -13;  // to the key's store
-  program.jump(BPF_JNE, 7, 0, back).exit();
+  program.mov(6, -1).mov(7, 2).lookup();
+  program.store(0, 8, 6).load(6, 0, 8).alu(BPF_ADD, 6, 1);
+  constexpr int kToLookup = -12;
+  program.jump(BPF_JNE, 7, 0, kToLookup).exit();
   EXPECT_EQ(merge_at(program, 8), "latest");
 }
 
 TEST(Walk, PointersSurviveTheStack) {
-  const auto program = Assembler().lookup().store(10, -16, 0).mov(0, 0).load(3, 10, -16).load(1, 3, 0).alu(BPF_ADD, 1, 1).store(3, 0, 1).exit();
+  const auto program =
+      Assembler().lookup().store(10, -16, 0).mov(0, 0).load(3, 10, -16).load(1, 3, 0).alu(BPF_ADD, 1, 1).store(3, 0, 1).exit();
   EXPECT_EQ(merge_at(program, 0), "sum plain");
 }
 
@@ -70,13 +72,21 @@ TEST(Walk, InsertAfterAFailedLookup) {
   Assembler program;
   program.emit(BPF_ST | BPF_MEM | BPF_W, 10, 0, -4, 0).map(1).copy(2, 10).alu(BPF_ADD, 2, -4).call(BPF_FUNC_map_lookup_elem);
   program.jump(BPF_JEQ, 0, 0, 3).mov(1, 1).atomic(BPF_ADD, 0, 0, 1).exit();
-  program.map(1).copy(2, 10).alu(BPF_ADD, 2, -4).copy(3, 10).alu(BPF_ADD, 3, -40).mov(4, BPF_ANY).call(BPF_FUNC_map_update_elem).exit();
+  program.map(1)
+      .copy(2, 10)
+      .alu(BPF_ADD, 2, -4)
+      .copy(3, 10)
+      .alu(BPF_ADD, 3, -40)
+      .mov(4, BPF_ANY)
+      .call(BPF_FUNC_map_update_elem)
+      .exit();
   EXPECT_EQ(merge_at(program, 0), "sum atomic");
   EXPECT_EQ(merge_at(program, 8), "first");
 }
 
 TEST(Walk, GivesUpInWords) {
-  EXPECT_THAT(analyse(Assembler().jump(BPF_JEQ, 1, 0, 100).exit().object()).gave_up, ::testing::ElementsAre("p: a jump leads out of p"));
+  EXPECT_THAT(analyse(Assembler().jump(BPF_JEQ, 1, 0, 100).exit().object()).gave_up,
+              ::testing::ElementsAre("p: a jump leads out of p"));
   EXPECT_THAT(analyse(Assembler().mov(1, 1).object()).gave_up, ::testing::ElementsAre("p: p has no end"));
   EXPECT_THAT(analyse(Assembler().mov(13, 1).exit().object()).gave_up.at(0), HasSubstr("register"));
   EXPECT_THAT(analyse(Assembler().call(BPF_FUNC_map_lookup_elem).exit().object()).gave_up.at(0), HasSubstr("not known"));
