@@ -80,7 +80,7 @@ def main():
     for alert in sorted(alerts):
         wanted = {"fires"} if alert in ALWAYS_FIRING else set(KINDS)
         problems += [f"{alert}: no test with the name {alert}: {kind}" for kind in sorted(wanted - has.get(alert, set()))]
-    print("\n".join(problems) or f"{len(alerts)} alerts, {len(rules) - len(alerts)} other rules, {len(runbooks)} runbooks are in order")
+    print("\n".join(problems) or f"{len(rules)} rules, {len(alerts)} of them alerts, and {len(runbooks)} runbooks are in order")
     return 1 if problems else 0
 
 

@@ -33,9 +33,9 @@ def ask(url, path, parameters, timeout):
         return f"HTTP {error.code}: {error.read(2000).decode(errors='replace')}"
     except (OSError, ValueError) as error:
         return f"no usable answer: {error}"
-    if not isinstance(document, dict) or document.get("status") != "success":
-        return f"not a success: {str(document)[:500]}"
-    return document["data"]["result"]
+    data = document.get("data") if isinstance(document, dict) and document.get("status") == "success" else None
+    result = data.get("result") if isinstance(data, dict) else None
+    return result if isinstance(result, list) else f"not the result of a query: {str(document)[:500]}"
 
 
 def has_data(result):
