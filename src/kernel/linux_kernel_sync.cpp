@@ -9,6 +9,7 @@ namespace mapshift {
 
 Result<std::unique_ptr<Sync>> LinuxKernel::open_sync(const SyncSpec& spec, const std::string& map0, const std::string& map1,
                                                      const std::string& sync_dir) {
+  MS_CHECK(make_pin_dir(sync_dir));
   return open_linux_sync(spec, map0, map1, sync_dir);
 }
 
