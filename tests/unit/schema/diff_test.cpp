@@ -155,12 +155,12 @@ TEST(Diff, HostileTypesEndInAProblem) {
   Type endless = *array(u64(), 1);
   endless.count = 0xffffffff;
   EXPECT_THAT(codes(diff(overlap, structure("v", {{"a", make(endless)}})).refusals), Contains("bad-layout"));
-  TypeRef bush = u8();
-  for (int i = 0; i < 31; ++i) {
-    Type level = *structure("l", {{"a", bush}});
-    if (i == 0) level.members.clear();
-    for (int j = 0; i > 0 && j < 9; ++j) level.members.push_back(level.members[0]);
-    level.size = 1;
+  Type twig = *structure("l", {});
+  twig.size = 1;
+  TypeRef bush = make(twig);  // 10^30 leaves of no member each, in 30 levels
+  for (int i = 0; i < 30; ++i) {
+    Type level = twig;
+    level.members.assign(10, {"a", 0, 0, bush});
     bush = make(level);
   }
   EXPECT_THAT(codes(diff(overlap, bush).refusals), Contains("bad-layout"));
