@@ -10,19 +10,14 @@
 #include "base/result.h"
 #include "kernel/sync_spec.h"
 #include "kernel/type.h"
+#include "update/inference.h"
 #include "update/manifest.h"
 #include "update/record.h"
 
 namespace mapshift::update {
 
-// What the instructions of both generations say about a field.
-struct MergeHint {
-  Merge merge = Merge::kLatest;
-  std::string reason;   // "atomic add at insn 42 of count_packets"
-  bool atomic = false;  // every change of it is one atomic instruction
-  bool warn = false;    // it looks like something else as well: the author should declare it
-};
-using FieldInference = std::function<std::optional<MergeHint>(uint32_t old_offset, uint32_t old_size, uint32_t new_offset,
+// What the instructions of both generations say about the field at these places.
+using FieldInference = std::function<std::optional<InferredMerge>(uint32_t old_offset, uint32_t old_size, uint32_t new_offset,
                                                               uint32_t new_size)>;
 
 struct ValueLayout {

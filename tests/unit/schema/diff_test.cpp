@@ -109,9 +109,9 @@ TEST(Diff, PaddingIsNoField) {
 TEST(Diff, InferenceFillsWhatNobodyDeclared) {
   const auto before = structure("v", {{"n", u64()}, {"t", u64()}, {"m", u64()}}), after = structure("v", {{"t", u64()}, {"n", u64()}, {"m", u64()}});
   SchemaRequest request{"maps.m", {before, 24}, {after, 24}};
-  request.infer = [](uint32_t offset0, uint32_t, uint32_t, uint32_t) -> std::optional<MergeHint> {
-    if (offset0 == 0) return MergeHint{Merge::kSum, "load, add, store at insn 7", false, false};
-    if (offset0 == 8) return MergeHint{Merge::kLatest, "added to and set", true, true};
+  request.infer = [](uint32_t offset0, uint32_t, uint32_t, uint32_t) -> std::optional<InferredMerge> {
+    if (offset0 == 0) return InferredMerge{Merge::kSum, "load, add, store at insn 7", false, false};
+    if (offset0 == 8) return InferredMerge{Merge::kLatest, "added to and set", true, true};
     return std::nullopt;
   };
   auto d = diff_values(request);
