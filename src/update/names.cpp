@@ -41,10 +41,10 @@ std::vector<std::string> program_names(const ObjectSpec& object) {
   return names;
 }
 
-std::vector<std::string> variable_names(const ObjectSpec& object, bool constant) {
+std::vector<std::string> constants(const ObjectSpec& object) {
   std::vector<std::string> names;
   for (const MapSpec& map : object.maps)
-    if (map.section != DataSection::kNone && (map.section == DataSection::kRodata) == constant)
+    if (map.section == DataSection::kRodata)
       for (const Variable& variable : map.variables) names.push_back(variable.name);
   return names;
 }
@@ -59,10 +59,8 @@ class Check {
     for (const std::string& name : manifest_.optional_programs) expect("program", name, "optional", programs_);
     for (const auto& [name, rule] : manifest_.maps) check_map(name, rule);
     for (const auto& [name, value] : manifest_.rodata)
-      expect("constant variable", name, "rodata." + name, variable_names(object_, true));
+      expect("constant variable", name, "rodata." + name, constants(object_));
     for (const auto& [name, slots] : manifest_.prog_arrays) check_prog_array(name, slots);
-    if (manifest_.analysis)
-      for (const slo::Objective& objective : manifest_.analysis->objectives) check_objective(objective);
     return std::move(problems_);
   }
 
@@ -98,28 +96,6 @@ class Check {
         problems_.push_back({"slot-out-of-range", fmt::format("{}.{}", where, slot),
                              fmt::format("slot {} does not exist: {} has {} entries", slot, name, size)});
     }
-  }
-
-  void check_objective(const slo::Objective& objective) {
-    const std::string where = "analysis.objectives." + objective.name;
-    if (!objective.program.empty()) expect("program", objective.program, where + ".program", programs_);
-    for (const std::string& counter : {objective.counter, objective.ratio_num, objective.ratio_den})
-      if (!counter.empty()) check_counter(counter, where);
-  }
-
-  void check_counter(const std::string& counter, const std::string& where) {
-    const size_t dot = counter.find('.');
-    const std::string head = counter.substr(0, dot);
-    if (dot == std::string::npos || has(variable_names(object_, false), head)) {
-      std::vector<std::string> known = variable_names(object_, false);
-      known.insert(known.end(), maps_.begin(), maps_.end());
-      expect("map field or global variable", head, where, known);
-      return;
-    }
-    if (!expect("map", head, where, maps_)) return;
-    const std::vector<std::string> known = field_names(value_layout(*find_map(object_, head)));
-    const std::string field = counter.substr(dot + 1);
-    if (!known.empty() && !has(known, field)) problems_.push_back(unknown_name("field", field, "map " + head, where, known));
   }
 
   const Manifest& manifest_;

@@ -17,7 +17,7 @@ namespace mapshift::update {
 [[nodiscard]] Problem unknown_name(std::string_view what, std::string_view name, std::string_view container, std::string where,
                                    const std::vector<std::string>& candidates);
 
-// Every name in the manifest that the module's own object does not have. Also what a first load has to check.
+// Every name in the manifest that the module's own object does not have, objectives apart: the sampler checks those.
 [[nodiscard]] std::vector<Problem> check_names(const Manifest& manifest, const ObjectSpec& object);
 
 [[nodiscard]] const MapSpec* find_map(const ObjectSpec& object, std::string_view name);

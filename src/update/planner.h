@@ -13,14 +13,12 @@
 
 namespace mapshift::update {
 
-using ProgramTurn = ProgramOrder;
-
-// Merge of the field at these places of two maps, from the instructions of both generations.
+// infer_merge and swap_order, or what a test puts in their place.
 using MapInference =
-    std::function<std::optional<MergeHint>(const CodeFacts& old_facts, const std::string& old_map, const CodeFacts& new_facts,
+    std::function<std::optional<InferredMerge>(const CodeFacts& old_facts, const std::string& old_map, const CodeFacts& new_facts,
                                            const std::string& new_map, uint32_t old_offset, uint32_t old_size, uint32_t new_offset,
                                            uint32_t new_size)>;
-using SwapOrder = std::function<std::vector<ProgramTurn>(const CodeFacts& facts, const std::vector<std::string>& programs)>;
+using SwapOrder = std::function<std::vector<ProgramOrder>(const CodeFacts& facts, const std::vector<std::string>& programs)>;
 
 // What a plan has to know about the host, as values.
 struct PlannerEnvironment {
@@ -35,7 +33,7 @@ struct PlannerEnvironment {
 };
 
 // Pure. Both manifests must carry the attach of every program that attaches (sections' names resolved). Everything that is
-// wrong is in Plan::refusals; a plan with refusals must not be executed.
+// wrong is in Plan::refusals; a plan with refusals must not be executed. An old side of generation 0 is none: a first load.
 [[nodiscard]] Plan make_plan(const GenerationInput& old_side, const GenerationInput& next, const PlannerEnvironment& env);
 
 // The document that people see: state "planned". Identity, times and digest are the caller's.

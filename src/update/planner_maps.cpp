@@ -114,6 +114,7 @@ const MapSpec* MapPlanner::find_old(const MapSpec& map, const MapRule& rule) {
   if (!rule.from.empty()) {
     if (const MapSpec* found = find_map(old_.object, rule.from)) return found;
     if (const MapSpec* found = find_map(old_.object, map.name)) return found;
+    if (first_load()) return nullptr;
     plan_.refusals.push_back(unknown_name("map", rule.from, "the old generation", fmt::format("maps.{}.from", map.name),
                                           map_names(old_.object)));
     return nullptr;

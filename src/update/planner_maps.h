@@ -14,6 +14,7 @@ class MapPlanner {
 
  private:
   struct Pair;
+  [[nodiscard]] bool first_load() const { return old_.ref.generation == 0; }
   [[nodiscard]] const MapSpec* find_old(const MapSpec& map, const MapRule& rule);
   void plan_map(const MapSpec& map);
   void plan_pair(Pair& pair);

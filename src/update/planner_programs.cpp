@@ -98,14 +98,14 @@ class ProgramPlanner {
     if (from != nullptr) add(program.name, from, Swap::kDetach);
   }
 
-  [[nodiscard]] std::map<std::string, ProgramTurn> turns() const {
+  [[nodiscard]] std::map<std::string, ProgramOrder> turns() const {
     std::vector<std::string> names;
     for (const ProgramPlan& program : plan_.programs)
       if (program.swap != Swap::kDetach && !program.attach.type.empty()) names.push_back(program.name);
     std::sort(names.begin(), names.end());
-    std::map<std::string, ProgramTurn> by_name;
+    std::map<std::string, ProgramOrder> by_name;
     if (env_.order) {
-      for (ProgramTurn& turn : env_.order(next_.facts, names)) by_name[turn.name] = std::move(turn);
+      for (ProgramOrder& turn : env_.order(next_.facts, names)) by_name[turn.name] = std::move(turn);
       return by_name;
     }
     int order = 0;
@@ -114,7 +114,7 @@ class ProgramPlanner {
   }
 
   void put_in_order() {
-    const std::map<std::string, ProgramTurn> by_name = turns();
+    const std::map<std::string, ProgramOrder> by_name = turns();
     int last = 0;
     for (const auto& [name, turn] : by_name) last = std::max(last, turn.order);
     for (ProgramPlan& program : plan_.programs) {

@@ -123,7 +123,7 @@ class Differ {
       if (!same_shape(before, after)) differ(fmt::format("{}: {} to {}", after.path, describe(before), describe(after)));
       return;
     }
-    const std::optional<MergeHint> hint = infer(before, after);
+    const std::optional<InferredMerge> hint = infer(before, after);
     const MergeChoice choice = choose(pair, hint);
     pair.merge = choice.merge;
     FieldOps made = make_field_ops(pair);
@@ -139,7 +139,7 @@ class Differ {
   }
 
   void record(const Field& before, const Field& after, const MergeChoice& choice, const FieldOps& made,
-              const std::optional<MergeHint>& hint) {
+              const std::optional<InferredMerge>& hint) {
     std::string inexact = made.inexact;
     if (!request_.percpu && policy_of(choice.merge).needs_atomic) {
       if (hint && !hint->atomic)
@@ -246,7 +246,7 @@ class Differ {
   }
 
   // First the field as a whole, for additions at a variable offset; then element by element, if all say the same.
-  std::optional<MergeHint> infer(const Field& before, const Field& after) const {
+  std::optional<InferredMerge> infer(const Field& before, const Field& after) const {
     if (!request_.infer) return std::nullopt;
     const bool dense = extent(before) == element_count(before) * before.size && extent(after) == element_count(after) * after.size;
     if (dense) {
@@ -255,12 +255,12 @@ class Differ {
       if (whole) return whole;
     }
     const Field a = as_elements(before), b = as_elements(after);
-    std::optional<MergeHint> all;
+    std::optional<InferredMerge> all;
     for (const auto& [offset0, offset1] : element_offsets(a, b)) {
       const auto one = request_.infer(offset0, a.size, offset1, b.size);
       if (!one) continue;
       if (all && all->merge != one->merge)
-        return MergeHint{Merge::kLatest, fmt::format("its elements are used in different ways ({}; {})", all->reason, one->reason), false, true};
+        return InferredMerge{Merge::kLatest, fmt::format("its elements are used in different ways ({}; {})", all->reason, one->reason), false, true};
       const bool atomic = one->atomic && (!all || all->atomic);
       if (!all || !one->atomic) all = one;
       all->atomic = atomic;
@@ -280,7 +280,7 @@ class Differ {
     return spots;
   }
 
-  MergeChoice choose(FieldPair pair, const std::optional<MergeHint>& hint) {
+  MergeChoice choose(FieldPair pair, const std::optional<InferredMerge>& hint) {
     const Field &before = *pair.old_field, &after = *pair.new_field;
     const EffectiveRule rule = rule_for(after, request_.rules);
     if (rule.merge) return doubted(after, {*rule.merge, "manifest", {}}, hint);
@@ -300,7 +300,7 @@ class Differ {
     return {Merge::kLatest, "default", fmt::format("not {}: {}", name, unfit.empty() ? "its values moved" : unfit)};
   }
 
-  MergeChoice doubted(const Field& field, MergeChoice choice, const std::optional<MergeHint>& hint) {
+  MergeChoice doubted(const Field& field, MergeChoice choice, const std::optional<InferredMerge>& hint) {
     if (choice.merge == Merge::kSum && hint && hint->merge != Merge::kSum)
       out_.warnings.push_back({"doubtful-sum", at(field), fmt::format("{} is declared sum, but the programs do not only add to it: {}",
                                                                       field.path, hint->reason)});

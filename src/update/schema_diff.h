@@ -16,9 +16,8 @@
 
 namespace mapshift::update {
 
-// What the instructions of both generations say about a field.
-using MergeHint = InferredMerge;
-using FieldInference = std::function<std::optional<MergeHint>(uint32_t old_offset, uint32_t old_size, uint32_t new_offset,
+// What the instructions of both generations say about the field at these places.
+using FieldInference = std::function<std::optional<InferredMerge>(uint32_t old_offset, uint32_t old_size, uint32_t new_offset,
                                                               uint32_t new_size)>;
 
 struct ValueLayout {

@@ -12,7 +12,7 @@
 namespace mapshift::oracle {
 
 using Bytes = std::vector<std::byte>;
-using Wide = __int128;  // wide enough for every scalar and every sum of two
+__extension__ using Wide = __int128;  // wide enough for every scalar and every sum of two
 
 inline uint64_t load(std::span<const std::byte> value, uint32_t offset, uint32_t size) {
   uint64_t raw = 0;

@@ -109,9 +109,9 @@ TEST(Diff, PaddingIsNoField) {
 TEST(Diff, InferenceFillsWhatNobodyDeclared) {
   const auto before = structure("v", {{"n", u64()}, {"t", u64()}, {"m", u64()}}), after = structure("v", {{"t", u64()}, {"n", u64()}, {"m", u64()}});
   SchemaRequest request{"maps.m", {before, 24}, {after, 24}};
-  request.infer = [](uint32_t offset0, uint32_t, uint32_t, uint32_t) -> std::optional<MergeHint> {
-    if (offset0 == 0) return MergeHint{Merge::kSum, "load, add, store at insn 7", false, false};
-    if (offset0 == 8) return MergeHint{Merge::kLatest, "added to and set", true, true};
+  request.infer = [](uint32_t offset0, uint32_t, uint32_t, uint32_t) -> std::optional<InferredMerge> {
+    if (offset0 == 0) return InferredMerge{Merge::kSum, "load, add, store at insn 7", false, false};
+    if (offset0 == 8) return InferredMerge{Merge::kLatest, "added to and set", true, true};
     return std::nullopt;
   };
   auto d = diff_values(request);
@@ -155,12 +155,12 @@ TEST(Diff, HostileTypesEndInAProblem) {
   Type endless = *array(u64(), 1);
   endless.count = 0xffffffff;
   EXPECT_THAT(codes(diff(overlap, structure("v", {{"a", make(endless)}})).refusals), Contains("bad-layout"));
-  TypeRef bush = u8();
-  for (int i = 0; i < 31; ++i) {
-    Type level = *structure("l", {{"a", bush}});
-    if (i == 0) level.members.clear();
-    for (int j = 0; i > 0 && j < 9; ++j) level.members.push_back(level.members[0]);
-    level.size = 1;
+  Type twig = *structure("l", {});
+  twig.size = 1;
+  TypeRef bush = make(twig);  // 10^30 leaves of no member each, in 30 levels
+  for (int i = 0; i < 30; ++i) {
+    Type level = twig;
+    level.members.assign(10, {"a", 0, 0, bush});
     bush = make(level);
   }
   EXPECT_THAT(codes(diff(overlap, bush).refusals), Contains("bad-layout"));

@@ -87,6 +87,16 @@ TEST(PlanMaps, RenamesAreDeclared) {
   EXPECT_THAT(codes(two.plan().refusals), ElementsAre("duplicate-from"));
 }
 
+TEST(PlanMaps, AFirstLoadHasNothingToContinue) {
+  Two two;
+  two.after.object.maps.push_back(map_of("ct4", MapType::kHash, u32(), v1()));
+  two.after.manifest.maps["ct4"].from = "ct3";
+  EXPECT_THAT(codes(two.plan().refusals), ElementsAre("unknown-name"));
+  two.before.ref.generation = 0;
+  EXPECT_THAT(two.plan().refusals, IsEmpty());
+  EXPECT_EQ(map_plan(two.plan(), "ct4").record.reason, "new in this generation");
+}
+
 TEST(PlanMaps, EpochsMustAgree) {
   Two two;
   const auto tagged = structure("flow", {{"n", u64()}}, {"mapshift:epoch=2"}), plain = structure("flow", {{"n", u64()}});

@@ -33,7 +33,7 @@ TEST(PlanPrograms, SwappedAttachedDetachedOrNeither) {
   two.after.manifest.programs["more"].attach = xdp("eth1");
   two.env.order = [](const CodeFacts&, const std::vector<std::string>& names) {
     EXPECT_THAT(names, ElementsAre("more", "p"));
-    return std::vector<ProgramTurn>{{"p", 1, "reads stats, which more writes"}, {"more", 2, ""}};
+    return std::vector<ProgramOrder>{{"p", 1, "reads stats, which more writes"}, {"more", 2, ""}};
   };
   const Plan plan = two.plan();
   EXPECT_THAT(messages(plan.refusals), IsEmpty());
@@ -69,7 +69,7 @@ TEST(PlanPrograms, InferenceAndItsBoundsReachThePlan) {
   Two two = one_program();
   two.maps(map_of("m", MapType::kHash, u32(), structure("v", {{"n", u32()}})), map_of("m", MapType::kHash, u32(), structure("v", {{"n", u64()}})));
   two.env.infer = [](const CodeFacts&, const std::string& a, const CodeFacts&, const std::string& b, uint32_t, uint32_t, uint32_t,
-                     uint32_t) -> std::optional<MergeHint> { return MergeHint{Merge::kSum, a + b, true, false}; };
+                     uint32_t) -> std::optional<InferredMerge> { return InferredMerge{Merge::kSum, a + b, true, false}; };
   two.after.facts.gave_up = {"p: too many instructions"};
   const Plan plan = two.plan();
   EXPECT_EQ(plan.maps[0].record.fields[0].merge, "sum");
