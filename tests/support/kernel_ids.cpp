@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 
 #include "kernel_test.h"
 
@@ -37,6 +39,31 @@ std::string map_name(uint32_t id) {
   return " map " + std::to_string(id) + " (" + info.name + ")";
 }
 
+// A descriptor's fdinfo names the object: "prog_id:\t7".
+void add_ids_of(const std::filesystem::path& fdinfo, KernelIds& known) {
+  std::ifstream info(fdinfo);
+  uint32_t id = 0;
+  for (std::string word; info >> word;) {
+    if (word == "prog_id:" && info >> id) known.programs.insert(id);
+    if (word == "map_id:" && info >> id) known.maps.insert(id);
+    if (word == "link_id:" && info >> id) known.links.insert(id);
+  }
+}
+
+void add_held_by_others(KernelIds& known) {
+  std::error_code gone;  // processes come and go meanwhile
+  for (const auto& process : std::filesystem::directory_iterator("/proc", gone)) {
+    const std::string pid = process.path().filename();
+    if (pid.find_first_not_of("0123456789") != std::string::npos || pid == std::to_string(::getpid())) continue;
+    for (std::filesystem::directory_iterator fd(process.path() / "fd", gone), end; !gone && fd != end; fd.increment(gone)) {
+      std::error_code closed;
+      const auto target = std::filesystem::read_symlink(fd->path(), closed).string();
+      if (target.starts_with("anon_inode:bpf")) add_ids_of(process.path() / "fdinfo" / fd->path().filename(), known);
+    }
+    gone.clear();
+  }
+}
+
 }  // namespace
 
 KernelIds KernelIds::now() { return {walk(bpf_prog_get_next_id), walk(bpf_map_get_next_id), walk(bpf_link_get_next_id)}; }
@@ -64,8 +91,14 @@ std::string KernelIds::added_since(const KernelIds& before) const {
 
 std::string left_over_since(const KernelIds& before) {
   // Names are asked for at the end only: each look at a program array makes the kernel put off its end.
-  if (eventually([&] { return KernelIds::now().within(before); })) return {};
-  return KernelIds::now().added_since(before);
+  KernelIds known = before;
+  const bool clean = eventually([&] {
+    const KernelIds now = KernelIds::now();
+    if (now.within(known)) return true;
+    add_held_by_others(known);
+    return now.within(known);
+  });
+  return clean ? std::string() : KernelIds::now().added_since(known);
 }
 
 }  // namespace mapshift::test
