@@ -30,9 +30,11 @@ std::string_view title(ErrorCode code) {
 }
 
 Failure refused_by_agent(const Response& response, Json document) {
-  if (!document.is_object()) document = Json{{"type", "about:blank"}, {"title", "The agent refused"}, {"status", response.status}};
+  if (!document.is_object())
+    document = Json{{"type", "about:blank"}, {"title", "The agent refused"}, {"status", response.status}};
   if (response.status == 401) {
-    document["detail"] = document.value("detail", "") + " (the token comes from --token-file, by default RUN_DIR/token: is it there, and may you read it?)";
+    document["detail"] = document.value("detail", "") +
+                         " (the token comes from --token-file, by default RUN_DIR/token: is it there, and may you read it?)";
   }
   return {kFailed, std::move(document)};
 }
@@ -53,7 +55,8 @@ Answer<Json> Agent::send(const Request& request) {
   Json document = response->body.empty() ? Json() : Json::parse(response->body, nullptr, false);
   if (response->status < 200 || response->status > 299) return tl::unexpected(refused_by_agent(*response, std::move(document)));
   if (!document.is_discarded()) return document;
-  return tl::unexpected(to_failure({ErrorCode::kUnavailable, 0, "what answered is not an agent: its answer is no JSON document; check --agent", {}, {}}));
+  return tl::unexpected(to_failure(
+      {ErrorCode::kUnavailable, 0, "what answered is not an agent: its answer is no JSON document; check --agent", {}, {}}));
 }
 
 Answer<Json> Agent::get(const std::string& path, std::chrono::seconds timeout) {
@@ -61,7 +64,10 @@ Answer<Json> Agent::get(const std::string& path, std::chrono::seconds timeout) {
 }
 
 Answer<Json> Agent::post(const std::string& path, const Json& body, std::vector<std::string> headers) {
-  return send({.method = "POST", .path = path, .body = body.dump(-1, ' ', false, Json::error_handler_t::replace), .headers = std::move(headers)});
+  return send({.method = "POST",
+               .path = path,
+               .body = body.dump(-1, ' ', false, Json::error_handler_t::replace),
+               .headers = std::move(headers)});
 }
 
 Answer<Json> Agent::remove(const std::string& path) { return send({.method = "DELETE", .path = path}); }

@@ -16,7 +16,8 @@ namespace {
 // That the object is there and is an ELF file for BPF; what is in it, the plan tells.
 Status check_object(const std::string& path) {
   const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!file.valid() && errno == ENOENT) return fail(ErrorCode::kNotFound, path + ": no such object file; build it, or correct \"object\" in the manifest");
+  if (!file.valid() && errno == ENOENT)
+    return fail(ErrorCode::kNotFound, path + ": no such object file; build it, or correct \"object\" in the manifest");
   if (!file.valid()) return fail_errno(errno, "cannot read the object " + path);
   struct stat info {};
   unsigned char header[20] = {};
@@ -26,7 +27,8 @@ Status check_object(const std::string& path) {
   constexpr unsigned kMachineBpf = 247;
   const bool little = header[5] == 1;
   const unsigned machine = little ? header[18] + 256U * header[19] : header[19] + 256U * header[18];
-  if (!elf || machine != kMachineBpf) return fail(ErrorCode::kInvalid, path + ": not a BPF object file; compile it with clang -target bpf");
+  if (!elf || machine != kMachineBpf)
+    return fail(ErrorCode::kInvalid, path + ": not a BPF object file; compile it with clang -target bpf");
   return {};
 }
 
@@ -48,7 +50,12 @@ int check_module(const Options& options, Console& console) {
   const Result<update::Manifest> manifest = config::load_manifest(options.target, options.set);
   if (!manifest) return show(console, to_failure(manifest.error()));
   if (const Status object = check_object(manifest->object); !object) return show(console, to_failure(object.error()));
-  show(console, {{"file", options.target}, {"valid", true}, {"name", manifest->name}, {"version", manifest->version}, {"object", manifest->object}},
+  show(console,
+       {{"file", options.target},
+        {"valid", true},
+        {"name", manifest->name},
+        {"version", manifest->version},
+        {"object", manifest->object}},
        options.target + ": valid (" + manifest->name + " " + manifest->version + ")\n");
   return kDone;
 }

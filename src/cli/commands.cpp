@@ -39,7 +39,8 @@ Json manifest_request(const Options& options) {
 int load(const Options& options, Agent& agent, Console& console) {
   const Answer<Json> module = agent.post("/api/v1/modules", manifest_request(options));
   if (!module) return show(console, module.error());
-  return show_record(console, *module, module_from_json(*module), [](const auto& record) { return "Loaded " + render_module(record); });
+  return show_record(console, *module, module_from_json(*module),
+                     [](const auto& record) { return "Loaded " + render_module(record); });
 }
 
 int plan(const Options& options, Agent& agent, Console& console) {

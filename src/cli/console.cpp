@@ -16,7 +16,8 @@ std::string printable(const std::string& text) {
   std::string out;
   for (size_t i = 0; i < text.size(); ++i) {
     const auto c = static_cast<unsigned char>(text[i]);
-    const bool second_set = c == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0;  // C1 controls in UTF-8
+    const bool second_set =
+        c == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0;  // C1 controls in UTF-8
     if (second_set) ++i;
     const bool control = second_set || (c < ' ' && c != '\n' && c != '\t') || c == 0x7f;
     out += control ? '?' : static_cast<char>(c);

@@ -39,11 +39,13 @@ ExitStatus judge(Command command, State state) {
 }
 
 Failure nothing_runs(const Options& options) {
-  return to_failure({ErrorCode::kNotFound, 0,
-                     fmt::format("no update of {} is running, so there is nothing to {}; see \"mapshift history {}\"", options.target,
-                                 options.command == Command::kRollback ? "roll back" : verb(options.command), options.target),
-                     {},
-                     {}});
+  return to_failure(
+      {ErrorCode::kNotFound,
+       0,
+       fmt::format("no update of {} is running, so there is nothing to {}; see \"mapshift history {}\"", options.target,
+                   options.command == Command::kRollback ? "roll back" : verb(options.command), options.target),
+       {},
+       {}});
 }
 
 }  // namespace
@@ -64,7 +66,8 @@ int decide(const Options& options, Agent& agent, Console& console) {
   const Result<update::UpdateRecord> ended = config::update_from_json(*answer);
   if (!ended) return show(console, to_failure(ended.error()));
   show(console, *answer, render_outcome(*ended));
-  if (!is_final(ended->state)) note(console, "The agent accepted, but the update has not ended yet; follow it with \"mapshift explain " + ended->id + "\".");
+  if (!is_final(ended->state))
+    note(console, "The agent accepted, but the update has not ended yet; follow it with \"mapshift explain " + ended->id + "\".");
   return judge(options.command, ended->state);
 }
 

@@ -64,8 +64,10 @@ Answer<Json> follow(Agent& agent, Json document, Console& console, const FollowL
     if (is_final(record->state) || spent >= limits.at_most) return document;
     const auto left = std::chrono::duration_cast<std::chrono::seconds>(limits.at_most - spent).count();
     const auto asked = Clock::now();
-    Answer<Json> next =
-        poll(agent, fmt::format("/api/v1/updates/{}?since={}&wait={}s", encode(record->id), record->revision, std::clamp<int64_t>(left, 1, 30)), limits);
+    Answer<Json> next = poll(agent,
+                             fmt::format("/api/v1/updates/{}?since={}&wait={}s", encode(record->id), record->revision,
+                                         std::clamp<int64_t>(left, 1, 30)),
+                             limits);
     if (!next) return next;
     const bool same = next->is_object() && next->value("revision", uint64_t{0}) == record->revision;
     // An agent with many waiting answers at once: do not ask it without a pause.

@@ -8,7 +8,7 @@
 namespace mapshift::cli {
 
 struct FollowLimits {
-  std::chrono::milliseconds patience = std::chrono::seconds(30);       // with an agent that does not answer: it may be starting again
+  std::chrono::milliseconds patience = std::chrono::seconds(30);  // with an agent that does not answer: it may be starting again
   std::chrono::milliseconds pause = std::chrono::milliseconds(500);    // between two tries
   std::chrono::milliseconds at_most = std::chrono::milliseconds::max();  // in all; then the record as it is comes back
 };

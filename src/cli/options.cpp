@@ -42,9 +42,12 @@ class Grammar {
     app_.set_version_flag("--version", std::string("mapshift ") + MS_VERSION);
     app_.fallthrough();  // global options may also follow the command
     app_.require_subcommand(1);
-    app_.add_option("--agent", options_.agent, "Address of the agent's API (default: from RUN_DIR/agent.json)")->type_name("ADDR");
+    app_.add_option("--agent", options_.agent, "Address of the agent's API (default: from RUN_DIR/agent.json)")
+        ->type_name("ADDR");
     app_.add_option("--token-file", options_.token_file, "File with the API's token (default: RUN_DIR/token)")->type_name("FILE");
-    app_.add_option("--run-dir", options_.run_dir, "Where the agent keeps agent.json and its token")->type_name("DIR")->capture_default_str();
+    app_.add_option("--run-dir", options_.run_dir, "Where the agent keeps agent.json and its token")
+        ->type_name("DIR")
+        ->capture_default_str();
     app_.add_option("--output", output_, "text or json")->check(CLI::IsMember({"text", "json"}))->capture_default_str();
     add_manifest_commands();
     add_decisions();
@@ -82,11 +85,15 @@ class Grammar {
     return sub;
   }
   void add_set(CLI::App& sub) {
-    sub.add_option("--set", settings_, "Fill $NAME in the manifest; may be given several times")->type_name("NAME=VALUE")->allow_extra_args(false);
+    sub.add_option("--set", settings_, "Fill $NAME in the manifest; may be given several times")
+        ->type_name("NAME=VALUE")
+        ->allow_extra_args(false);
   }
   void add_manifest_commands() {
-    add_manifest("load", Command::kLoad, "Load and attach a module's first generation", "load flowmeter_v1.json --set IFACE=eth0");
-    add_manifest("plan", Command::kPlan, "Show what an update would do; changes nothing", "plan flowmeter_v2.json --set IFACE=eth0");
+    add_manifest("load", Command::kLoad, "Load and attach a module's first generation",
+                 "load flowmeter_v1.json --set IFACE=eth0");
+    add_manifest("plan", Command::kPlan, "Show what an update would do; changes nothing",
+                 "plan flowmeter_v2.json --set IFACE=eth0");
     CLI::App* update = add_manifest("update", Command::kUpdate, "Start an update to the manifest's version",
                                     "update flowmeter_v2.json --set IFACE=eth0 --bake 60s --wait");
     update->add_option("--bake", options_.bake, "How long the update is judged before it is committed, such as 60s")

@@ -8,7 +8,19 @@
 namespace mapshift::cli {
 
 enum class Command : uint8_t {
-  kLoad, kPlan, kUpdate, kRollback, kCommit, kAbort, kUnload, kStatus, kHistory, kExplain, kCheckConfig, kCheckModule, kCompletion,
+  kLoad,
+  kPlan,
+  kUpdate,
+  kRollback,
+  kCommit,
+  kAbort,
+  kUnload,
+  kStatus,
+  kHistory,
+  kExplain,
+  kCheckConfig,
+  kCheckModule,
+  kCompletion,
 };
 
 struct Options {

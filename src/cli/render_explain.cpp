@@ -27,15 +27,19 @@ std::string moved(const UpdateRecord& update) {
   std::string unsynced;
   for (const MapRecord& map : update.maps) {
     if (map.policy != "sync") continue;
-    table.add({map.name, std::to_string(map.passes), std::to_string(map.keys), std::to_string(map.added), std::to_string(map.changed),
-               std::to_string(map.deleted), std::to_string(map.conflicts), std::to_string(map.clamped), std::to_string(map.mismatched),
-               human_seconds(map.staleness_seconds)});
-    if (map.unsynced > 0) unsynced += fmt::format("  {}: {} keys had no room on the other side; a rollback would lose them\n", map.name, map.unsynced);
+    table.add({map.name, std::to_string(map.passes), std::to_string(map.keys), std::to_string(map.added),
+               std::to_string(map.changed), std::to_string(map.deleted), std::to_string(map.conflicts),
+               std::to_string(map.clamped), std::to_string(map.mismatched), human_seconds(map.staleness_seconds)});
+    if (map.unsynced > 0)
+      unsynced +=
+          fmt::format("  {}: {} keys had no room on the other side; a rollback would lose them\n", map.name, map.unsynced);
   }
   return table.empty() ? std::string() : "What was moved\n" + table.text("  ") + unsynced;
 }
 
-std::string number_or(const std::optional<double>& number, const char* otherwise) { return number ? human_number(*number) : otherwise; }
+std::string number_or(const std::optional<double>& number, const char* otherwise) {
+  return number ? human_number(*number) : otherwise;
+}
 
 // One line an objective; then what did not pass, one by one.
 std::string measurements(const UpdateRecord& update) {
@@ -59,8 +63,8 @@ std::string measurements(const UpdateRecord& update) {
       lowest = std::min(lowest.value_or(*last), *last);
       highest = std::max(highest.value_or(*last), *last);
     }
-    table.add({name, number_or(limit, "-"), number_or(last, "no data"), number_or(lowest, "-"), number_or(highest, "-"), std::to_string(counts[0]),
-               std::to_string(counts[1]), std::to_string(counts[2]), std::to_string(counts[3])});
+    table.add({name, number_or(limit, "-"), number_or(last, "no data"), number_or(lowest, "-"), number_or(highest, "-"),
+               std::to_string(counts[0]), std::to_string(counts[1]), std::to_string(counts[2]), std::to_string(counts[3])});
   }
   return table.empty() ? std::string() : "Objectives\n" + table.text("  ");
 }
@@ -73,8 +77,8 @@ std::string what_did_not_pass(const UpdateRecord& update) {
   }
   const size_t first = bad.size() > kShownMeasurements ? bad.size() - kShownMeasurements : 0;
   for (size_t i = first; i < bad.size(); ++i) {
-    table.add({bad[i]->at, bad[i]->objective, std::string(slo::name_of(bad[i]->outcome)), number_or(bad[i]->value, "-"), number_or(bad[i]->limit, "-"),
-               bad[i]->message});
+    table.add({bad[i]->at, bad[i]->objective, std::string(slo::name_of(bad[i]->outcome)), number_or(bad[i]->value, "-"),
+               number_or(bad[i]->limit, "-"), bad[i]->message});
   }
   const std::string left_out = first > 0 ? fmt::format(" (the last {} of {})", kShownMeasurements, bad.size()) : std::string();
   return table.empty() ? std::string() : "Measurements that did not pass" + left_out + "\n" + table.text("  ");
@@ -96,14 +100,18 @@ std::string where_state_is(const UpdateRecord& update) {
     case State::kPlanning:
     case State::kLoading: return before + " runs and holds all state.";
     case State::kSyncing: return before + " runs and holds all state; " + and_after + " is being filled and runs nowhere.";
-    case State::kSwapping: return "The hooks are being moved from " + and_before + " to " + and_after + "; both are kept in step.";
+    case State::kSwapping:
+      return "The hooks are being moved from " + and_before + " to " + and_after + "; both are kept in step.";
     case State::kBaking: return after + " runs; " + and_before + " is kept in step, ready for a rollback that loses nothing.";
     case State::kRollingBack: return "The hooks are being moved back to " + and_before + "; both are kept in step.";
     case State::kCommitted: return after + " runs and holds all state; " + and_before + " is gone.";
-    case State::kRolledBack: return before + " runs again and holds all state, with what was written since the swap; " + and_after + " is gone.";
+    case State::kRolledBack:
+      return before + " runs again and holds all state, with what was written since the swap; " + and_after + " is gone.";
     case State::kFailed:
     case State::kAborted: return before + " runs and holds all state, untouched; " + and_after + " is gone.";
-    case State::kStuck: return "A step could not be undone, so nothing more is guessed: both generations are kept, with their pins. Read the reason above.";
+    case State::kStuck:
+      return "A step could not be undone, so nothing more is guessed: both generations are kept, with their pins. Read the "
+             "reason above.";
   }
   return {};
 }
@@ -113,12 +121,14 @@ std::string where_state_is(const UpdateRecord& update) {
 std::string render_explain(const UpdateRecord& update) {
   std::string out = fmt::format("Update {} of {}: {}\n", update.id, update.module, to_string(update.state));
   out += fmt::format("Asked for at {}: {}\n", update.created_at, render_generations(update));
-  for (const std::string& part : {render_planned_maps(update), render_planned_programs(update), render_problems("Warnings", update.warnings),
-                                  render_problems("Refused, because of", update.refusals), phases(update), moved(update), measurements(update),
-                                  what_did_not_pass(update)}) {
+  for (const std::string& part :
+       {render_planned_maps(update), render_planned_programs(update), render_problems("Warnings", update.warnings),
+        render_problems("Refused, because of", update.refusals), phases(update), moved(update), measurements(update),
+        what_did_not_pass(update)}) {
     if (!part.empty()) out += "\n" + part;
   }
-  out += fmt::format("\nInterruption {}, mixed window {}\n", human_seconds(update.interruption_seconds), human_seconds(update.mixed_window_seconds));
+  out += fmt::format("\nInterruption {}, mixed window {}\n", human_seconds(update.interruption_seconds),
+                     human_seconds(update.mixed_window_seconds));
   return out + who_decided(update) + where_state_is(update) + "\n";
 }
 

@@ -22,8 +22,12 @@ std::string render_fields(const std::vector<FieldRecord>& fields) {
     const bool dropped = field.name.empty();
     const bool renamed = !dropped && !field.from.empty() && field.from != field.name;
     const std::string name = dropped ? field.from : renamed ? fmt::format("{} (was {})", field.name, field.from) : field.name;
-    table.add({name, field.change.empty() ? "-" : field.change, field.merge.empty() ? "-" : field.merge, field.origin.empty() ? "-" : field.origin,
-               dropped ? "-" : field.exact ? "yes" : "no", field.reason});
+    table.add({name, field.change.empty() ? "-" : field.change, field.merge.empty() ? "-" : field.merge,
+               field.origin.empty() ? "-" : field.origin,
+               dropped       ? "-"
+               : field.exact ? "yes"
+                             : "no",
+               field.reason});
   }
   return table.empty() ? std::string() : table.text("    ");
 }
@@ -43,7 +47,8 @@ std::string render_planned_maps(const UpdateRecord& record) {
   std::string out;
   for (const MapRecord& map : record.maps) {
     const std::string was = !map.from.empty() && map.from != map.name ? fmt::format(" (was {})", map.from) : std::string();
-    out += fmt::format("  {}{}: {}{}{}{}\n", map.name, was, map.policy, map.reason.empty() ? "" : ", ", map.reason, map.lossy ? " [LOSSY]" : "");
+    out += fmt::format("  {}{}: {}{}{}{}\n", map.name, was, map.policy, map.reason.empty() ? "" : ", ", map.reason,
+                       map.lossy ? " [LOSSY]" : "");
     out += render_fields(map.fields);
   }
   return out.empty() ? out : "Maps\n" + out;
@@ -54,21 +59,24 @@ std::string render_planned_programs(const UpdateRecord& record) {
   std::ranges::stable_sort(programs, {}, &ProgramRecord::order);
   Table table({"ORDER", "PROGRAM", "TYPE", "SWAP", "WHY"});
   for (const ProgramRecord& program : programs) {
-    table.add({std::to_string(program.order), program.name, program.type.empty() ? "-" : program.type, program.swap, program.reason});
+    table.add(
+        {std::to_string(program.order), program.name, program.type.empty() ? "-" : program.type, program.swap, program.reason});
   }
   return table.empty() ? std::string() : "Programs, in the order of the swap\n" + table.text("  ");
 }
 
 std::string render_problems(const std::string& heading, const std::vector<Problem>& problems) {
   std::string out;
-  for (const Problem& problem : problems) out += fmt::format("  - {}{}{}\n", problem.where, problem.where.empty() ? "" : ": ", problem.message);
+  for (const Problem& problem : problems)
+    out += fmt::format("  - {}{}{}\n", problem.where, problem.where.empty() ? "" : ": ", problem.message);
   return out.empty() ? out : heading + "\n" + out;
 }
 
 std::string render_plan(const UpdateRecord& plan) {
   std::string out = fmt::format("Plan for {}: {}\n", plan.module, render_generations(plan));
-  for (const std::string& part : {render_planned_maps(plan), render_planned_programs(plan), render_problems("Warnings", plan.warnings),
-                                  render_problems("Refused, because of", plan.refusals)}) {
+  for (const std::string& part :
+       {render_planned_maps(plan), render_planned_programs(plan), render_problems("Warnings", plan.warnings),
+        render_problems("Refused, because of", plan.refusals)}) {
     if (!part.empty()) out += "\n" + part;
   }
   return out + "\n" + verdict(plan);

@@ -10,7 +10,8 @@ namespace mapshift::cli {
 [[nodiscard]] std::string render_plan(const update::UpdateRecord& plan);
 
 // Parts that the story of an update shows as well.
-[[nodiscard]] std::string render_generations(const update::UpdateRecord& record);  // "1.0.0 (generation 1) -> 2.0.0 (generation 2)"
+[[nodiscard]] std::string render_generations(
+    const update::UpdateRecord& record);  // "1.0.0 (generation 1) -> 2.0.0 (generation 2)"
 [[nodiscard]] std::string render_planned_maps(const update::UpdateRecord& record);
 [[nodiscard]] std::string render_planned_programs(const update::UpdateRecord& record);
 [[nodiscard]] std::string render_problems(const std::string& heading, const std::vector<Problem>& problems);

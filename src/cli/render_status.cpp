@@ -37,7 +37,8 @@ std::string activity(const UpdateRecord& update) {
   if (moves) return fmt::format("syncing {}, pass {}, {} keys, {:.0f} %", map->name, map->passes, map->keys, map->progress * 100);
   const double seconds = phase_seconds(update);
   std::string out(to_string(update.state));
-  if (update.state == State::kBaking) out += fmt::format(" for {}, {} measurements", human_seconds(seconds), update.measurements.size());
+  if (update.state == State::kBaking)
+    out += fmt::format(" for {}, {} measurements", human_seconds(seconds), update.measurements.size());
   return out;
 }
 
@@ -73,9 +74,10 @@ std::string or_dash(const std::string& text) { return text.empty() ? "-" : text;
 std::string programs_table(const std::vector<ModuleProgram>& programs) {
   Table table({"PROGRAM", "ATTACHED", "ID", "RUNS", "MISSED", "RUN TIME"});
   for (const ModuleProgram& program : programs) {
-    const std::string each = program.runs == 0 ? "-" : human_seconds(program.run_seconds / static_cast<double>(program.runs)) + " each";
-    table.add({program.name, or_dash(program.attach.empty() ? program.type : program.attach), std::to_string(program.id), std::to_string(program.runs),
-               std::to_string(program.missed), each});
+    const std::string each =
+        program.runs == 0 ? "-" : human_seconds(program.run_seconds / static_cast<double>(program.runs)) + " each";
+    table.add({program.name, or_dash(program.attach.empty() ? program.type : program.attach), std::to_string(program.id),
+               std::to_string(program.runs), std::to_string(program.missed), each});
   }
   return table.empty() ? std::string() : "\n" + table.text("  ");
 }
@@ -83,8 +85,8 @@ std::string programs_table(const std::vector<ModuleProgram>& programs) {
 std::string maps_table(const std::vector<ModuleMap>& maps) {
   Table table({"MAP", "TYPE", "ID", "KEY", "VALUE", "ENTRIES", "MAX", "MEMORY"});
   for (const ModuleMap& map : maps) {
-    table.add({map.name, map.type, std::to_string(map.id), human_bytes(map.key_size), human_bytes(map.value_size), std::to_string(map.entries),
-               std::to_string(map.max_entries), human_bytes(map.memory_bytes)});
+    table.add({map.name, map.type, std::to_string(map.id), human_bytes(map.key_size), human_bytes(map.value_size),
+               std::to_string(map.entries), std::to_string(map.max_entries), human_bytes(map.memory_bytes)});
   }
   return table.empty() ? std::string() : "\n" + table.text("  ");
 }
@@ -119,13 +121,16 @@ std::string render_history(const std::vector<UpdateRecord>& updates) {
   for (const UpdateRecord& update : updates) {
     std::string reason = update.reason;
     std::ranges::replace(reason, '\n', ' ');
-    table.add({update.id, update.module, std::string(to_string(update.state)), fmt::format("{} #{}", update.from.version, update.from.generation),
+    table.add({update.id, update.module, std::string(to_string(update.state)),
+               fmt::format("{} #{}", update.from.version, update.from.generation),
                fmt::format("{} #{}", update.to.version, update.to.generation), update.created_at, duration_of(update), reason});
   }
   return table.text();
 }
 
-std::string render_progress(const UpdateRecord& update) { return fmt::format("{} {}: {}", update.id, update.module, activity(update)); }
+std::string render_progress(const UpdateRecord& update) {
+  return fmt::format("{} {}: {}", update.id, update.module, activity(update));
+}
 
 std::string render_progress_bar(const UpdateRecord& update, int width) {
   constexpr int kBar = 24;
@@ -140,7 +145,8 @@ std::string render_outcome(const UpdateRecord& update) {
   std::string out = fmt::format("{} {}: {}, {}", update.id, update.module, to_string(update.state), render_generations(update));
   if (!update.reason.empty()) out += fmt::format("\n  reason: {}", update.reason);
   if (update.state == State::kCommitted) {
-    out += fmt::format("\n  interruption {}, mixed window {}", human_seconds(update.interruption_seconds), human_seconds(update.mixed_window_seconds));
+    out += fmt::format("\n  interruption {}, mixed window {}", human_seconds(update.interruption_seconds),
+                       human_seconds(update.mixed_window_seconds));
   } else {
     out += fmt::format("\n  the whole story: mapshift explain {}", update.id);
   }

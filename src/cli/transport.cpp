@@ -75,7 +75,8 @@ class HttpTransport : public Transport {
       MS_TRY(agent, address_from_file());
     }
     const bool clean = std::ranges::all_of(agent, [](unsigned char c) { return c > ' ' && c < 0x7f; });
-    if (!clean || agent.empty()) return fail(ErrorCode::kUnavailable, "\"" + agent + "\" is not an address; give --agent host:port");
+    if (!clean || agent.empty())
+      return fail(ErrorCode::kUnavailable, "\"" + agent + "\" is not an address; give --agent host:port");
     while (agent.ends_with('/')) agent.pop_back();
     return agent.find("://") == std::string::npos ? "http://" + agent : agent;
   }
@@ -84,7 +85,8 @@ class HttpTransport : public Transport {
     const std::string path = address_.run_dir + "/agent.json";
     const Result<std::string> text = config::read_text_file(path, kMaxAgentFile);
     if (!text) {
-      return fail(ErrorCode::kUnavailable, text.error().message + "; is the agent running? Start it with \"mapshiftd --config FILE\", or give " +
+      return fail(ErrorCode::kUnavailable, text.error().message +
+                                               "; is the agent running? Start it with \"mapshiftd --config FILE\", or give " +
                                                "--run-dir or --agent");
     }
     const nlohmann::json document = nlohmann::json::parse(*text, nullptr, false);
@@ -110,7 +112,8 @@ class HttpTransport : public Transport {
 
   [[nodiscard]] std::string hint(CURLcode code) const {
     if (code == CURLE_OPERATION_TIMEDOUT) return "; is it busy, or is the address another's?";
-    return address_.agent.empty() ? "; the agent of " + address_.run_dir + "/agent.json seems to have stopped: start it again" : "; check --agent";
+    return address_.agent.empty() ? "; the agent of " + address_.run_dir + "/agent.json seems to have stopped: start it again"
+                                  : "; check --agent";
   }
 
   AgentAddress address_;

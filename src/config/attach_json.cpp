@@ -27,7 +27,8 @@ void read_interface(ObjectReader& reader, AttachSpec& out) {
 }
 
 void read_xdp(ObjectReader& reader, const MakeAbsolute&, AttachSpec& out) {
-  static const std::array<std::pair<std::string_view, std::string>, 3> modes{{{"auto", "auto"}, {"native", "native"}, {"generic", "generic"}}};
+  static const std::array<std::pair<std::string_view, std::string>, 3> modes{
+      {{"auto", "auto"}, {"native", "native"}, {"generic", "generic"}}};
   read_interface(reader, out);
   reader.choice<std::string>("mode", out.mode, modes);
 }

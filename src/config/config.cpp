@@ -116,7 +116,8 @@ void read_changes(ObjectReader& reader, std::vector<ChangeCapture>& out) {
       if (known == kSources.end()) {
         std::vector<std::string> names;
         for (const auto& [name, meaning] : kSources) names.emplace_back(name);
-        map.report().add("bad-value", where, value.line, "\"" + value.text + "\" is not a source" + suggestion(value.text, names));
+        map.report().add("bad-value", where, value.line,
+                         "\"" + value.text + "\" is not a source" + suggestion(value.text, names));
         return;
       }
       capture.sources.emplace_back(known->second);
@@ -147,7 +148,8 @@ void read_folders(ObjectReader& reader, Config& out) {
   reader.items("module_dirs", [&](JsonValue& value, const std::string& where) {
     if (!expect_kind(reader.report(), value, where, Kind::kString)) return;
     if (!is_absolute_path(value.text)) {
-      reader.report().add("bad-value", where, value.line, "\"" + where + "\": \"" + value.text + "\" is not " + std::string(kPathRule));
+      reader.report().add("bad-value", where, value.line,
+                          "\"" + where + "\": \"" + value.text + "\" is not " + std::string(kPathRule));
     }
     out.module_dirs.push_back(value.text);
   });
@@ -159,7 +161,8 @@ Result<Config> parse_config(const std::string& text, const std::string& file_nam
   MS_TRY(JsonValue document, parse_json(text, file_name));
   Report report(file_name);
   if (document.kind != Kind::kObject) {
-    report.add("wrong-type", "", document.line, "the configuration must be an object, not " + std::string(to_string(document.kind)));
+    report.add("wrong-type", "", document.line,
+               "the configuration must be an object, not " + std::string(to_string(document.kind)));
     return fail(report.error());
   }
   Config config;
@@ -192,7 +195,8 @@ std::vector<std::string> not_served(const Config& config) {
   if (!config.changes.empty()) sentences.emplace_back("changes.maps: this release does not serve change streams yet");
   if (config.alertmanager_poll) sentences.emplace_back("alertmanager.poll: this release does not listen to Alertmanager yet");
   for (const slo::Objective& objective : config.objectives) {
-    sentences.push_back("objectives: \"" + objective.name + "\" is not judged: this release judges only the objectives of a module's manifest");
+    sentences.push_back("objectives: \"" + objective.name +
+                        "\" is not judged: this release judges only the objectives of a module's manifest");
   }
   return sentences;
 }

@@ -23,10 +23,12 @@ Result<Listen> parse_listen(const std::string& text) {
     return refuse("\"" + listen.host + "\" is neither an IPv4 address nor \"localhost\"");
   }
   if (port.ends_with('s') || port.ends_with('r')) {
-    return refuse("this listener speaks plain HTTP only; put a reverse proxy in front of it for TLS, and give the port as a number");
+    return refuse(
+        "this listener speaks plain HTTP only; put a reverse proxy in front of it for TLS, and give the port as a number");
   }
   const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), listen.port);
-  if (error != std::errc{} || end != port.data() + port.size()) return refuse("the port must be a number from 0 to 65535 (0: any free one)");
+  if (error != std::errc{} || end != port.data() + port.size())
+    return refuse("the port must be a number from 0 to 65535 (0: any free one)");
   return listen;
 }
 

@@ -22,7 +22,9 @@ using Kind = JsonValue::Kind;
 using update::Manifest;
 
 bool is_version(std::string_view text) {
-  const auto allowed = [](unsigned char c) { return std::isalnum(c) != 0 || std::string_view("._+~-").find(static_cast<char>(c)) != std::string_view::npos; };
+  const auto allowed = [](unsigned char c) {
+    return std::isalnum(c) != 0 || std::string_view("._+~-").find(static_cast<char>(c)) != std::string_view::npos;
+  };
   return !text.empty() && text.size() <= 64 && std::ranges::all_of(text, allowed);
 }
 
@@ -72,9 +74,11 @@ void read_prog_arrays(ObjectReader& reader, Manifest& out) {
     for (const auto& [key, program] : slots.members) {
       const std::string place = where + "." + key;
       uint32_t slot = 0;
-      if (!parse_slot(key, slot)) report.add("bad-slot", place, program.line, "\"" + key + "\" is not a slot: write its number, such as \"0\"");
+      if (!parse_slot(key, slot))
+        report.add("bad-slot", place, program.line, "\"" + key + "\" is not a slot: write its number, such as \"0\"");
       if (!expect_kind(report, program, place, Kind::kString)) continue;
-      if (!is_name(program.text)) report.add("bad-name", place, program.line, "\"" + program.text + "\" is not " + std::string(kNameRule));
+      if (!is_name(program.text))
+        report.add("bad-name", place, program.line, "\"" + program.text + "\" is not " + std::string(kNameRule));
       out.prog_arrays[map][slot] = program.text;
     }
   });
@@ -84,7 +88,8 @@ void read_optional(ObjectReader& reader, Manifest& out) {
   Report& report = reader.report();
   reader.items("optional", [&](JsonValue& value, const std::string& where) {
     if (!expect_kind(report, value, where, Kind::kString)) return;
-    if (!is_name(value.text)) report.add("bad-name", where, value.line, "\"" + value.text + "\" is not " + std::string(kNameRule));
+    if (!is_name(value.text))
+      report.add("bad-name", where, value.line, "\"" + value.text + "\" is not " + std::string(kNameRule));
     const bool twice = std::ranges::find(out.optional_programs, value.text) != out.optional_programs.end();
     if (twice) report.add("duplicate-name", where, value.line, "\"" + value.text + "\" stands twice");
     out.optional_programs.push_back(value.text);
@@ -123,7 +128,8 @@ std::string canonical_text(JsonValue document, const MakeAbsolute& absolute) {
 
 }  // namespace
 
-Result<Manifest> parse_manifest(const std::string& text, const std::string& dir, const SetValues& set, const std::string& file_name) {
+Result<Manifest> parse_manifest(const std::string& text, const std::string& dir, const SetValues& set,
+                                const std::string& file_name) {
   MS_TRY(JsonValue document, parse_json(text, file_name));
   Report report(file_name);
   if (document.kind != Kind::kObject) {

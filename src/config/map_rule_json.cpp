@@ -13,15 +13,19 @@ using update::Merge;
 using update::OnDelete;
 using update::Policy;
 
-constexpr std::array<std::pair<std::string_view, Policy>, 5> kPolicies{
-    {{"auto", Policy::kAuto}, {"reuse", Policy::kReuse}, {"sync", Policy::kSync}, {"reset", Policy::kReset}, {"refuse", Policy::kRefuse}}};
+constexpr std::array<std::pair<std::string_view, Policy>, 5> kPolicies{{{"auto", Policy::kAuto},
+                                                                        {"reuse", Policy::kReuse},
+                                                                        {"sync", Policy::kSync},
+                                                                        {"reset", Policy::kReset},
+                                                                        {"refuse", Policy::kRefuse}}};
 constexpr std::array<std::pair<std::string_view, Merge>, 6> kMerges{{{"sum", Merge::kSum},
                                                                      {"latest", Merge::kLatest},
                                                                      {"max", Merge::kMax},
                                                                      {"min", Merge::kMin},
                                                                      {"or", Merge::kOr},
                                                                      {"first", Merge::kFirst}}};
-constexpr std::array<std::pair<std::string_view, OnDelete>, 2> kOnDelete{{{"drop", OnDelete::kDrop}, {"keep_delta", OnDelete::kKeepDelta}}};
+constexpr std::array<std::pair<std::string_view, OnDelete>, 2> kOnDelete{
+    {{"drop", OnDelete::kDrop}, {"keep_delta", OnDelete::kKeepDelta}}};
 
 bool is_field_path(std::string_view text) {
   const auto allowed = [](unsigned char c) { return std::isalnum(c) != 0 || c == '_' || c == '.' || c == '[' || c == ']'; };
@@ -66,7 +70,8 @@ update::MapRule read_map_rule(ObjectReader& reader) {
     out.max_entries = static_cast<uint32_t>(entries);
   }
   reader.members("fields", [&](const std::string& path, JsonValue& value, const std::string& where) {
-    if (!is_field_path(path)) reader.report().add("bad-name", where, value.line, "\"" + where + "\" is not the path of a field, such as \"a.b\"");
+    if (!is_field_path(path))
+      reader.report().add("bad-name", where, value.line, "\"" + where + "\" is not the path of a field, such as \"a.b\"");
     if (!expect_kind(reader.report(), value, where, JsonValue::Kind::kObject)) return;
     ObjectReader field(reader.report(), value, where);
     out.fields[path] = read_field_rule(field);

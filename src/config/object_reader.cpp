@@ -22,7 +22,8 @@ bool reads_as(const std::string& text, T& out) {
 
 bool expect_kind(Report& report, const JsonValue& value, const std::string& where, Kind kind) {
   if (value.kind == kind) return true;
-  report.add("wrong-type", where, value.line, fmt::format("\"{}\" must be {}, not {}", where, to_string(kind), to_string(value.kind)));
+  report.add("wrong-type", where, value.line,
+             fmt::format("\"{}\" must be {}, not {}", where, to_string(kind), to_string(value.kind)));
   return false;
 }
 
@@ -87,7 +88,8 @@ void ObjectReader::integer(std::string_view name, int64_t& out, int64_t min, int
   if (value == nullptr) return;
   resolve_scalar(*value);
   if (value->kind != Kind::kSigned && !expect_kind(report_, *value, where(name), Kind::kUnsigned)) return;
-  const bool fits = value->kind == Kind::kSigned || value->unsigned_number <= static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
+  const bool fits =
+      value->kind == Kind::kSigned || value->unsigned_number <= static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
   const int64_t number = value->kind == Kind::kSigned ? value->signed_number : static_cast<int64_t>(value->unsigned_number);
   if (!fits || number < min || number > max) {
     add(value, name, "out-of-range", fmt::format("must be from {} to {}", min, max));
@@ -167,8 +169,9 @@ void ObjectReader::require(std::string_view name) {
 void ObjectReader::finish() {
   for (const auto& [key, value] : object_.members) {
     if (std::ranges::find(known_, key) != known_.end()) continue;
-    report_.add("unknown-member", where(key), value.line,
-                fmt::format("unknown member \"{}\"{}{}", key, path_.empty() ? "" : " in \"" + path_ + "\"", suggestion(key, known_)));
+    report_.add(
+        "unknown-member", where(key), value.line,
+        fmt::format("unknown member \"{}\"{}{}", key, path_.empty() ? "" : " in \"" + path_ + "\"", suggestion(key, known_)));
   }
 }
 

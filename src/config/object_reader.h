@@ -28,7 +28,8 @@ class ObjectReader {
   using EachItem = std::function<void(JsonValue& value, const std::string& where)>;
 
   // `rule` says what the text must be, as in "must be <rule>".
-  void text(std::string_view name, std::string& out, TextRule valid = nullptr, std::string_view rule = "a text that is not empty");
+  void text(std::string_view name, std::string& out, TextRule valid = nullptr,
+            std::string_view rule = "a text that is not empty");
   void boolean(std::string_view name, bool& out);
   void integer(std::string_view name, int64_t& out, int64_t min, int64_t max);
   template <class T>

@@ -17,7 +17,8 @@ using slo::Objective;
 
 constexpr size_t kMaxObjectives = 100;
 constexpr int64_t kMaxCount = 1'000'000;
-constexpr std::array<std::pair<std::string_view, slo::OnTrouble>, 2> kOnTrouble{{{"hold", slo::OnTrouble::kHold}, {"rollback", slo::OnTrouble::kRollback}}};
+constexpr std::array<std::pair<std::string_view, slo::OnTrouble>, 2> kOnTrouble{
+    {{"hold", slo::OnTrouble::kHold}, {"rollback", slo::OnTrouble::kRollback}}};
 
 // "map.field", "map.a.b", "map.hist[3]", or a global variable: names and dots, nothing else.
 bool is_counter(std::string_view text) {
@@ -56,8 +57,11 @@ void read_map(ObjectReader& reader, Objective& out) {
   }
   reader.text("counter", out.counter, is_counter, kCounterRule);
   reader.text("field", out.counter, is_counter, kCounterRule);
-  const int given = static_cast<int>(reader.has("ratio")) + static_cast<int>(reader.has("counter")) + static_cast<int>(reader.has("field"));
-  if (given != 1) reader.complain("ratio", "bad-indicator", "a map objective needs either \"ratio\" or \"counter\" (also spelt \"field\"), and only one");
+  const int given =
+      static_cast<int>(reader.has("ratio")) + static_cast<int>(reader.has("counter")) + static_cast<int>(reader.has("field"));
+  if (given != 1)
+    reader.complain("ratio", "bad-indicator",
+                    "a map objective needs either \"ratio\" or \"counter\" (also spelt \"field\"), and only one");
 }
 
 void read_indicator(ObjectReader& reader, Objective& out) {
@@ -103,7 +107,8 @@ void read_condition(ObjectReader& reader, Objective& out) {
   if (!given && out.indicator != Indicator::kAlert) {
     reader.complain("max", "missing-condition", "needs at least one of \"max\", \"min\", \"maxIncrease\"");
   }
-  if (out.max && out.min && *out.min > *out.max) reader.complain("min", "bad-condition", "is above \"max\", so no value can pass");
+  if (out.max && out.min && *out.min > *out.max)
+    reader.complain("min", "bad-condition", "is above \"max\", so no value can pass");
 }
 
 }  // namespace
@@ -132,10 +137,12 @@ void read_objectives(ObjectReader& reader, std::string_view name, const Objectiv
     read_measuring(item, objective);
     item.finish();
     const bool twice = std::ranges::any_of(out, [&](const Objective& other) { return other.name == objective.name; });
-    if (twice && !objective.name.empty()) item.complain("name", "duplicate-name", "another objective is called \"" + objective.name + "\"");
+    if (twice && !objective.name.empty())
+      item.complain("name", "duplicate-name", "another objective is called \"" + objective.name + "\"");
     out.push_back(std::move(objective));
   });
-  if (out.size() > kMaxObjectives) reader.complain(name, "too-many", "more than " + std::to_string(kMaxObjectives) + " objectives");
+  if (out.size() > kMaxObjectives)
+    reader.complain(name, "too-many", "more than " + std::to_string(kMaxObjectives) + " objectives");
 }
 
 }  // namespace mapshift::config

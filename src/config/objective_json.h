@@ -12,6 +12,7 @@ namespace mapshift::config {
 void read_measuring(ObjectReader& reader, slo::Objective& out);
 // The array `name` of objectives, in the spelling of Argo Rollouts. Members that `defaults` sets apply where an objective
 // does not say otherwise.
-void read_objectives(ObjectReader& reader, std::string_view name, const slo::Objective& defaults, std::vector<slo::Objective>& out);
+void read_objectives(ObjectReader& reader, std::string_view name, const slo::Objective& defaults,
+                     std::vector<slo::Objective>& out);
 
 }  // namespace mapshift::config

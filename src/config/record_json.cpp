@@ -75,8 +75,13 @@ Json measurement_json(const slo::Measurement& measurement) {
 }
 
 Json module_program_json(const ModuleProgram& program) {
-  return {{"name", valid_utf8(program.name)}, {"type", valid_utf8(program.type)}, {"attach", valid_utf8(program.attach)}, {"id", program.id},
-          {"runs", program.runs},             {"missed", program.missed},         {"run_seconds", number(program.run_seconds)}};
+  return {{"name", valid_utf8(program.name)},
+          {"type", valid_utf8(program.type)},
+          {"attach", valid_utf8(program.attach)},
+          {"id", program.id},
+          {"runs", program.runs},
+          {"missed", program.missed},
+          {"run_seconds", number(program.run_seconds)}};
 }
 
 Json module_map_json(const ModuleMap& map) {

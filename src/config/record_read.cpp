@@ -18,13 +18,16 @@ class Members {
     if (!object_.is_object()) complain("", "must be an object");
   }
   void get(const char* name, std::string& out) {
-    if (const Json* value = find(name)) value->is_string() ? static_cast<void>(out = value->get<std::string>()) : complain(name, "must be a string");
+    if (const Json* value = find(name))
+      value->is_string() ? static_cast<void>(out = value->get<std::string>()) : complain(name, "must be a string");
   }
   void get(const char* name, bool& out) {
-    if (const Json* value = find(name)) value->is_boolean() ? static_cast<void>(out = value->get<bool>()) : complain(name, "must be a boolean");
+    if (const Json* value = find(name))
+      value->is_boolean() ? static_cast<void>(out = value->get<bool>()) : complain(name, "must be a boolean");
   }
   void get(const char* name, double& out) {
-    if (const Json* value = find(name)) value->is_number() ? static_cast<void>(out = value->get<double>()) : complain(name, "must be a number");
+    if (const Json* value = find(name))
+      value->is_number() ? static_cast<void>(out = value->get<double>()) : complain(name, "must be a number");
   }
   void get(const char* name, std::optional<double>& out) {
     if (double value = 0; find(name) != nullptr) {
@@ -75,8 +78,9 @@ class Members {
   std::string& error_;
 };
 
-constexpr std::array kStates{State::kPlanned,   State::kPlanning,    State::kLoading,    State::kSyncing, State::kSwapping, State::kBaking,
-                             State::kCommitted, State::kRollingBack, State::kRolledBack, State::kFailed,  State::kAborted,  State::kStuck};
+constexpr std::array kStates{State::kPlanned,    State::kPlanning, State::kLoading,   State::kSyncing,
+                             State::kSwapping,   State::kBaking,   State::kCommitted, State::kRollingBack,
+                             State::kRolledBack, State::kFailed,   State::kAborted,   State::kStuck};
 constexpr std::array kOutcomes{slo::Outcome::kPass, slo::Outcome::kFail, slo::Outcome::kInconclusive, slo::Outcome::kError};
 
 void read_state(Members& in, State& out) {

@@ -11,7 +11,9 @@ namespace {
 constexpr size_t kMaxProblems = 100;
 constexpr size_t kMaxComparedLength = 64;
 
-bool same_letter(char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == std::tolower(static_cast<unsigned char>(b)); }
+bool same_letter(char a, char b) {
+  return std::tolower(static_cast<unsigned char>(a)) == std::tolower(static_cast<unsigned char>(b));
+}
 
 // Insertions, deletions, replacements and swapped neighbours.
 size_t edit_distance(std::string_view a, std::string_view b) {

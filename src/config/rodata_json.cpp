@@ -52,7 +52,8 @@ std::optional<RodataValue> read_value(Report& report, JsonValue& value, const st
     case Kind::kObject: break;
   }
   report.add("wrong-type", where, value.line,
-             "\"" + where + "\" must be a boolean, a number, a string or an array of integers, not " + std::string(to_string(value.kind)));
+             "\"" + where + "\" must be a boolean, a number, a string or an array of integers, not " +
+                 std::string(to_string(value.kind)));
   return std::nullopt;
 }
 

@@ -76,8 +76,9 @@ class Substitution {
     used_.insert(name);
     const auto found = values_.find(name);
     if (found != values_.end()) return too_large_ ? std::string() : found->second;
-    report_.add("unresolved-name", where, value.line,
-                fmt::format("\"{}\": nothing gives ${} a value; add --set {}=…, or \"{}\" to \"params\"", where, name, name, name));
+    report_.add(
+        "unresolved-name", where, value.line,
+        fmt::format("\"{}\": nothing gives ${} a value; add --set {}=…, or \"{}\" to \"params\"", where, name, name, name));
     return {};
   }
 
@@ -95,7 +96,9 @@ std::map<std::string, std::string> read_params(JsonValue& document, Report& repo
   for (auto& [name, param] : value->members) {
     const std::string where = "params." + name;
     const bool well_named = !name.empty() && is_name_start(name.front()) && std::ranges::all_of(name, is_name_part);
-    if (!well_named) report.add("bad-name", where, param.line, fmt::format("\"{}\": a parameter's name is made of letters, digits and '_'", where));
+    if (!well_named)
+      report.add("bad-name", where, param.line,
+                 fmt::format("\"{}\": a parameter's name is made of letters, digits and '_'", where));
     switch (param.kind) {
       case Kind::kString: params[name] = param.text; break;
       case Kind::kBool:
@@ -128,7 +131,8 @@ void substitute(JsonValue& document, const std::map<std::string, std::string>& s
 }
 
 void escape_dollars(JsonValue& value) {
-  for (size_t at = value.text.find('$'); at != std::string::npos; at = value.text.find('$', at + 2)) value.text.insert(at, 1, '$');
+  for (size_t at = value.text.find('$'); at != std::string::npos; at = value.text.find('$', at + 2))
+    value.text.insert(at, 1, '$');
   for (JsonValue& item : value.items) escape_dollars(item);
   for (auto& [key, member] : value.members) escape_dollars(member);
 }

@@ -28,7 +28,8 @@ Result<std::string> read_text_file(const std::string& path, size_t limit) {
     if (got < 0) return fail_errno(errno, "cannot read " + path);
     if (got == 0) return text;
     text.append(buffer, static_cast<size_t>(got));
-    if (text.size() > limit) return fail(ErrorCode::kTooLarge, path + ": larger than the limit of " + std::to_string(limit) + " bytes");
+    if (text.size() > limit)
+      return fail(ErrorCode::kTooLarge, path + ": larger than the limit of " + std::to_string(limit) + " bytes");
   }
 }
 

@@ -9,8 +9,9 @@ namespace {
 using Found = Result<std::optional<AttachSpec>>;
 
 tl::unexpected<Error> missing(std::string_view section, const std::string& attach) {
-  return fail(ErrorCode::kInvalid,
-              "section \"" + std::string(section) + "\" does not say where its program attaches; add \"attach\": " + attach + " to the manifest");
+  return fail(ErrorCode::kInvalid, "section \"" + std::string(section) +
+                                       "\" does not say where its program attaches; add \"attach\": " + attach +
+                                       " to the manifest");
 }
 
 Found tracepoint(std::string_view section, std::string_view target) {
@@ -43,7 +44,9 @@ Found cgroup_skb(std::string_view section, std::string_view target) {
   return missing(section, R"({"type": "cgroup", "path": "…", "hook": ")" + hook + "\"}");
 }
 
-Found uprobe(std::string_view section, std::string_view) { return missing(section, R"({"type": "uprobe", "path": "…", "symbol": "…"})"); }
+Found uprobe(std::string_view section, std::string_view) {
+  return missing(section, R"({"type": "uprobe", "path": "…", "symbol": "…"})");
+}
 
 struct Prefix {
   std::string_view name;

@@ -54,8 +54,11 @@ TEST(Commands, AnUpdateCarriesItsConditions) {
 }
 
 TEST(Commands, WaitFollowsToTheEnd) {
-  const std::vector<std::pair<State, int>> ends = {
-      {State::kCommitted, kDone}, {State::kRolledBack, kRolledBack}, {State::kFailed, kFailed}, {State::kAborted, kFailed}, {State::kStuck, kFailed}};
+  const std::vector<std::pair<State, int>> ends = {{State::kCommitted, kDone},
+                                                   {State::kRolledBack, kRolledBack},
+                                                   {State::kFailed, kFailed},
+                                                   {State::kAborted, kFailed},
+                                                   {State::kStuck, kFailed}};
   for (const auto& [end, status] : ends) {
     ScriptedAgent agent;
     agent.answer(202, to_json(record_in(State::kPlanning, 1)));
@@ -80,8 +83,14 @@ TEST(Commands, WaitOutlivesAnAgentThatStartsAgain) {
 }
 
 TEST(Commands, ProblemsAreShownInFull) {
-  const Json problem = {{"type", "about:blank"}, {"title", "Refused"}, {"status", 422}, {"detail", "2 reasons"}, {"context", "insn 1\ninsn 2"},
-                        {"errors", {{{"code", "a"}, {"where", "maps.x"}, {"message", "first"}}, {{"code", "b"}, {"where", ""}, {"message", "second"}}}}};
+  const Json problem = {
+      {"type", "about:blank"},
+      {"title", "Refused"},
+      {"status", 422},
+      {"detail", "2 reasons"},
+      {"context", "insn 1\ninsn 2"},
+      {"errors",
+       {{{"code", "a"}, {"where", "maps.x"}, {"message", "first"}}, {{"code", "b"}, {"where", ""}, {"message", "second"}}}}};
   ScriptedAgent agent;
   agent.answer(422, problem);
   Outcome outcome = run_line(agent, {"update", "m.json"});

@@ -19,8 +19,8 @@ Parsed parse(std::vector<const char*> words) {
 }
 
 TEST(Options, AnUpdateWithEverything) {
-  const Parsed parsed = parse({"--run-dir", "/tmp/r", "update", "--set", "A=1", "m.json", "--set", "B=x=y", "--bake", "5s", "--wait", "--if-generation", "7",
-                               "--allow-lossy", "--output", "json"});
+  const Parsed parsed = parse({"--run-dir", "/tmp/r", "update", "--set", "A=1", "m.json", "--set", "B=x=y", "--bake", "5s",
+                               "--wait", "--if-generation", "7", "--allow-lossy", "--output", "json"});
   ASSERT_TRUE(parsed.options) << parsed.err;
   EXPECT_EQ(parsed.options->command, Command::kUpdate);
   EXPECT_EQ(parsed.options->target, "m.json");
@@ -46,10 +46,23 @@ TEST(Options, EveryCommandIsKnown) {
 }
 
 TEST(Options, MisuseIsStatusTwo) {
-  for (const std::vector<const char*>& words : std::vector<std::vector<const char*>>{
-           {}, {"frobnicate"}, {"changes", "m/x"}, {"go"}, {"update"}, {"load", "m", "extra"}, {"load", "m", "--set", "nothing"}, {"load", "m", "--set", "1A=x"},
-           {"load", "m", "--set", "A=1", "--set", "A=2"}, {"update", "m", "--bake", "soon"}, {"update", "m", "--if-generation", "-1"},
-           {"--output", "xml", "status"}, {"status", "--wat"}, {"check"}, {"check", "moon", "f"}, {"completion", "fish"}}) {
+  for (const std::vector<const char*>& words :
+       std::vector<std::vector<const char*>>{{},
+                                             {"frobnicate"},
+                                             {"changes", "m/x"},
+                                             {"go"},
+                                             {"update"},
+                                             {"load", "m", "extra"},
+                                             {"load", "m", "--set", "nothing"},
+                                             {"load", "m", "--set", "1A=x"},
+                                             {"load", "m", "--set", "A=1", "--set", "A=2"},
+                                             {"update", "m", "--bake", "soon"},
+                                             {"update", "m", "--if-generation", "-1"},
+                                             {"--output", "xml", "status"},
+                                             {"status", "--wat"},
+                                             {"check"},
+                                             {"check", "moon", "f"},
+                                             {"completion", "fish"}}) {
     const Parsed parsed = parse(words);
     EXPECT_FALSE(parsed.options) << (words.empty() ? "" : words[0]);
     EXPECT_EQ(parsed.status, kUsage);

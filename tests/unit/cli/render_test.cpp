@@ -50,7 +50,8 @@ TEST(Render, APlanThatLosesOrIsRefusedSaysSo) {
   update::UpdateRecord plan = planned();
   plan.maps[0].lossy = true;
   plan.warnings = {{"lru", "maps.flows", "recency order is lost"}};
-  EXPECT_THAT(render_plan(plan), AllOf(HasSubstr("[LOSSY]"), HasSubstr("Warnings\n  - maps.flows: recency"), HasSubstr("--allow-lossy")));
+  EXPECT_THAT(render_plan(plan),
+              AllOf(HasSubstr("[LOSSY]"), HasSubstr("Warnings\n  - maps.flows: recency"), HasSubstr("--allow-lossy")));
   plan.refusals = {{"x", "", "no"}};
   EXPECT_THAT(render_plan(plan), AllOf(HasSubstr("Refused, because of\n  - no\n"), HasSubstr("would be refused")));
 }
@@ -63,11 +64,15 @@ TEST(Render, TheStoryOfARollback) {
   record.phases = {{"loading", 0.2}, {"baking", 75}};
   record.maps[0].conflicts = 3;
   record.maps[0].unsynced = 2;
-  record.measurements = {{"drop-ratio", "t1", 0.001, 0.01, slo::Outcome::kPass, ""}, {"drop-ratio", "t2", 0.05, 0.01, slo::Outcome::kFail, "0.05 > 0.01"}};
+  record.measurements = {{"drop-ratio", "t1", 0.001, 0.01, slo::Outcome::kPass, ""},
+                         {"drop-ratio", "t2", 0.05, 0.01, slo::Outcome::kFail, "0.05 > 0.01"}};
   const std::string text = render_explain(record);
-  for (const char* part : {"Update u-000001 of flowmeter: rolled_back\n", "Asked for at 2026-01-01", "loading  200 ms", "baking   1m15s", "2 keys had no room",
-                           "drop-ratio   0.01  0.05   0.001     0.05     1     1", "t2  drop-ratio  fail      0.05   0.01  0.05 > 0.01",
-                           "It ended rolled_back by objective: drop-ratio 0.05 > 0.01.", "Generation 1 (1.0.0) runs again and holds all state, with what was written since the swap; generation 2 (2.0.0) is gone."}) {
+  for (const char* part :
+       {"Update u-000001 of flowmeter: rolled_back\n", "Asked for at 2026-01-01", "loading  200 ms", "baking   1m15s",
+        "2 keys had no room", "drop-ratio   0.01  0.05   0.001     0.05     1     1",
+        "t2  drop-ratio  fail      0.05   0.01  0.05 > 0.01", "It ended rolled_back by objective: drop-ratio 0.05 > 0.01.",
+        "Generation 1 (1.0.0) runs again and holds all state, with what was written since the swap; generation 2 (2.0.0) is "
+        "gone."}) {
     EXPECT_THAT(text, HasSubstr(part));
   }
   EXPECT_THAT(text, Not(HasSubstr("Warnings")));
@@ -100,7 +105,8 @@ TEST(Render, AModule) {
 
 TEST(Render, History) {
   EXPECT_THAT(render_history({}), HasSubstr("No update yet"));
-  EXPECT_THAT(render_history({record_in(State::kCommitted)}), HasSubstr("u-000001  flowmeter  committed  1.0.0 #1  2.0.0 #2  2026-01-01T00:00:00.000Z  12 s"));
+  EXPECT_THAT(render_history({record_in(State::kCommitted)}),
+              HasSubstr("u-000001  flowmeter  committed  1.0.0 #1  2.0.0 #2  2026-01-01T00:00:00.000Z  12 s"));
 }
 
 TEST(Render, ProgressNamesTheSlowestMapAndFitsTheTerminal) {

@@ -13,7 +13,9 @@ namespace mapshift::cli {
 // Answers requests in the order that a test wrote down, and keeps what was asked.
 class ScriptedAgent : public Transport {
  public:
-  void answer(int status, const Json& document) { answers_.push_back(Response{status, document.is_null() ? "" : document.dump()}); }
+  void answer(int status, const Json& document) {
+    answers_.push_back(Response{status, document.is_null() ? "" : document.dump()});
+  }
   void be_silent() { answers_.push_back(fail(ErrorCode::kUnavailable, "no answer")); }
   Result<Response> send(const Request& request) override {
     asked.push_back(request);

@@ -64,13 +64,14 @@ TEST_F(TransportTest, ReadsAddressAndTokenFromTheRunDirectory) {
   OneAnswer server("HTTP/1.1 201 Created\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}");
   write("agent.json", R"({"pid": 1, "metrics": "127.0.0.1:1", "api": ")" + server.address() + "\"}");
   write("token", "s3cret\n");
-  const auto response = make_http_transport({dir_.string(), "", ""})->send({.method = "POST", .path = "/api/v1/modules", .headers = {"If-Match: \"1\""}});
+  const auto response = make_http_transport({dir_.string(), "", ""})
+                            ->send({.method = "POST", .path = "/api/v1/modules", .headers = {"If-Match: \"1\""}});
   server.join();
   ASSERT_TRUE(response) << response.error().message;
   EXPECT_EQ(response->status, 201);
   EXPECT_EQ(response->body, "{}");
-  for (const char* part : {"POST /api/v1/modules HTTP/1.1\r\n", "Authorization: Bearer s3cret\r\n", "User-Agent: mapshift-cli/", "If-Match: \"1\"\r\n",
-                           "Content-Type: application/json\r\n"}) {
+  for (const char* part : {"POST /api/v1/modules HTTP/1.1\r\n", "Authorization: Bearer s3cret\r\n", "User-Agent: mapshift-cli/",
+                           "If-Match: \"1\"\r\n", "Content-Type: application/json\r\n"}) {
     EXPECT_THAT(server.request, HasSubstr(part));
   }
 }

@@ -66,7 +66,8 @@ TEST(Config, NamesEveryProblemWithItsLine) {
       "}\n");
   EXPECT_EQ(error.code, ErrorCode::kInvalid);
   EXPECT_THAT(error.problems, complaint("state_dir", "line 2: "));
-  EXPECT_THAT(error.problems, complaint("metrics.listn", "line 3: unknown member \"listn\" in \"metrics\"; did you mean \"listen\"?"));
+  EXPECT_THAT(error.problems,
+              complaint("metrics.listn", "line 3: unknown member \"listn\" in \"metrics\"; did you mean \"listen\"?"));
   EXPECT_THAT(error.problems, complaint("limits.swap_timeout", "line 4: "));
   EXPECT_THAT(error.problems, complaint("limits.memory_headroom", "line 5: "));
   EXPECT_THAT(error.problems, complaint("limits.max_concurrent_updates", "line 6: "));
@@ -101,7 +102,8 @@ TEST(Config, RefusesWhatIsTooMuch) {
 
 TEST(Config, ListenAddresses) {
   for (const char* good : {"127.0.0.1:0", "localhost:9847", "0.0.0.0:65535"}) EXPECT_TRUE(parse_listen(good)) << good;
-  for (const char* bad : {"", "9847", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "::1:80", "[::1]:80", "example:80", "1.2.3:80"}) {
+  for (const char* bad : {"", "9847", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "::1:80", "[::1]:80",
+                          "example:80", "1.2.3:80"}) {
     EXPECT_FALSE(parse_listen(bad)) << bad;
   }
   const Result<Listen> tls = parse_listen("127.0.0.1:9848s");

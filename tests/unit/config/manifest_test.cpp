@@ -53,7 +53,8 @@ TEST(Manifest, SetComesBeforeParams) {
 }
 
 TEST(Manifest, FurtherMembers) {
-  const Manifest manifest = read(with(R"("rodata": {"a": true, "b": -3, "c": 18446744073709551615, "d": 0.5, "e": "x", "f": [1, -2], "g": "$N"},
+  const Manifest manifest =
+      read(with(R"("rodata": {"a": true, "b": -3, "c": 18446744073709551615, "d": 0.5, "e": "x", "f": [1, -2], "g": "$N"},
     "prog_arrays": {"jumps": {"0": "first", "7": "second"}}, "optional": ["first"], "params": {"N": 12},
     "maps": {"c": {"policy": "sync", "from": "b", "class": "state", "epoch": 3, "on_delete": "keep_delta", "max_entries": "$N"}})"));
   using Value = update::RodataValue;

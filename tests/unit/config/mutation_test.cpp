@@ -13,7 +13,8 @@ namespace {
 constexpr uint64_t kSeed = 20260101;
 
 std::string mutate(std::string text, std::mt19937_64& random) {
-  static constexpr std::string_view kPieces[] = {"{", "}", "[", "]", ",", ":", "\"", "null", "-1", "1e308", "$", "$$", "${", "\\u0000", "\xff", "\n", "\"a\":"};
+  static constexpr std::string_view kPieces[] = {"{",     "}", "[",  "]",  ",",       ":",    "\"", "null",  "-1",
+                                                 "1e308", "$", "$$", "${", "\\u0000", "\xff", "\n", "\"a\":"};
   const size_t edits = 1 + random() % 4;
   for (size_t i = 0; i < edits && !text.empty(); ++i) {
     const size_t at = random() % text.size();

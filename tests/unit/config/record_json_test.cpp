@@ -54,11 +54,36 @@ TEST(RecordJson, AnUpdateReadsBackToTheSame) {
 TEST(RecordJson, MembersComeInTheDocumentedOrder) {
   const std::string text = to_json(full_record()).dump();
   size_t at = 0;
-  for (const char* key : {"\"id\"", "\"module\"", "\"state\":\"rolling_back\"", "\"reason\"", "\"trigger\"", "\"from\":{\"generation\":1,\"version\":\"1.0.0\"}",
-                          "\"to\"", "\"created_at\"", "\"updated_at\"", "\"revision\":17", "\"phases\":[{\"phase\":\"planning\",\"seconds\":0.01}", "\"maps\"",
-                          "\"passes\"", "\"keys\"", "\"added\"", "\"changed\"", "\"deleted\"", "\"conflicts\"", "\"progress\":1.0", "\"mismatched\"", "\"fields\"",
-                          "\"programs\"", "\"interruption_seconds\"", "\"mixed_window_seconds\"", "\"measurements\"", "\"outcome\":\"fail\"", "\"value\":null",
-                          "\"outcome\":\"error\"", "\"warnings\"", "\"refusals\""}) {
+  for (const char* key : {"\"id\"",
+                          "\"module\"",
+                          "\"state\":\"rolling_back\"",
+                          "\"reason\"",
+                          "\"trigger\"",
+                          "\"from\":{\"generation\":1,\"version\":\"1.0.0\"}",
+                          "\"to\"",
+                          "\"created_at\"",
+                          "\"updated_at\"",
+                          "\"revision\":17",
+                          "\"phases\":[{\"phase\":\"planning\",\"seconds\":0.01}",
+                          "\"maps\"",
+                          "\"passes\"",
+                          "\"keys\"",
+                          "\"added\"",
+                          "\"changed\"",
+                          "\"deleted\"",
+                          "\"conflicts\"",
+                          "\"progress\":1.0",
+                          "\"mismatched\"",
+                          "\"fields\"",
+                          "\"programs\"",
+                          "\"interruption_seconds\"",
+                          "\"mixed_window_seconds\"",
+                          "\"measurements\"",
+                          "\"outcome\":\"fail\"",
+                          "\"value\":null",
+                          "\"outcome\":\"error\"",
+                          "\"warnings\"",
+                          "\"refusals\""}) {
     const size_t found = text.find(key, at);
     ASSERT_NE(found, std::string::npos) << key << " after " << at << " in " << text;
     at = found;
@@ -100,7 +125,8 @@ TEST(RecordJson, WrongTypesAreNamed) {
   EXPECT_NE(error(R"({"state": "lost"})").find("\"state\" is no state"), std::string::npos);
   EXPECT_NE(error(R"({"state": "failed", "maps": [{"keys": -1}]})").find("\"maps[0].keys\""), std::string::npos);
   EXPECT_NE(error(R"({"state": "failed", "from": {"version": 1}})").find("\"from.version\""), std::string::npos);
-  EXPECT_NE(error(R"({"state": "failed", "programs": [{"order": 99999999999}]})").find("\"programs[0].order\""), std::string::npos);
+  EXPECT_NE(error(R"({"state": "failed", "programs": [{"order": 99999999999}]})").find("\"programs[0].order\""),
+            std::string::npos);
   EXPECT_EQ(error(R"({"state": "failed", "later": 1, "maps": null})"), "no error");
 }
 
