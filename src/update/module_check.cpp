@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "update/module_check.h"
+
+#include "update/load_request.h"
+#include "update/names.h"
+#include "update/sampler.h"
+
+namespace mapshift::update {
+namespace {
+
+void append(std::vector<Problem>& to, const std::vector<Problem>& from) { to.insert(to.end(), from.begin(), from.end()); }
+
+}  // namespace
+
+ModuleCheck check_module(const Manifest& manifest, const ObjectSpec& object) {
+  ModuleCheck out;
+  append(out.problems, check_names(manifest, object));
+  std::vector<std::string> attached;
+  if (const auto found = attachments(manifest, object); found) {
+    for (const auto& [name, attach] : *found) attached.push_back(name);
+  } else {
+    append(out.problems, found.error().problems);
+  }
+  if (const auto rodata = rodata_bytes(manifest, object); !rodata) append(out.problems, rodata.error().problems);
+  if (manifest.analysis) append(out.problems, check_objectives(*manifest.analysis, object, attached));
+  for (const MapSpec& map : object.maps) {
+    if (map.section == DataSection::kNone && map.value == nullptr && (is_array(map.type) || is_lru(map.type) || map.type == MapType::kHash)) {
+      out.warnings.push_back({"no-btf", "maps." + map.name,
+                              "the map's value has no type, so its layout can never change: declare it with __type(key, …) and __type(value, …)"});
+    }
+  }
+  return out;
+}
+
+}  // namespace mapshift::update
