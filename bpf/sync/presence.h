@@ -228,9 +228,9 @@ static __always_inline void drop_key(void *key, struct ms_base *b, bool on1)
  * deleted there: that wins while the active side still equals base; when it changed, the deletion took only the old
  * count; a sum that fell says that the key is a new incarnation, of which nothing was ever on the passive side (rule 6).
  *
- * A per-CPU value is rebased and made again by the visits that run on its CPUs, in the next pass.
+ * True: the key is to be made again from the side that has it.
  */
-static __always_inline void only_on(void *key, struct ms_base *b, struct judgement *g, bool on1)
+static __always_inline bool only_on(void *key, struct ms_base *b, struct judgement *g, bool on1)
 {
 	struct mark_job m = {b, on1 ? MS_SLOT_REBASE1 : MS_SLOT_REBASE0};
 	bool passive_left = active1() != on1, take_out = g->changed && !g->fell;
@@ -239,7 +239,7 @@ static __always_inline void only_on(void *key, struct ms_base *b, struct judgeme
 		if (!keep_delta || !take_out || !g->rose) {
 			stats.dropped_deltas += g->changed;
 			drop_key(key, b, on1);
-			return;
+			return false;
 		}
 	} else if (on1 ? lru0 : lru1) {
 		take_out = false;
@@ -247,7 +247,7 @@ static __always_inline void only_on(void *key, struct ms_base *b, struct judgeme
 		stats.from_passive++;
 		if (!g->changed) {
 			drop_key(key, b, on1);
-			return;
+			return false;
 		}
 	}
 	if (take_out) {
@@ -257,54 +257,46 @@ static __always_inline void only_on(void *key, struct ms_base *b, struct judgeme
 	} else {
 		forget(b);
 	}
-	if (percpu)
-		stats.pending++;
-	else
-		sync_key(key, b, 0, 0);
+	return true;
 }
 
-static __noinline int only_on0(void *key, struct ms_base *b)
+static __noinline bool only_on0(void *key, struct ms_base *b)
 {
 	struct judgement g = {.key = key, .base = b};
 
 	if (!b || !key)
-		return 0;
+		return false;
 	bpf_loop(nr_cpus, judge_cpu0, &g, 0);
-	only_on(key, b, &g, false);
-	return 0;
+	return only_on(key, b, &g, false);
 }
 
-static __noinline int only_on1(void *key, struct ms_base *b)
+static __noinline bool only_on1(void *key, struct ms_base *b)
 {
 	struct judgement g = {.key = key, .base = b};
 
 	if (!b || !key)
-		return 0;
+		return false;
 	bpf_loop(nr_cpus, judge_cpu1, &g, 0);
-	only_on(key, b, &g, true);
-	return 0;
+	return only_on(key, b, &g, true);
 }
 
-static __always_inline void act_on_absence(void *key, struct ms_base *b, bool gone0, bool gone1)
+/* True: the key is to be made again from the side that has it. */
+static __always_inline bool act_on_absence(void *key, struct ms_base *b, bool gone0, bool gone1)
 {
 	if (gone0 && gone1) {
 		forget(b);
 		stats.deleted++;
-	} else if (phase == MS_PRECOPY) {
-		stats.from_passive++;
-		if (gone0) {
-			drop_key(key, b, true);
-		} else if (percpu) {
-			forget(b);
-			stats.pending++;
-		} else {
-			sync_key(key, b, 0, 0);
-		}
-	} else if (gone1) {
-		only_on0(key, b);
-	} else {
-		only_on1(key, b);
+		return false;
 	}
+	if (phase != MS_PRECOPY)
+		return gone1 ? only_on0(key, b) : only_on1(key, b);
+	stats.from_passive++;
+	if (gone0) {
+		drop_key(key, b, true);
+		return false;
+	}
+	forget(b); /* absence on the new side is never a deletion yet (rule 4) */
+	return true;
 }
 
 /* Absent in this pass: is it the second in a row? A visit in between, also of a pass that skipped base, breaks it. */
@@ -326,7 +318,7 @@ static __always_inline void visit_tombstone(void *key, struct ms_base *b)
 
 static long visit_base(struct bpf_map *map, void *key, struct ms_base *b, void *ctx)
 {
-	bool gone0, gone1, wait = false, evicting = active1() ? lru0 : lru1;
+	bool gone0, gone1, again = false, wait = false, evicting = active1() ? lru0 : lru1;
 
 	stats.visited_base++;
 	if (!b->present) {
@@ -339,19 +331,22 @@ static long visit_base(struct bpf_map *map, void *key, struct ms_base *b, void *
 	gone1 = complete && b->seen1 != pass_number && !value1(key);
 	if (!gone0 && !gone1) {
 		b->miss0 = b->miss1 = 0;
-		if (b->seen0 != pass_number || (complete && b->seen1 != pass_number))
-			sync_key(key, b, 0, 0);
-		return 0;
+		again = b->seen0 != pass_number || (complete && b->seen1 != pass_number);
+	} else {
+		/* One absence proves nothing (rule 8); two sides that both miss a key do. */
+		if (!(gone0 && gone1)) {
+			wait |= gone0 && first_miss(&b->miss0, b->seen0);
+			wait |= gone1 && first_miss(&b->miss1, b->seen1);
+		}
+		if (!wait)
+			again = act_on_absence(key, b, gone0, gone1);
+		else if (phase == MS_PRECOPY || (gone0 == active1() ? !evicting : keep_delta))
+			stats.pending++;
 	}
-	/* One absence proves nothing (rule 8); two sides that both miss a key do. */
-	if (!(gone0 && gone1)) {
-		wait |= gone0 && first_miss(&b->miss0, b->seen0);
-		wait |= gone1 && first_miss(&b->miss1, b->seen1);
-	}
-	if (!wait)
-		act_on_absence(key, b, gone0, gone1);
-	else if (phase == MS_PRECOPY || (gone0 == active1() ? !evicting : keep_delta))
-		stats.pending++;
+	if (again && percpu) /* by the visits that run on its CPUs, in the next pass; what was evicted nobody waits for */
+		stats.pending += b->present || b->rebase || phase == MS_PRECOPY;
+	else if (again)
+		sync_key(key, b, 0, 0);
 	return 0;
 }
 

@@ -46,7 +46,7 @@ static long verify_cpu(u32 cpu, struct verify_job *v)
 		v->differs = !arrays;
 	else
 		bpf_loop(nr_fields, verify_field, v, 0);
-	return v->differs;
+	return v->differs ? 1 : 0;
 }
 
 static long verify_one(struct bpf_map *map, void *key, void *value, void *ctx)
