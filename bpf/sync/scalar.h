@@ -15,6 +15,7 @@
 #define u8 __u8
 #define u16 __u16
 #define u32 __u32
+#define s32 __s32
 #define u64 __u64
 #define s64 __s64
 

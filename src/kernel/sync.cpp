@@ -3,14 +3,16 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <sched.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 
 #include "base/fd.h"
+#include "kernel/cpu_pin.h"
+#include "kernel/sync_tables.h"
 #include "mapshift/sync.h"
 #include "sync.skel.h"
 
@@ -23,31 +25,6 @@ constexpr uint32_t kHotSlice = 4096;     // keys per system call, so that a hot 
 constexpr uint32_t kBaseSlack = 1024;
 constexpr uint32_t kNoPrealloc = 1;      // BPF_F_NO_PREALLOC
 
-uint32_t round8(uint32_t size) { return (size + 7) / 8 * 8; }
-
-// The thread that runs a per-CPU pass sits on each CPU in turn: only there one instruction is atomic against a program
-// of that CPU. Restores the affinity.
-class CpuPin {
- public:
-  CpuPin() { ok_ = sched_getaffinity(0, sizeof saved_, &saved_) == 0; }
-  CpuPin(const CpuPin&) = delete;
-  CpuPin& operator=(const CpuPin&) = delete;
-  ~CpuPin() {
-    if (ok_) sched_setaffinity(0, sizeof saved_, &saved_);
-  }
-  // Fails when the CPU is offline: its programs do not run either, so its slots may be visited from where we are.
-  static void move_to(uint32_t cpu) {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(cpu, &set);
-    sched_setaffinity(0, sizeof set, &set);
-  }
-
- private:
-  cpu_set_t saved_{};
-  bool ok_ = false;
-};
-
 struct SkeletonDeleter {
   void operator()(sync_bpf* skeleton) const { sync_bpf::destroy(skeleton); }
 };
@@ -56,10 +33,10 @@ using Skeleton = std::unique_ptr<sync_bpf, SkeletonDeleter>;
 class LinuxSync final : public Sync {
  public:
   LinuxSync(SyncSpec spec, Skeleton skeleton, uint32_t cpus)
-      : spec_(std::move(spec)), skeleton_(std::move(skeleton)), cpus_(is_percpu(spec_.type0) ? cpus : 1),
-        pass_number_(static_cast<uint32_t>(monotonic_now().count() / 1'000'000) | 1) {}
+      : spec_(std::move(spec)), skeleton_(std::move(skeleton)), cpus_(is_percpu(spec_.type0) ? cpus : 1) {}
 
-  Status unlock() { return run(skeleton_->progs.unlock); }
+  // Before the first pass over a base that another process left: clears its locks and goes on with its pass numbers.
+  Status adopt() { return run(skeleton_->progs.unlock); }
 
   Result<PassReport> pass(SyncPhase phase, bool complete) override {
     complete = complete || phase != SyncPhase::kPrecopy;
@@ -68,11 +45,11 @@ class LinuxSync final : public Sync {
     skeleton_->bss->hot_count[skeleton_->bss->hot_into] = 0;
     skeleton_->bss->hot_overflow = 0;
     MS_CHECK(walk_sides(complete));
-    const uint64_t keys = skeleton_->bss->stats.visited0 / cpus_;
-    if (complete || keys + skeleton_->bss->stats.deleted != present_ + skeleton_->bss->stats.added) {
-      MS_CHECK(run(skeleton_->progs.walk_base));
-      present_ = skeleton_->bss->stats.present - skeleton_->bss->stats.deleted;
-      if (skeleton_->bss->stats.tombstones > max_tombstones()) MS_CHECK(run(skeleton_->progs.sweep));
+    const ms_stats& stats = skeleton_->bss->stats;
+    const uint64_t keys = stats.visited0 / cpus_;
+    if (is_array(spec_.type0)) {  // its keys never go
+    } else if (complete || keys != present_ + stats.added) {
+      MS_CHECK(walk_base());
     } else {
       present_ = keys;
     }
@@ -88,7 +65,7 @@ class LinuxSync final : public Sync {
     skeleton_->bss->hot_count[skeleton_->bss->hot_into] = 0;
     CpuPin pin;
     for (uint32_t cpu = 0; cpu < cpus_; ++cpu) {
-      enter_cpu(cpu);
+      MS_CHECK(enter_cpu(pin, cpu));
       for (uint32_t at = 0; at < count; at += kHotSlice) {
         skeleton_->bss->hot_begin = at;
         skeleton_->bss->hot_end = std::min(at + kHotSlice, count);
@@ -103,13 +80,9 @@ class LinuxSync final : public Sync {
   Result<VerifyReport> verify() override {
     begin(SyncPhase::kPrecopy, true);
     skeleton_->bss->mismatched = 0;
-    CpuPin pin;
-    for (uint32_t cpu = 0; cpu < cpus_; ++cpu) {
-      enter_cpu(cpu);
-      MS_CHECK(run(skeleton_->progs.walk_verify));
-    }
+    MS_CHECK(run(skeleton_->progs.walk_verify));
     MS_CHECK(run(skeleton_->progs.walk_verify_extra));
-    return VerifyReport{skeleton_->bss->stats.visited0 / cpus_, skeleton_->bss->mismatched};
+    return VerifyReport{skeleton_->bss->stats.visited0, skeleton_->bss->mismatched};
   }
 
  private:
@@ -122,25 +95,34 @@ class LinuxSync final : public Sync {
   }
 
   // An offline CPU is visited from where we are, and creates nothing.
-  void enter_cpu(uint32_t cpu) {
-    if (is_percpu(spec_.type0)) CpuPin::move_to(cpu);
+  Status enter_cpu(CpuPin& pin, uint32_t cpu) {
+    if (is_percpu(spec_.type0)) MS_CHECK(pin.move_to(cpu));
     skeleton_->bss->target_cpu = cpu;
+    return {};
   }
 
   Status walk_sides(bool complete) {
     CpuPin pin;
     for (uint32_t cpu = 0; cpu < cpus_; ++cpu) {
-      enter_cpu(cpu);
+      MS_CHECK(enter_cpu(pin, cpu));
       MS_CHECK(run(skeleton_->progs.walk_side0));
       if (complete) MS_CHECK(run(skeleton_->progs.walk_side1));
     }
     return {};
   }
 
+  Status walk_base() {
+    ms_stats& stats = skeleton_->bss->stats;
+    MS_CHECK(run(skeleton_->progs.walk_base));
+    present_ = stats.present - std::min(stats.present, stats.deleted);
+    if (stats.tombstones == 0 || (stats.tombstones <= max_tombstones() && stats.base_full == 0)) return {};
+    if (stats.base_full != 0) ++stats.pending;  // the next pass finds room
+    return run(skeleton_->progs.sweep);
+  }
+
   PassReport begin(SyncPhase phase, bool complete) {
-    if (++pass_number_ == 0) ++pass_number_;
     auto* bss = skeleton_->bss;
-    bss->pass_number = pass_number_;
+    if (++bss->pass_number == 0) ++bss->pass_number;
     bss->phase = static_cast<uint32_t>(phase);
     bss->complete = complete;
     bss->stats = {};
@@ -177,7 +159,6 @@ class LinuxSync final : public Sync {
   SyncSpec spec_;
   Skeleton skeleton_;
   uint32_t cpus_;
-  uint32_t pass_number_;
   uint64_t present_ = 0;
 };
 
@@ -195,11 +176,10 @@ Result<Fd> open_map(const std::string& pin, uint32_t key_size, uint32_t value_si
   return fd;
 }
 
-Result<Fd> open_base(const SyncSpec& spec, const std::string& sync_dir, uint32_t cpus, bool& existed) {
+Result<Fd> open_base(const SyncSpec& spec, const std::string& sync_dir, uint32_t cpus, bool& created) {
   const std::string pin = sync_dir + "/base";
   const uint32_t value_size = base_value_size(spec, cpus);
   if (struct stat st{}; ::stat(pin.c_str(), &st) == 0) {
-    existed = true;
     return open_map(pin, spec.key_size, value_size);
   }
   const bool arrays = is_array(spec.type0);
@@ -211,84 +191,8 @@ Result<Fd> open_base(const SyncSpec& spec, const std::string& sync_dir, uint32_t
                        static_cast<uint32_t>(std::min<uint64_t>(entries, UINT32_MAX)), &options));
   if (!fd.valid()) return fail_errno(errno, "create the base of " + std::to_string(entries) + " entries of " + std::to_string(value_size) + " bytes");
   if (bpf_obj_pin(fd.get(), pin.c_str()) != 0) return fail_errno(errno, "pin " + pin);
+  created = true;
   return fd;
-}
-
-void fill_tables(sync_bpf& skeleton, const SyncSpec& spec, uint32_t cpus, uint32_t hot_half) {
-  auto* ro = skeleton.rodata;
-  std::vector<uint32_t> remap_begin;
-  uint32_t remaps = 0;
-  for (const SyncRemap& remap : spec.remaps) {
-    remap_begin.push_back(remaps);
-    for (const auto& [from, to] : remap.values) {
-      const_cast<__s64&>(reinterpret_cast<const __s64&>(ro->remap0[remaps])) = from;
-      const_cast<__s64&>(reinterpret_cast<const __s64&>(ro->remap1[remaps])) = to;
-      ++remaps;
-    }
-  }
-  for (size_t i = 0; i < spec.fields.size(); ++i) {
-    const SyncField& field = spec.fields[i];
-    ms_field out{};
-    out.op = static_cast<__u8>(field.op);
-    out.size0 = field.size0;
-    out.size1 = field.size1;
-    // A misaligned scalar has no atomic instruction either.
-    const bool aligned = field.offset0 % field.size0 == 0 && field.offset1 % field.size1 == 0;
-    out.flags = static_cast<__u8>((field.signed0 ? MS_F_SIGNED0 : 0) | (field.signed1 ? MS_F_SIGNED1 : 0) |
-                                  (field.wide || !aligned ? MS_F_WIDE : 0));
-    out.off0 = field.offset0;
-    out.off1 = field.offset1;
-    out.group = field.group;
-    if (field.remap >= 0) {
-      out.remap = static_cast<__u16>(remap_begin[static_cast<size_t>(field.remap)]);
-      out.remap_count = static_cast<__u16>(spec.remaps[static_cast<size_t>(field.remap)].values.size());
-    }
-    std::memcpy(const_cast<void*>(reinterpret_cast<const volatile void*>(&ro->fields[i])) , &out, sizeof out);
-  }
-  ro->nr_fields = static_cast<uint32_t>(spec.fields.size());
-  ro->size0 = spec.value_size0;
-  ro->size1 = spec.value_size1;
-  ro->percpu = is_percpu(spec.type0);
-  ro->arrays = is_array(spec.type0);
-  ro->nr_cpus = ro->percpu ? cpus : 1;
-  ro->lru0 = is_lru(spec.type0);
-  ro->lru1 = is_lru(spec.type1);
-  ro->keep_delta = spec.keep_delta;
-  ro->has_remap = remaps != 0;
-  ro->hot_half = hot_half;
-}
-
-Status check_spec(const SyncSpec& spec) {
-  if (spec.type0 != spec.type1 && !(is_lru(spec.type0) != is_lru(spec.type1) && is_percpu(spec.type0) == is_percpu(spec.type1))) {
-    return fail(ErrorCode::kUnsupported, "a " + to_string(spec.type0) + " cannot be synced with a " + to_string(spec.type1));
-  }
-  size_t remaps = 0;
-  for (const SyncRemap& remap : spec.remaps) remaps += remap.values.size();
-  if (spec.fields.size() > kMaxSyncFields || spec.defaults1.size() > kMaxSyncDefaults || remaps > kMaxSyncRemapValues ||
-      spec.key_size > kMaxSyncKeySize || spec.key_size == 0 || std::max(spec.value_size0, spec.value_size1) > kMaxSyncValueSize) {
-    return fail(ErrorCode::kUnsupported, "the map is beyond what the sync engine serves: keys of 64 bytes, values of 4096, 1024 fields");
-  }
-  for (const SyncField& field : spec.fields) {
-    const bool inside = field.offset0 + uint32_t{field.size0} <= spec.value_size0 && field.offset1 + uint32_t{field.size1} <= spec.value_size1;
-    const bool known = field.remap < static_cast<int32_t>(spec.remaps.size()) && field.group < 64;
-    if (!inside || !known) return fail(ErrorCode::kInternal, "a field of the sync table lies outside its value");
-  }
-  return {};
-}
-
-// What a key that the engine creates on side 1 holds where side 0 has no field.
-Status fill_defaults(const sync_bpf& skeleton, const SyncSpec& spec, uint32_t cpus) {
-  if (spec.defaults1.empty()) return {};
-  std::vector<std::byte> value(round8(spec.value_size1));
-  for (const SyncDefault& field : spec.defaults1) {
-    if (field.offset + uint32_t{field.size} > spec.value_size1) return fail(ErrorCode::kInternal, "a default lies outside its value");
-    std::memcpy(value.data() + field.offset, &field.value, field.size);  // little endian
-  }
-  std::vector<std::byte> all;
-  for (uint32_t cpu = 0; cpu < cpus; ++cpu) all.insert(all.end(), value.begin(), value.end());
-  const uint32_t zero = 0;
-  if (bpf_map_update_elem(bpf_map__fd(skeleton.maps.fresh1), &zero, all.data(), BPF_ANY) != 0) return fail_errno(errno, "store the defaults");
-  return {};
 }
 
 Status size_maps(sync_bpf& skeleton, const SyncSpec& spec, uint32_t cpus, uint32_t hot_half) {
@@ -308,31 +212,42 @@ uint32_t base_value_size(const SyncSpec& spec, uint32_t possible_cpus) {
   return static_cast<uint32_t>(sizeof(ms_base)) + slots * (8 + round8(spec.value_size0) + round8(spec.value_size1));
 }
 
-Result<std::unique_ptr<Sync>> open_linux_sync(const SyncSpec& spec, const std::string& map0, const std::string& map1,
-                                              const std::string& sync_dir) {
-  MS_CHECK(check_spec(spec));
-  const int possible = libbpf_num_possible_cpus();
-  if (possible <= 0) return fail_errno(possible, "count the CPUs");
-  const auto cpus = static_cast<uint32_t>(possible);
-  MS_TRY(const Fd side0, open_map(map0, spec.key_size, spec.value_size0));
-  MS_TRY(const Fd side1, open_map(map1, spec.key_size, spec.value_size1));
-  bool existed = false;
-  MS_TRY(const Fd base, open_base(spec, sync_dir, cpus, existed));
+namespace {
 
+Result<std::unique_ptr<LinuxSync>> load(const SyncSpec& spec, uint32_t cpus, const Fd& side0, const Fd& side1, const Fd& base) {
   Skeleton skeleton(sync_bpf::open());
   if (skeleton == nullptr) return fail_errno(errno, "open the sync program");
   const uint32_t hot_half = std::clamp(std::max(spec.max_entries0, spec.max_entries1) / 8, kMinHot, kMaxHot);
-  fill_tables(*skeleton, spec, cpus, hot_half);
+  fill_sync_tables(*skeleton, spec, cpus, hot_half);
   MS_CHECK(size_maps(*skeleton, spec, cpus, hot_half));
   int err = bpf_map__reuse_fd(skeleton->maps.side0, side0.get());
   err = err != 0 ? err : bpf_map__reuse_fd(skeleton->maps.side1, side1.get());
   err = err != 0 ? err : bpf_map__reuse_fd(skeleton->maps.base, base.get());
   if (err != 0) return fail_errno(err, "hand the maps to the sync program");
   if (err = sync_bpf::load(skeleton.get()); err != 0) return fail_errno(err, "load the sync program");
-  MS_CHECK(fill_defaults(*skeleton, spec, cpus));
-  auto sync = std::make_unique<LinuxSync>(spec, std::move(skeleton), cpus);
-  if (existed) MS_CHECK(sync->unlock());
-  return sync;
+  MS_CHECK(fill_sync_defaults(*skeleton, spec, cpus));
+  return std::make_unique<LinuxSync>(spec, std::move(skeleton), cpus);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Sync>> open_linux_sync(const SyncSpec& spec, const std::string& map0, const std::string& map1,
+                                              const std::string& sync_dir) {
+  MS_CHECK(check_sync_spec(spec));
+  const int possible = libbpf_num_possible_cpus();
+  if (possible <= 0) return fail_errno(possible, "count the CPUs");
+  const auto cpus = static_cast<uint32_t>(possible);
+  MS_TRY(const Fd side0, open_map(map0, spec.key_size, spec.value_size0));
+  MS_TRY(const Fd side1, open_map(map1, spec.key_size, spec.value_size1));
+  bool created = false;
+  MS_TRY(const Fd base, open_base(spec, sync_dir, cpus, created));
+  auto sync = load(spec, cpus, side0, side1, base);
+  if (!sync) {
+    if (created) ::unlink((sync_dir + "/base").c_str());
+    return fail(std::move(sync).error());
+  }
+  if (!created) MS_CHECK((*sync)->adopt());
+  return std::move(*sync);
 }
 
 }  // namespace mapshift

@@ -10,6 +10,7 @@
 #define MS_SYNC_SCHEMA 1
 #define MS_MAX_FIELDS 1024
 #define MS_MAX_REMAPS 256
+#define MS_MAX_DEFAULTS 64
 
 enum ms_op { MS_OP_SUM = 1, MS_OP_LATEST = 2, MS_OP_MAX = 3, MS_OP_MIN = 4, MS_OP_OR = 5, MS_OP_FIRST = 6 };
 
@@ -17,7 +18,8 @@ enum ms_phase { MS_PRECOPY = 0, MS_LIVE_NEW = 1, MS_LIVE_OLD = 2 };
 
 #define MS_F_SIGNED0 1u
 #define MS_F_SIGNED1 2u
-#define MS_F_WIDE 4u /* no safe in-place write once the target side runs */
+#define MS_F_WIDE 4u  /* no safe in-place write once the target side runs */
+#define MS_F_PLAIN 8u /* a sum that no atomic instruction reaches: its programs cannot either */
 
 /* One scalar that exists on both sides. */
 struct ms_field {
@@ -30,17 +32,31 @@ struct ms_field {
 	__u16 pad;
 };
 
+/* A scalar that only the new layout has: what it holds where the engine makes the value. */
+struct ms_default {
+	__u16 off;
+	__u8 size, pad[5];
+	__u64 value;
+};
+
 /*
  * Base: what was last reconciled, for one key. Behind this header lies one slot for each CPU of a per-CPU map, or one
- * slot: 8 bytes `visited`, the old value rounded up to 8 bytes, the new value rounded up to 8 bytes.
+ * slot: 8 bytes of enum ms_slot, the old value rounded up to 8 bytes, the new value rounded up to 8 bytes.
  */
+enum ms_slot {
+	MS_SLOT_NEW = 0,     /* nothing was reconciled yet, the values are zero */
+	MS_SLOT_SYNCED = 1,
+	MS_SLOT_REBASE0 = 2, /* only side 0 is left: take base out of its sums, then go on as with a new slot */
+	MS_SLOT_REBASE1 = 3,
+};
+
 struct ms_base {
 	__u32 busy;    /* 1 while a sync of this key runs */
 	__u32 dirty;   /* 1 when another sync was turned away meanwhile */
 	__u32 present; /* 1 when both sides had the key; 0: a tombstone, or new */
 	__u32 seen0, seen1; /* number of the last pass that met the key there */
 	__u32 miss0, miss1; /* number of the first pass of an unbroken absence, or 0 */
-	__u32 pad;
+	__u32 rebase;       /* some slot is MS_SLOT_REBASE0 or 1 */
 };
 
 /* What one pass did. Written by one pass thread, read after it. */
@@ -54,10 +70,12 @@ struct ms_stats {
 
 #ifdef __cplusplus
 static_assert(sizeof(ms_field) == 16);
+static_assert(sizeof(ms_default) == 16);
 static_assert(sizeof(ms_base) == 32);
 static_assert(sizeof(ms_stats) == 19 * 8);
 #else
 _Static_assert(sizeof(struct ms_field) == 16, "ms_field");
+_Static_assert(sizeof(struct ms_default) == 16, "ms_default");
 _Static_assert(sizeof(struct ms_base) == 32, "ms_base");
 _Static_assert(sizeof(struct ms_stats) == 19 * 8, "ms_stats");
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lab.h"
 
-#include <gtest/gtest.h>
+#include <bpf/libbpf.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,6 +10,16 @@
 
 namespace mapshift::test {
 namespace {
+
+Fd create(MapType type, const SyncSpec& spec, uint32_t value_size, uint32_t entries, uint32_t flags) {
+  LIBBPF_OPTS(bpf_map_create_opts, options);
+  options.map_flags = flags;
+  Fd fd(bpf_map_create(static_cast<bpf_map_type>(type), "lab", spec.key_size, value_size, entries, &options));
+  if (!fd.valid()) throw std::runtime_error(std::string("create a map: ") + std::strerror(errno));
+  return fd;
+}
+
+}  // namespace
 
 SyncField field(SyncOp op, size_t size0, size_t offset0, size_t size1, size_t offset1) {
   SyncField out;
@@ -21,15 +31,7 @@ SyncField field(SyncOp op, size_t size0, size_t offset0, size_t size1, size_t of
   return out;
 }
 
-Fd create(MapType type, const SyncSpec& spec, uint32_t value_size, uint32_t entries, uint32_t flags) {
-  LIBBPF_OPTS(bpf_map_create_opts, options);
-  options.map_flags = flags;
-  Fd fd(bpf_map_create(static_cast<bpf_map_type>(type), "lab", spec.key_size, value_size, entries, &options));
-  if (!fd.valid()) throw std::runtime_error(std::string("create a map: ") + std::strerror(errno));
-  return fd;
-}
-
-}  // namespace
+size_t cpu_count() { return static_cast<size_t>(libbpf_num_possible_cpus()); }
 
 PrivateBpffs::PrivateBpffs() {
   char name[] = "/tmp/mapshift-bpffs-XXXXXX";
@@ -94,8 +96,17 @@ PassReport Lab::pass(SyncPhase phase, bool complete) {
 
 int Lab::settle(SyncPhase phase) {
   int clean = 0;
+  total_ = {};
   for (int n = 1; n <= 20; ++n) {
-    clean = pass(phase).settled() ? clean + 1 : 0;
+    const PassReport report = pass(phase);
+    total_.added += report.added;
+    total_.changed += report.changed;
+    total_.deleted += report.deleted;
+    total_.conflicts += report.conflicts;
+    total_.clamped += report.clamped;
+    total_.dropped_deltas += report.dropped_deltas;
+    total_.unsafe_wide += report.unsafe_wide;
+    clean = report.settled() ? clean + 1 : 0;
     if (clean == 2) return n;
   }
   return -1;

@@ -10,6 +10,7 @@ char LICENSE[] SEC("license") = "GPL";
 struct old_value { u64 packets, last; u32 state, n32; };
 struct new_value { u32 state, flags; u64 last, packets, n64; };
 
+/* Of any type that the test puts in their place. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1);
@@ -25,49 +26,87 @@ struct {
 
 /* Which generation "runs": the writer looks once per event, as a hook does. */
 u32 generation;
+/* Increments that an interrupt made. */
+u64 from_interrupts;
+u32 interrupt_mask, interrupt_plain;
 
-struct order { u32 count, mask, mode, seed; u64 done; };
+struct order { u32 count, mask, plain, churn; u64 done; };
+
+#define PLAIN_INC(x) (*(volatile typeof(x) *)&(x) = *(volatile typeof(x) *)&(x) + 1)
+
+static __always_inline int count0(u32 *key, int plain)
+{
+	struct old_value *v = bpf_map_lookup_elem(&side0, key);
+
+	if (!v) {
+		struct old_value first = {.packets = 1, .n32 = 1, .last = 1};
+
+		if (bpf_map_update_elem(&side0, key, &first, BPF_NOEXIST) == 0)
+			return 1;
+		v = bpf_map_lookup_elem(&side0, key);
+		if (!v)
+			return 0;
+	}
+	if (plain) {
+		PLAIN_INC(v->packets);
+		PLAIN_INC(v->n32);
+	} else {
+		__sync_fetch_and_add(&v->packets, 1);
+		__sync_fetch_and_add(&v->n32, 1);
+	}
+	v->last = bpf_ktime_get_ns();
+	return 1;
+}
+
+static __always_inline int count1(u32 *key, int plain)
+{
+	struct new_value *v = bpf_map_lookup_elem(&side1, key);
+
+	if (!v) {
+		struct new_value first = {.packets = 1, .n64 = 1, .last = 1};
+
+		if (bpf_map_update_elem(&side1, key, &first, BPF_NOEXIST) == 0)
+			return 1;
+		v = bpf_map_lookup_elem(&side1, key);
+		if (!v)
+			return 0;
+	}
+	if (plain) {
+		PLAIN_INC(v->packets);
+		PLAIN_INC(v->n64);
+	} else {
+		__sync_fetch_and_add(&v->packets, 1);
+		__sync_fetch_and_add(&v->n64, 1);
+	}
+	v->last = bpf_ktime_get_ns();
+	return 1;
+}
+
+static __always_inline int count_key(u32 key, int plain)
+{
+	return *(volatile u32 *)&generation == 0 ? count0(&key, plain) : count1(&key, plain);
+}
 
 static long count_one(u32 i, struct order *o)
 {
-	u32 key = bpf_get_prandom_u32() & o->mask;
+	o->done += count_key(bpf_get_prandom_u32() & o->mask, o->plain);
+	return 0;
+}
+
+/* Keys above the counted ones come and go. */
+static long churn_one(u32 i, struct order *o)
+{
+	u32 key = (bpf_get_prandom_u32() & o->mask) | 0x80000000;
+	struct old_value old = {};
+	struct new_value new = {};
 
 	if (*(volatile u32 *)&generation == 0) {
-		struct old_value *v = bpf_map_lookup_elem(&side0, &key);
-
-		if (!v) {
-			struct old_value first = {.packets = 1, .n32 = 1, .last = bpf_ktime_get_ns()};
-
-			if (bpf_map_update_elem(&side0, &key, &first, BPF_NOEXIST) == 0) {
-				o->done++;
-				return 0;
-			}
-			v = bpf_map_lookup_elem(&side0, &key);
-			if (!v)
-				return 0;
-		}
-		__sync_fetch_and_add(&v->packets, 1);
-		__sync_fetch_and_add(&v->n32, 1);
-		v->last = bpf_ktime_get_ns();
+		if (bpf_map_delete_elem(&side0, &key))
+			bpf_map_update_elem(&side0, &key, &old, BPF_NOEXIST);
 	} else {
-		struct new_value *v = bpf_map_lookup_elem(&side1, &key);
-
-		if (!v) {
-			struct new_value first = {.packets = 1, .n64 = 1, .last = bpf_ktime_get_ns()};
-
-			if (bpf_map_update_elem(&side1, &key, &first, BPF_NOEXIST) == 0) {
-				o->done++;
-				return 0;
-			}
-			v = bpf_map_lookup_elem(&side1, &key);
-			if (!v)
-				return 0;
-		}
-		__sync_fetch_and_add(&v->packets, 1);
-		__sync_fetch_and_add(&v->n64, 1);
-		v->last = bpf_ktime_get_ns();
+		if (bpf_map_delete_elem(&side1, &key))
+			bpf_map_update_elem(&side1, &key, &new, BPF_NOEXIST);
 	}
-	o->done++;
 	return 0;
 }
 
@@ -75,7 +114,24 @@ SEC("syscall") int write_many(struct order *o)
 {
 	struct order copy = *o;
 
-	bpf_loop(copy.count, count_one, &copy, 0);
+	if (copy.churn)
+		bpf_loop(copy.count, churn_one, &copy, 0);
+	else
+		bpf_loop(copy.count, count_one, &copy, 0);
 	o->done = copy.done;
+	return 0;
+}
+
+/* Runs in an interrupt of the CPU clock, in the middle of whatever that CPU does. */
+static long interrupt_one(u32 i, void *ctx)
+{
+	if (count_key(bpf_get_prandom_u32() & interrupt_mask, interrupt_plain))
+		__sync_fetch_and_add(&from_interrupts, 1);
+	return 0;
+}
+
+SEC("perf_event") int write_in_interrupt(void *ctx)
+{
+	bpf_loop(8, interrupt_one, 0, 0);
 	return 0;
 }

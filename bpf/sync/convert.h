@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Carrying one scalar from one layout into the other. */
+#ifndef MAPSHIFT_CONVERT_H
+#define MAPSHIFT_CONVERT_H
+
+#include "tables.h"
+
+struct remap_job {
+	u32 begin;
+	s64 value;
+	bool forward, found;
+};
+
+static long remap_one(u32 i, struct remap_job *r)
+{
+	u32 n = r->begin + i;
+
+	if (n >= MS_MAX_REMAPS)
+		return 1;
+	if ((r->forward ? remap0[n] : remap1[n]) != r->value)
+		return 0;
+	r->value = r->forward ? remap1[n] : remap0[n];
+	r->found = true;
+	return 1;
+}
+
+/* `v` of side `from` as the other side writes it. */
+static __always_inline u64 carried(const volatile struct ms_field *f, u64 v, bool from, u8 *clamped)
+{
+	u8 size = FIELD_SIZE(f, from), to_size = FIELD_SIZE(f, !from);
+	bool is_signed = FIELD_SIGNED(f, from), c = false;
+
+	if (has_remap && f->remap_count) {
+		struct remap_job r = {f->remap, is_signed ? sign_extend(v, size) : (s64)v, !from, false};
+
+		bpf_loop(f->remap_count, remap_one, &r, 0);
+		if (r.found)
+			return truncate((u64)r.value, to_size);
+	}
+	v = convert(v, size, is_signed, to_size, FIELD_SIGNED(f, !from), &c);
+	*clamped |= c;
+	return v;
+}
+
+static __always_inline u64 to_side1(const volatile struct ms_field *f, u64 x, u8 *clamped)
+{
+	return carried(f, x, false, clamped);
+}
+
+static __always_inline u64 to_side0(const volatile struct ms_field *f, u64 y, u8 *clamped)
+{
+	return carried(f, y, true, clamped);
+}
+
+/*
+ * A sum of side 1 as a new element of side 0 gets it: wrapped where it does not fit, as the old counter itself would
+ * have, and as its deltas will.
+ */
+static __always_inline u64 sum_to_side0(const volatile struct ms_field *f, u64 y, u8 *clamped)
+{
+	return f->size0 < f->size1 ? truncate(y, f->size0) : to_side0(f, y, clamped);
+}
+
+/*
+ * A delta of a sum that goes to a narrower counter of the new layout stops at its end instead of wrapping: the value
+ * would not fit. `have` is the target's present value.
+ */
+static __always_inline u64 fitting_delta(const volatile struct ms_field *f, u64 have, u64 delta, u8 *clamped)
+{
+	bool is_signed = FIELD_SIGNED(f, true);
+	s64 top, bottom, now, sum;
+
+	if (f->size1 >= f->size0)
+		return delta;
+	top = (s64)scalar_max(f->size1, is_signed);
+	bottom = is_signed ? -top - 1 : 0;
+	now = is_signed ? sign_extend(have, f->size1) : (s64)have;
+	sum = now + (s64)delta;
+	if (sum >= bottom && sum <= top)
+		return delta;
+	*clamped = 1;
+	return (u64)((sum > top ? top : bottom) - now);
+}
+
+static long default_one(u32 i, void **v1)
+{
+	const volatile struct ms_default *d;
+
+	if (i >= MS_MAX_DEFAULTS)
+		return 1;
+	d = &defaults1[i];
+	store(*v1, d->off, d->size, size1, d->value);
+	return 0;
+}
+
+/* Comparing a side with base: the fast path, nothing else is touched when nothing changed. */
+struct compare_job {
+	const void *v, *b;
+	u32 differs;
+};
+
+static __always_inline long compare_field(u32 i, struct compare_job *c, bool side)
+{
+	const volatile struct ms_field *f;
+
+	if (i >= MS_MAX_FIELDS)
+		return 1;
+	f = &fields[i];
+	if (get(f, c->v, side) == get(f, c->b, side))
+		return 0;
+	c->differs = 1;
+	return 1;
+}
+
+static long compare0(u32 i, struct compare_job *c)
+{
+	return compare_field(i, c, false);
+}
+
+static long compare1(u32 i, struct compare_job *c)
+{
+	return compare_field(i, c, true);
+}
+
+static __always_inline bool changed0(const void *v, u64 *slot)
+{
+	struct compare_job c = {v, slot0(slot), 0};
+
+	bpf_loop(nr_fields, compare0, &c, 0);
+	return c.differs;
+}
+
+static __always_inline bool changed1(const void *v, u64 *slot)
+{
+	struct compare_job c = {v, slot1(slot), 0};
+
+	bpf_loop(nr_fields, compare1, &c, 0);
+	return c.differs;
+}
+
+#endif

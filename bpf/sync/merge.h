@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Reconciling the two values of one key, field by field, against base. */
+#ifndef MAPSHIFT_MERGE_H
+#define MAPSHIFT_MERGE_H
+
+#include "convert.h"
+
+/* One key at work. */
+struct job {
+	void *v0, *v1;      /* values */
+	void *b0, *b1;      /* what base holds of them */
+	u64 group0, group1; /* MS_OP_LATEST groups that changed on each side */
+	u64 differs, wide;  /* groups whose sides differ; that hold wide fields */
+	u64 failed_groups;  /* of which a field could not be written any more */
+	u8 fresh;           /* nothing was reconciled before */
+	u8 only0, only1;    /* fresh, and the other side's slot was never used: the kernel zeroes those of other CPUs */
+	u8 moved0, moved1;  /* something of side 0 (1) was carried to the other */
+	u8 clamped, failed, unsafe, risky;
+};
+
+/* ---- before the swap: side 1 is written by nobody else ---- */
+
+static long precopy_field(u32 i, struct job *j)
+{
+	const volatile struct ms_field *f;
+	u64 x, bx, next, recorded;
+
+	if (i >= MS_MAX_FIELDS)
+		return 1;
+	f = &fields[i];
+	x = get(f, j->v0, false);
+	bx = get(f, j->b0, false);
+	if (!j->fresh && x == bx)
+		return 0;
+	if (f->op == MS_OP_SUM && !j->fresh) {
+		u64 y = get(f, j->v1, true), delta = fitting_delta(f, y, moved_by(f, x, bx, false), &j->clamped);
+
+		next = y + delta;
+		recorded = get(f, j->b1, true) + delta;
+	} else {
+		next = recorded = to_side1(f, x, &j->clamped);
+	}
+	set(f, j->v1, true, next);
+	set(f, j->b1, true, recorded);
+	set(f, j->b0, false, x);
+	j->moved0 = 1;
+	return 0;
+}
+
+/* ---- both sides may be written by others ---- */
+
+static long scan_field(u32 i, struct job *j)
+{
+	const volatile struct ms_field *f;
+	u64 x, y, bit;
+	u8 ignored = 0;
+
+	if (i >= MS_MAX_FIELDS)
+		return 1;
+	f = &fields[i];
+	if (f->op != MS_OP_LATEST)
+		return 0;
+	x = get(f, j->v0, false);
+	y = get(f, j->v1, true);
+	bit = 1ull << (f->group & 63);
+	/* Without an ancestor both sides made the key: both changed. The slots of other CPUs are zero until used. */
+	if (x != get(f, j->b0, false) || (j->fresh && !percpu))
+		j->group0 |= bit;
+	if (y != get(f, j->b1, true) || (j->fresh && !percpu))
+		j->group1 |= bit;
+	if (to_side1(f, x, &ignored) != y)
+		j->differs |= bit;
+	if (f->flags & MS_F_WIDE)
+		j->wide |= bit;
+	return 0;
+}
+
+/*
+ * Puts `next` where `expect` was, by compare-and-swap: the active side's programs may have written meanwhile (rule 2),
+ * and so may the last ones of the passive side. False: the field keeps its value, base must stay, and the next visit
+ * sees what happened.
+ */
+static __always_inline bool put(struct job *j, const volatile struct ms_field *f, u64 expect, u64 next, bool side)
+{
+	void *v = side ? j->v1 : j->v0;
+
+	if (expect == next)
+		return true;
+	if (f->flags & MS_F_WIDE) {
+		if (side == active1()) {
+			j->unsafe = 1;
+			return false;
+		}
+		set(f, v, side, next);
+	} else if (!cas(v, FIELD_OFF(f, side), FIELD_SIZE(f, side), VALUE_SIZE(side), expect, next)) {
+		j->failed = 1;
+		return false;
+	}
+	if (side)
+		j->moved0 = 1;
+	else
+		j->moved1 = 1;
+	return true;
+}
+
+static __always_inline bool add(struct job *j, const volatile struct ms_field *f, u64 delta, bool side)
+{
+	void *v = side ? j->v1 : j->v0;
+
+	if (f->flags & MS_F_PLAIN) {
+		set(f, v, side, get(f, v, side) + delta);
+		j->risky |= side == active1();
+	} else if (!atomic_add(v, FIELD_OFF(f, side), FIELD_SIZE(f, side), VALUE_SIZE(side), delta)) {
+		j->failed = 1;
+		return false;
+	}
+	if (side)
+		j->moved0 = 1;
+	else
+		j->moved1 = 1;
+	return true;
+}
+
+/* A first visit carries the whole value, which is no delta: it may be above half of the counter's range. */
+static __always_inline u64 sum_delta(struct job *j, const volatile struct ms_field *f, u64 now, u64 was, bool side)
+{
+	if (j->fresh && !was && !FIELD_SIGNED(f, side))
+		return now;
+	return moved_by(f, now, was, side);
+}
+
+static __always_inline void merge_sum(struct job *j, const volatile struct ms_field *f, u64 x, u64 y, u64 bx, u64 by)
+{
+	u64 d0 = sum_delta(j, f, x, bx, false), d1 = sum_delta(j, f, y, by, true);
+
+	if (d0) {
+		d0 = fitting_delta(f, y, d0, &j->clamped);
+		if (add(j, f, d0, true)) {
+			bx = x;
+			by += d0;
+			set(f, j->b0, false, bx);
+			set(f, j->b1, true, by);
+		}
+	}
+	if (d1 && add(j, f, d1, false)) {
+		set(f, j->b0, false, bx + d1);
+		set(f, j->b1, true, by + d1);
+	}
+}
+
+/*
+ * A value may change between the scan and here. What the scan found unchanged is expected to be still base, so that a
+ * newer value is never written over.
+ */
+static __always_inline void merge_latest(struct job *j, const volatile struct ms_field *f, u64 x, u64 y, u64 bx, u64 by)
+{
+	u64 bit = 1ull << (f->group & 63), next;
+	bool c0 = j->group0 & bit, c1 = j->group1 & bit, from1 = c1;
+
+	if ((!c0 && !c1) || j->failed_groups & bit)
+		return;
+	/* The active side wins a conflict, and against a passive change that no instruction could carry over whole. */
+	if ((c0 && c1) || (j->wide & bit && (active1() ? c0 : c1)))
+		from1 = active1();
+	if (from1) {
+		next = to_side0(f, y, &j->clamped);
+		if (put(j, f, c0 ? x : bx, next, false)) {
+			set(f, j->b0, false, next);
+			set(f, j->b1, true, y);
+			return;
+		}
+	} else {
+		next = to_side1(f, x, &j->clamped);
+		if (put(j, f, c1 ? y : by, next, true)) {
+			set(f, j->b0, false, x);
+			set(f, j->b1, true, next);
+			return;
+		}
+	}
+	j->failed_groups |= bit;
+}
+
+/* `a` stands after `b` in the order that the field's merge climbs. */
+static __always_inline bool beyond(const volatile struct ms_field *f, u64 a, u64 b, bool side)
+{
+	u8 size = FIELD_SIZE(f, side);
+	bool greater = FIELD_SIGNED(f, side) ? sign_extend(a, size) > sign_extend(b, size) : a > b;
+
+	return f->op == MS_OP_MAX ? greater : (a != b && !greater);
+}
+
+/* The join as side 1 writes it: of both sides, unless one was reset since base: then the reset side wins. */
+static __always_inline u64 join(struct job *j, const volatile struct ms_field *f, u64 x1, u64 x, u64 y, u64 bx, u64 by)
+{
+	bool reset0 = false, reset1 = false;
+
+	if (f->op == MS_OP_OR) {
+		if (!j->fresh) {
+			reset0 = bx & ~x;
+			reset1 = by & ~y;
+		}
+		if (reset0 && !reset1)
+			return x1 | (y & ~by);
+		if (reset1 && !reset0)
+			return y | to_side1(f, x & ~bx, &j->clamped);
+		return x1 | y;
+	}
+	if (!j->fresh) {
+		reset0 = beyond(f, bx, x, false);
+		reset1 = beyond(f, by, y, true);
+	}
+	if (reset0 && !reset1)
+		return y != by && beyond(f, y, x1, true) ? y : x1;
+	if (reset1 && !reset0)
+		return x != bx && beyond(f, x1, y, true) ? x1 : y;
+	return beyond(f, x1, y, true) ? x1 : y;
+}
+
+/* max, min, or. Each side's base follows what that side holds, so a side that could not be written is joined again. */
+static __always_inline void merge_join(struct job *j, const volatile struct ms_field *f, u64 x, u64 y, u64 bx, u64 by)
+{
+	u64 x1, next0, next1;
+
+	if (!j->fresh && x == bx && y == by)
+		return;
+	x1 = to_side1(f, x, &j->clamped);
+	next1 = j->only0 ? x1 : j->only1 ? y : join(j, f, x1, x, y, bx, by);
+	if (f->flags & MS_F_WIDE && active1() && next1 != y) {
+		j->unsafe = 1;
+		next1 = y;
+	}
+	next0 = next1 == x1 ? x : to_side0(f, next1, &j->clamped);
+	if (f->flags & MS_F_WIDE && !active1() && next0 != x) {
+		j->unsafe = 1;
+		next0 = x;
+		next1 = x1;
+	}
+	if (put(j, f, y, next1, true))
+		set(f, j->b1, true, next1);
+	if (put(j, f, x, next0, false))
+		set(f, j->b0, false, next0);
+}
+
+/* Written when a key is created, and again only when the active side created it anew. */
+static __always_inline void merge_first(struct job *j, const volatile struct ms_field *f, u64 x, u64 y, u64 bx, u64 by)
+{
+	u64 next0 = x, next1 = y;
+	bool take0 = j->only0, take1 = j->only1;
+
+	if (!j->fresh && x == bx && y == by)
+		return;
+	if (!take0 && !take1) {
+		take0 = !active1() && (j->fresh || x != bx);
+		take1 = active1() && (j->fresh || y != by);
+	}
+	if (take0)
+		next1 = to_side1(f, x, &j->clamped);
+	else if (take1)
+		next0 = to_side0(f, y, &j->clamped);
+	if (put(j, f, y, next1, true) && put(j, f, x, next0, false)) {
+		set(f, j->b0, false, next0);
+		set(f, j->b1, true, next1);
+	}
+}
+
+static long merge_field(u32 i, struct job *j)
+{
+	const volatile struct ms_field *f;
+	u64 x, y, bx, by;
+
+	if (i >= MS_MAX_FIELDS)
+		return 1;
+	f = &fields[i];
+	x = get(f, j->v0, false);
+	y = get(f, j->v1, true);
+	bx = get(f, j->b0, false);
+	by = get(f, j->b1, true);
+	switch (f->op) {
+	case MS_OP_SUM:
+		merge_sum(j, f, x, y, bx, by);
+		break;
+	case MS_OP_LATEST:
+		merge_latest(j, f, x, y, bx, by);
+		break;
+	case MS_OP_FIRST:
+		merge_first(j, f, x, y, bx, by);
+		break;
+	default:
+		merge_join(j, f, x, y, bx, by);
+	}
+	return 0;
+}
+
+static __always_inline void reconcile_live(struct job *j, u64 *slot)
+{
+	u64 unsafe;
+
+	if (percpu && j->fresh) {
+		bool used0 = changed0(j->v0, slot), used1 = changed1(j->v1, slot);
+
+		j->only0 = used0 && !used1;
+		j->only1 = used1 && !used0;
+	}
+	bpf_loop(nr_fields, scan_field, j, 0);
+	unsafe = j->wide & (active1() ? j->group0 & ~j->group1 : j->group1 & ~j->group0) & j->differs;
+	if (j->group0 & j->group1 & j->differs)
+		stats.conflicts++;
+	bpf_loop(nr_fields, merge_field, j, 0);
+	if (unsafe || j->unsafe)
+		stats.unsafe_wide++;
+	if (j->failed)
+		stats.pending++;
+}
+
+static __noinline int reconcile(void *key, struct ms_base *b, void *v0, void *v1)
+{
+	u64 *slot = b ? slot_of(b) : 0;
+	struct job j = {};
+
+	if (!slot || !v0 || !v1 || !key)
+		return 0;
+	j.v0 = v0;
+	j.v1 = v1;
+	j.b0 = slot0(slot);
+	j.b1 = slot1(slot);
+	j.fresh = *slot != MS_SLOT_SYNCED;
+	if (phase == MS_PRECOPY) {
+		if (j.fresh && nr_defaults)
+			bpf_loop(nr_defaults, default_one, &j.v1, 0);
+		bpf_loop(nr_fields, precopy_field, &j, 0);
+	} else {
+		reconcile_live(&j, slot);
+	}
+	if (!j.failed)
+		*slot = MS_SLOT_SYNCED;
+	b->present = 1;
+	b->miss0 = b->miss1 = 0;
+	stats.clamped += j.clamped;
+	if (j.moved0 | j.moved1) {
+		stats.changed++;
+		remember_hot(key);
+	}
+	if (!(active1() || phase == MS_PRECOPY ? j.moved0 : j.moved1))
+		return 0;
+	stats.from_passive++;
+	/* An element that was replaced meanwhile may have got what was not its own: the risk is counted. */
+	if (phase != MS_PRECOPY && (j.risky || value0(key) != v0 || value1(key) != v1))
+		stats.risky++;
+	return 0;
+}
+
+#endif

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What specialises the engine for one pair of maps, its arguments, and the one key at work. */
+#ifndef MAPSHIFT_TABLES_H
+#define MAPSHIFT_TABLES_H
+
+#include "mapshift/sync.h"
+#include "scalar.h"
+
+struct bpf_map; /* only a parameter of the callbacks */
+
+/* Placeholders, replaced before load. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__uint(key_size, 4);
+	__uint(value_size, 8);
+} side0 SEC(".maps"), side1 SEC(".maps"), base SEC(".maps");
+
+/* Whole values about to be inserted. Bytes that no field covers stay what user space put there: 0, or a default. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__uint(key_size, 4);
+	__uint(value_size, 8);
+} fresh0 SEC(".maps"), fresh1 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(key_size, 4);
+	__uint(value_size, 8);
+} empty_base SEC(".maps"), hot_keys SEC(".maps"); /* hot_keys: two halves of hot_half keys each */
+
+const volatile struct ms_field fields[MS_MAX_FIELDS] = {};
+const volatile struct ms_default defaults1[MS_MAX_DEFAULTS] = {};
+const volatile s64 remap0[MS_MAX_REMAPS] = {}, remap1[MS_MAX_REMAPS] = {};
+const volatile u32 nr_fields = 1, nr_defaults = 0, size0 = 8, size1 = 8, nr_cpus = 1, hot_half = 1;
+const volatile bool percpu, arrays, lru0, lru1, keep_delta, has_remap;
+
+/* Arguments and results, through the mapping of .bss. */
+u32 phase, pass_number, target_cpu, complete, hot_into, hot_from, hot_count[2], hot_begin, hot_end;
+u64 hot_overflow, mismatched;
+struct ms_stats stats;
+
+#define ROUND8(n) (((n) + 7u) & ~7u)
+#define SLOT_SIZE (8 + ROUND8(size0) + ROUND8(size1))
+
+static __always_inline bool active1(void)
+{
+	return phase == MS_LIVE_NEW;
+}
+
+/* Programs of a CPU are kept out by running there: one instruction is atomic against them. */
+static __always_inline bool on_target_cpu(void)
+{
+	return !percpu || target_cpu == bpf_get_smp_processor_id();
+}
+
+static __always_inline u64 *slot_at(struct ms_base *b, u32 cpu)
+{
+	return cpu < nr_cpus ? (void *)b + sizeof(*b) + cpu * SLOT_SIZE : 0;
+}
+
+static __always_inline u64 *slot_of(struct ms_base *b)
+{
+	return slot_at(b, percpu ? target_cpu : 0);
+}
+
+/* The two values that a slot holds. */
+static __always_inline void *slot0(u64 *slot)
+{
+	return slot + 1;
+}
+
+static __always_inline void *slot1(u64 *slot)
+{
+	return (void *)(slot + 1) + ROUND8(size0);
+}
+
+static __always_inline void *find0(void *key, u32 cpu)
+{
+	return percpu ? bpf_map_lookup_percpu_elem(&side0, key, cpu) : bpf_map_lookup_elem(&side0, key);
+}
+
+static __always_inline void *find1(void *key, u32 cpu)
+{
+	return percpu ? bpf_map_lookup_percpu_elem(&side1, key, cpu) : bpf_map_lookup_elem(&side1, key);
+}
+
+/* Under churn one lookup in 300,000 misses a key that is there (rule 8). */
+static __always_inline void *value0(void *key)
+{
+	void *v = find0(key, target_cpu);
+
+	return v || arrays ? v : find0(key, target_cpu);
+}
+
+static __always_inline void *value1(void *key)
+{
+	void *v = find1(key, target_cpu);
+
+	return v || arrays ? v : find1(key, target_cpu);
+}
+
+/* Fields by side. `side` must be a constant: the verifier ties each value to its map. */
+#define FIELD_OFF(f, side) ((side) ? (f)->off1 : (f)->off0)
+#define FIELD_SIZE(f, side) ((side) ? (f)->size1 : (f)->size0)
+#define FIELD_SIGNED(f, side) ((f)->flags & ((side) ? MS_F_SIGNED1 : MS_F_SIGNED0))
+#define VALUE_SIZE(side) ((side) ? size1 : size0)
+
+static __always_inline u64 get(const volatile struct ms_field *f, const void *v, bool side)
+{
+	return load(v, FIELD_OFF(f, side), FIELD_SIZE(f, side), VALUE_SIZE(side));
+}
+
+static __always_inline void set(const volatile struct ms_field *f, void *v, bool side, u64 x)
+{
+	store(v, FIELD_OFF(f, side), FIELD_SIZE(f, side), VALUE_SIZE(side), x);
+}
+
+/* What a sum moved by: narrow counters are sign-extended, so that one may wrap or restart. */
+static __always_inline u64 moved_by(const volatile struct ms_field *f, u64 now, u64 was, bool side)
+{
+	return (u64)sign_extend(now - was, FIELD_SIZE(f, side));
+}
+
+static __always_inline void remember_hot(void *key)
+{
+	u32 n = hot_count[hot_into & 1], at;
+
+	if (n >= hot_half) {
+		hot_overflow++;
+		return;
+	}
+	at = (hot_into & 1) * hot_half + n;
+	if (!bpf_map_update_elem(&hot_keys, &at, key, BPF_ANY))
+		hot_count[hot_into & 1] = n + 1;
+}
+
+#endif

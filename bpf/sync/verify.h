@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Compares the two sides as they are, without base and without writing. */
+#ifndef MAPSHIFT_VERIFY_H
+#define MAPSHIFT_VERIFY_H
+
+#include "convert.h"
+
+struct verify_job {
+	void *key;
+	void *v0, *v1;
+	u8 differs;
+};
+
+static long verify_field(u32 i, struct verify_job *v)
+{
+	const volatile struct ms_field *f;
+	u64 x, y;
+	u8 clamped = 0;
+
+	if (i >= MS_MAX_FIELDS)
+		return 1;
+	f = &fields[i];
+	if (f->op == MS_OP_FIRST) /* each side may have created the key */
+		return 0;
+	x = get(f, v->v0, false);
+	y = get(f, v->v1, true);
+	if (f->op == MS_OP_SUM) { /* equal as far as the narrower one can tell */
+		u8 width = f->size0 < f->size1 ? f->size0 : f->size1;
+
+		if (truncate(x, width) == truncate(y, width))
+			return 0;
+		if (f->size1 < f->size0 && y == scalar_max(f->size1, FIELD_SIGNED(f, true)))
+			return 0;
+	} else if (to_side1(f, x, &clamped) == y || to_side0(f, y, &clamped) == x) {
+		return 0;
+	}
+	v->differs = 1;
+	return 1;
+}
+
+static long verify_cpu(u32 cpu, struct verify_job *v)
+{
+	v->v0 = find0(v->key, cpu);
+	v->v1 = find1(v->key, cpu);
+	if (!v->v0 || !v->v1)
+		v->differs = !arrays;
+	else
+		bpf_loop(nr_fields, verify_field, v, 0);
+	return v->differs ? 1 : 0;
+}
+
+static long verify_one(struct bpf_map *map, void *key, void *value, void *ctx)
+{
+	struct verify_job v = {key, 0, 0, 0};
+
+	stats.visited0++;
+	bpf_loop(nr_cpus, verify_cpu, &v, 0);
+	mismatched += v.differs;
+	return 0;
+}
+
+/* A key that only side 1 has. */
+static long verify_extra(struct bpf_map *map, void *key, void *value, void *ctx)
+{
+	if (!arrays && !value0(key))
+		mismatched++;
+	return 0;
+}
+
+#endif

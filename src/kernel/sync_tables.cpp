@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/sync_tables.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <string>
+
+#include "mapshift/sync.h"
+#include "sync.skel.h"
+
+namespace mapshift {
+namespace {
+
+bool is_width(uint8_t size) { return size == 1 || size == 2 || size == 4 || size == 8; }
+
+// BPF's narrowest atomic instruction has 4 bytes, and wants its address aligned and all of its bytes in the value.
+bool reached_by_atomics(uint16_t offset, uint8_t size, uint32_t value_size) {
+  return offset % size == 0 && (size >= 4 || offset / 4 * 4 + 4u <= value_size);
+}
+
+bool atomic(const SyncField& field, const SyncSpec& spec) {
+  return reached_by_atomics(field.offset0, field.size0, spec.value_size0) &&
+         reached_by_atomics(field.offset1, field.size1, spec.value_size1);
+}
+
+Status check_types(const SyncSpec& spec) {
+  const auto hash = [](MapType type) {
+    return type == MapType::kHash || type == MapType::kPercpuHash || is_lru(type);
+  };
+  const bool hashes = hash(spec.type0) && hash(spec.type1) && is_percpu(spec.type0) == is_percpu(spec.type1);
+  const bool arrays = is_array(spec.type0) && spec.type0 == spec.type1;
+  if (hashes || arrays) return {};
+  return fail(ErrorCode::kUnsupported, "a " + to_string(spec.type0) + " cannot be synced with a " + to_string(spec.type1));
+}
+
+Status check_field(const SyncField& field, const SyncSpec& spec) {
+  if (field.op < SyncOp::kSum || field.op > SyncOp::kFirst || !is_width(field.size0) || !is_width(field.size1) ||
+      field.offset0 + uint32_t{field.size0} > spec.value_size0 || field.offset1 + uint32_t{field.size1} > spec.value_size1) {
+    return fail(ErrorCode::kInternal, "a field of the sync table lies outside its value");
+  }
+  if (field.remap < -1 || field.remap >= static_cast<int32_t>(spec.remaps.size()) || field.group >= 64) {
+    return fail(ErrorCode::kInternal, "a field of the sync table names a group or a remap that does not exist");
+  }
+  if (field.op == SyncOp::kSum && std::max(field.size0, field.size1) >= 4 && !atomic(field, spec)) {
+    return fail(ErrorCode::kUnsupported, "the sum at offset " + std::to_string(field.offset0) + " of the old value and " +
+                                             std::to_string(field.offset1) + " of the new one is misaligned, so nothing can be added to it " +
+                                             "atomically: align it, or declare it \"latest\"");
+  }
+  return {};
+}
+
+}  // namespace
+
+Status check_sync_spec(const SyncSpec& spec) {
+  MS_CHECK(check_types(spec));
+  size_t remaps = 0;
+  for (const SyncRemap& remap : spec.remaps) remaps += remap.values.size();
+  if (spec.fields.size() > kMaxSyncFields || spec.defaults1.size() > kMaxSyncDefaults || remaps > kMaxSyncRemapValues ||
+      spec.key_size > kMaxSyncKeySize || spec.key_size == 0 || std::max(spec.value_size0, spec.value_size1) > kMaxSyncValueSize ||
+      std::min(spec.value_size0, spec.value_size1) == 0) {
+    return fail(ErrorCode::kUnsupported, "the map is beyond what the sync engine serves: keys of 64 bytes, values of 4096, 1024 fields, " +
+                                             std::string("64 defaults, 256 remapped enumerators"));
+  }
+  for (const SyncField& field : spec.fields) MS_CHECK(check_field(field, spec));
+  for (const SyncDefault& field : spec.defaults1) {
+    if (!is_width(field.size) || field.offset + uint32_t{field.size} > spec.value_size1) {
+      return fail(ErrorCode::kInternal, "a default lies outside its value");
+    }
+  }
+  return {};
+}
+
+namespace {
+
+// The tables are const to the program only, and not yet loaded.
+template <class T, class U>
+void write(const volatile T& to, const U& from) {
+  static_assert(sizeof to == sizeof from);
+  std::memcpy(const_cast<void*>(reinterpret_cast<const volatile void*>(&to)), &from, sizeof from);
+}
+
+ms_field table_entry(const SyncField& field, const SyncSpec& spec) {
+  ms_field out{};
+  out.op = static_cast<__u8>(field.op);
+  out.size0 = field.size0;
+  out.size1 = field.size1;
+  out.off0 = field.offset0;
+  out.off1 = field.offset1;
+  out.group = field.group;
+  uint32_t flags = (field.signed0 ? MS_F_SIGNED0 : 0) | (field.signed1 ? MS_F_SIGNED1 : 0);
+  if (field.wide || !atomic(field, spec)) flags |= field.op == SyncOp::kSum ? MS_F_PLAIN : MS_F_WIDE;
+  out.flags = static_cast<__u8>(flags);
+  if (field.remap >= 0) {
+    const auto at = static_cast<size_t>(field.remap);
+    size_t begin = 0;
+    for (size_t i = 0; i < at; ++i) begin += spec.remaps[i].values.size();
+    out.remap = static_cast<__u16>(begin);
+    out.remap_count = static_cast<__u16>(spec.remaps[at].values.size());
+  }
+  return out;
+}
+
+}  // namespace
+
+void fill_sync_tables(sync_bpf& skeleton, const SyncSpec& spec, uint32_t cpus, uint32_t hot_half) {
+  auto* ro = skeleton.rodata;
+  size_t remaps = 0;
+  for (const SyncRemap& remap : spec.remaps) {
+    for (const auto& [from, to] : remap.values) {
+      write(ro->remap0[remaps], from);
+      write(ro->remap1[remaps], to);
+      ++remaps;
+    }
+  }
+  for (size_t i = 0; i < spec.fields.size(); ++i) write(ro->fields[i], table_entry(spec.fields[i], spec));
+  for (size_t i = 0; i < spec.defaults1.size(); ++i) {
+    ms_default out{};
+    out.off = spec.defaults1[i].offset;
+    out.size = spec.defaults1[i].size;
+    out.value = spec.defaults1[i].value;
+    write(ro->defaults1[i], out);
+  }
+  ro->nr_fields = static_cast<uint32_t>(spec.fields.size());
+  ro->nr_defaults = static_cast<uint32_t>(spec.defaults1.size());
+  ro->size0 = spec.value_size0;
+  ro->size1 = spec.value_size1;
+  ro->percpu = is_percpu(spec.type0);
+  ro->arrays = is_array(spec.type0);
+  ro->nr_cpus = ro->percpu ? cpus : 1;
+  ro->lru0 = is_lru(spec.type0);
+  ro->lru1 = is_lru(spec.type1);
+  ro->keep_delta = spec.keep_delta;
+  ro->has_remap = remaps != 0;
+  ro->hot_half = hot_half;
+}
+
+Status fill_sync_defaults(const sync_bpf& skeleton, const SyncSpec& spec, uint32_t cpus) {
+  if (spec.defaults1.empty()) return {};
+  const size_t stride = round8(spec.value_size1);
+  std::vector<std::byte> all(stride * cpus);
+  for (uint32_t cpu = 0; cpu < cpus; ++cpu) {
+    for (const SyncDefault& field : spec.defaults1) {
+      std::memcpy(all.data() + cpu * stride + field.offset, &field.value, field.size);  // little endian
+    }
+  }
+  const uint32_t zero = 0;
+  if (bpf_map_update_elem(bpf_map__fd(skeleton.maps.fresh1), &zero, all.data(), BPF_ANY) != 0) return fail_errno(errno, "store the defaults");
+  return {};
+}
+
+}  // namespace mapshift

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <cstdint>
+
+#include "base/result.h"
+#include "kernel/sync_spec.h"
+
+struct sync_bpf;  // the skeleton
+
+namespace mapshift {
+
+[[nodiscard]] inline uint32_t round8(uint32_t size) { return (size + 7) / 8 * 8; }
+
+// Everything that the engine takes for granted about a spec; kUnsupported where a map is beyond it, kInternal where the
+// plan is wrong.
+[[nodiscard]] Status check_sync_spec(const SyncSpec& spec);
+// Before load: what specialises the programs.
+void fill_sync_tables(sync_bpf& skeleton, const SyncSpec& spec, uint32_t cpus, uint32_t hot_half);
+// After load: what a key that the engine creates on side 1 holds where side 0 has no field.
+[[nodiscard]] Status fill_sync_defaults(const sync_bpf& skeleton, const SyncSpec& spec, uint32_t cpus);
+
+}  // namespace mapshift

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+// Writers on every CPU, and in interrupts, through swaps back and forth: not one increment may be lost or doubled.
+#include <bpf/libbpf.h>
+#include <linux/perf_event.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+
+#include <atomic>
+#include <chrono>
+#include <thread>
+
+#include "lab.h"
+#include "sync_writers.skel.h"
+
+namespace mapshift::test {
+namespace {
+
+using std::chrono::milliseconds;
+
+struct Order {  // of sync_writers.bpf.c
+  uint32_t count = 500, mask = 0, plain = 0, churn = 0;
+  uint64_t done = 0;
+};
+
+class Writers {
+ public:
+  Writers(const Lab& lab, uint32_t mask) {
+    skeleton_ = sync_writers_bpf::open();
+    bpf_map__reuse_fd(skeleton_->maps.side0, lab.fd0());
+    bpf_map__reuse_fd(skeleton_->maps.side1, lab.fd1());
+    if (sync_writers_bpf::load(skeleton_) != 0) throw std::runtime_error("load the writers");
+    skeleton_->bss->interrupt_mask = mask;
+  }
+  Writers(const Writers&) = delete;
+  Writers& operator=(const Writers&) = delete;
+  ~Writers() {
+    stop();
+    sync_writers_bpf::destroy(skeleton_);
+  }
+  void start(size_t cpu, Order order) {
+    auto& slot = *slots_.emplace_back(std::make_unique<Slot>());
+    slot.thread = std::thread([this, cpu, order, &slot] {
+      cpu_set_t set;
+      CPU_ZERO(&set);
+      CPU_SET(cpu, &set);
+      sched_setaffinity(0, sizeof set, &set);
+      while (!stop_) {
+        Order o = order;
+        LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = &o, .ctx_size_in = sizeof o);
+        if (bpf_prog_test_run_opts(bpf_program__fd(skeleton_->progs.write_many), &options) != 0) break;
+        total_ += o.done;
+        ++slot.runs;
+      }
+      slot.ended = true;
+    });
+  }
+  // False where the kernel has no CPU clock events.
+  bool start_interrupts(size_t cpu, bool plain = false) {
+    skeleton_->bss->interrupt_plain = plain;
+    perf_event_attr attr{};
+    attr.size = sizeof attr;
+    attr.type = PERF_TYPE_SOFTWARE;
+    attr.config = PERF_COUNT_SW_CPU_CLOCK;
+    attr.sample_period = 200'000;  // ns
+    Fd fd(static_cast<int>(syscall(SYS_perf_event_open, &attr, -1, static_cast<int>(cpu), -1, PERF_FLAG_FD_CLOEXEC)));
+    if (!fd.valid() || ioctl(fd.get(), PERF_EVENT_IOC_SET_BPF, bpf_program__fd(skeleton_->progs.write_in_interrupt)) != 0) return false;
+    ioctl(fd.get(), PERF_EVENT_IOC_ENABLE, 0);
+    events_.push_back(std::move(fd));
+    return true;
+  }
+  void swap_to(uint32_t generation) { skeleton_->bss->generation = generation; }
+  // Returns when no event that saw the generation before the swap can still be under way.
+  void quiesce() {
+    for (const auto& slot : slots_) {
+      for (const uint64_t from = slot->runs; slot->runs < from + 2 && !slot->ended;) std::this_thread::yield();
+    }
+  }
+  void stop() {
+    stop_ = true;
+    for (const auto& slot : slots_)
+      if (slot->thread.joinable()) slot->thread.join();
+    events_.clear();
+  }
+  [[nodiscard]] uint64_t total() const { return total_ + skeleton_->bss->from_interrupts; }
+  [[nodiscard]] uint64_t from_interrupts() const { return skeleton_->bss->from_interrupts; }
+
+ private:
+  struct Slot {
+    std::thread thread;
+    std::atomic<uint64_t> runs = 0;
+    std::atomic<bool> ended = false;
+  };
+  sync_writers_bpf* skeleton_ = nullptr;
+  std::vector<std::unique_ptr<Slot>> slots_;
+  std::vector<Fd> events_;
+  std::atomic<uint64_t> total_ = 0;
+  std::atomic<bool> stop_ = false;
+};
+
+struct Sums {
+  uint64_t packets0 = 0, n32 = 0, packets1 = 0, n64 = 0;
+};
+
+class Concurrency : public SyncTest {
+ protected:
+  static constexpr uint32_t kMask = 1023;
+  static Sums sums(const Lab& lab) {
+    Sums out;
+    for (uint32_t key = 0; key <= kMask; ++key) {
+      for (const OldValue& v : lab.get_cpus0<OldValue>(key)) {
+        out.packets0 += v.packets;
+        out.n32 += v.n32;
+      }
+      for (const NewValue& v : lab.get_cpus1<NewValue>(key)) {
+        out.packets1 += v.packets;
+        out.n64 += v.n64;
+      }
+    }
+    return out;
+  }
+  // Swaps back and forth six times under load, then compares everything.
+  static void swap_back_and_forth(Lab& lab, Writers& writers, milliseconds stay) {
+    for (int n = 0; n < 3; ++n) lab.pass(SyncPhase::kPrecopy);
+    for (uint32_t swap = 1; swap <= 6; ++swap) {
+      const SyncPhase phase = swap % 2 == 1 ? SyncPhase::kLiveNew : SyncPhase::kLiveOld;
+      writers.swap_to(swap % 2);
+      lab.sync().pass_hot(phase);
+      lab.pass(phase);  // old events are still ending
+      writers.quiesce();
+      EXPECT_GT(lab.settle(phase), 0) << "swap " << swap;
+      for (const auto until = std::chrono::steady_clock::now() + stay; std::chrono::steady_clock::now() < until;) lab.pass(phase);
+    }
+    writers.stop();
+    EXPECT_GT(lab.settle(SyncPhase::kLiveOld), 0);
+    lab.pass(SyncPhase::kLiveOld);
+    const Sums got = sums(lab);
+    printf("increments %lu (in interrupts %lu)\n", writers.total(), writers.from_interrupts());
+    EXPECT_EQ(got.packets0, writers.total());
+    EXPECT_EQ(got.packets1, writers.total());
+    EXPECT_EQ(got.n32, writers.total());
+    EXPECT_EQ(got.n64, writers.total());
+    EXPECT_EQ(lab.sync().verify()->mismatched, 0u);
+  }
+};
+
+class SharedConcurrency : public Concurrency, public testing::WithParamInterface<MapType> {};
+
+TEST_P(SharedConcurrency, SixSwapsLoseNothing) {
+  Lab lab(bpffs_, example_spec(GetParam(), 8192, 8192));
+  Writers writers(lab, kMask);
+  for (size_t cpu = 0; cpu < cpu_count(); ++cpu) {
+    writers.start(cpu, {500, kMask, 0, 0, 0});
+    if (!writers.start_interrupts(cpu)) printf("no CPU clock events here: no interrupt writers\n");
+  }
+  swap_back_and_forth(lab, writers, milliseconds(100));
+}
+INSTANTIATE_TEST_SUITE_P(Types, SharedConcurrency, testing::Values(MapType::kHash, MapType::kLruHash, MapType::kArray),
+                         [](const auto& type) { return to_string(type.param); });
+
+class PerCpuConcurrency : public Concurrency, public testing::WithParamInterface<MapType> {};
+
+// Plain increments: exact, for a pass writes a CPU's slot with one instruction, on that CPU.
+TEST_P(PerCpuConcurrency, SixSwapsLoseNothing) {
+  Lab lab(bpffs_, example_spec(GetParam(), 8192, 8192));
+  Writers writers(lab, kMask);
+  for (size_t cpu = 0; cpu < cpu_count(); ++cpu) ASSERT_TRUE(writers.start_interrupts(cpu, true));
+  swap_back_and_forth(lab, writers, milliseconds(300));
+}
+INSTANTIATE_TEST_SUITE_P(Types, PerCpuConcurrency, testing::Values(MapType::kPercpuHash, MapType::kPercpuArray),
+                         [](const auto& type) { return to_string(type.param); });
+
+// Keys that come and go beside them must not touch those that stay.
+TEST_F(Concurrency, ChurnLeavesOtherKeysAlone) {
+  Lab lab(bpffs_, example_spec(MapType::kHash, 8192, 8192));
+  for (uint32_t key = 0; key <= kMask; ++key) lab.put0(key, OldValue{});
+  Writers writers(lab, kMask);
+  writers.start(0, {500, kMask, 0, 0, 0});
+  writers.start(cpu_count() - 1, {500, kMask, 0, 1, 0});
+  swap_back_and_forth(lab, writers, milliseconds(100));
+}
+
+// Churn on the active side moves nothing from the passive one: an update must settle beside it.
+TEST_F(Concurrency, ChurnOnTheActiveSideSettles) {
+  Lab lab(bpffs_, example_spec(MapType::kHash, 8192, 8192));
+  Writers writers(lab, kMask);
+  writers.start(0, {500, kMask, 0, 1, 0});
+  for (int n = 0; n < 3; ++n) lab.pass(SyncPhase::kPrecopy);
+  writers.swap_to(1);
+  writers.quiesce();
+  EXPECT_GT(lab.settle(SyncPhase::kLiveNew), 0);
+}
+
+// A growing base that is swept while keys come and go: no key that stays is doubled.
+TEST_F(Concurrency, SweepsUnderChurn) {
+  Lab lab(bpffs_, example_spec(MapType::kHash, 2048, 2048));
+  for (uint32_t key = 0; key < 512; ++key) lab.put0(key, OldValue{key, 0, 0, key});
+  Writers writers(lab, 511);
+  writers.start(0, {500, 0xffff, 0, 1, 0});
+  for (int n = 0; n < 40; ++n) lab.pass(SyncPhase::kPrecopy);
+  writers.stop();
+  EXPECT_GT(lab.settle(SyncPhase::kPrecopy), 0);
+  for (uint32_t key = 0; key < 512; ++key) EXPECT_EQ(lab.get1<NewValue>(key)->packets, key);
+  EXPECT_EQ(lab.sync().verify()->mismatched, 0u);
+}
+
+}  // namespace
+}  // namespace mapshift::test
