@@ -67,15 +67,16 @@ static __always_inline u64 sum_to_side0(const volatile struct ms_field *f, u64 y
  */
 static __always_inline u64 fitting_delta(const volatile struct ms_field *f, u64 have, u64 delta, u8 *clamped)
 {
+	const s64 far = 1ll << 62; /* beyond every counter that is narrower than another, and no overflow when added */
 	bool is_signed = FIELD_SIGNED(f, true);
-	s64 top, bottom, now, sum;
+	s64 top, bottom, now, by = (s64)delta, sum;
 
 	if (f->size1 >= f->size0)
 		return delta;
 	top = (s64)scalar_max(f->size1, is_signed);
 	bottom = is_signed ? -top - 1 : 0;
 	now = is_signed ? sign_extend(have, f->size1) : (s64)have;
-	sum = now + (s64)delta;
+	sum = now + (by > far ? far : by < -far ? -far : by);
 	if (sum >= bottom && sum <= top)
 		return delta;
 	*clamped = 1;

@@ -125,7 +125,7 @@ static __always_inline bool add(struct job *j, const volatile struct ms_field *f
 static __always_inline u64 sum_delta(struct job *j, const volatile struct ms_field *f, u64 now, u64 was, bool side)
 {
 	if (j->fresh && !was && !FIELD_SIGNED(f, side))
-		return now;
+		return FIELD_SIZE(f, !side) < FIELD_SIZE(f, side) && (s64)now < 0 ? ~0ull >> 1 : now;
 	return moved_by(f, now, was, side);
 }
 

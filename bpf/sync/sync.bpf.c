@@ -38,54 +38,137 @@ static __always_inline struct ms_base *base_of(void *key)
 	return err ? 0 : bpf_map_lookup_elem(&base, key);
 }
 
-static long visit0(struct bpf_map *map, void *key, void *value, void *ctx)
+/* The pass meets the key on side 0. True: it must be synced. */
+static __always_inline bool due0(void *key, const void *value, struct ms_base **found)
 {
 	struct ms_base *b = base_of(key);
 	u64 *slot;
 
 	stats.visited0++;
+	*found = b;
 	if (!b)
-		return 0;
+		return false;
 	b->seen0 = pass_number;
 	slot = slot_of(b);
 	if (!slot)
-		return 0;
-	if (!on_target_cpu()) {
+		return false;
+	return !b->present || *slot != MS_SLOT_SYNCED || changed0(value, slot);
+}
+
+static __always_inline bool due1(void *key, const void *value, struct ms_base **found)
+{
+	/* Before the swap nobody but the engine writes side 1: a key that base does not know is not ours to judge. */
+	struct ms_base *b = phase == MS_PRECOPY ? bpf_map_lookup_elem(&base, key) : base_of(key);
+	u64 *slot;
+
+	stats.visited1++;
+	*found = b;
+	if (!b)
+		return false;
+	b->seen1 = pass_number;
+	slot = slot_of(b);
+	if (!slot || phase == MS_PRECOPY)
+		return false;
+	/* The tail of an array that grew: nothing to carry over while it is as empty as its base. */
+	return !(arrays || (b->present && *slot == MS_SLOT_SYNCED)) || changed1(value, slot);
+}
+
+static long visit0(struct bpf_map *map, void *key, void *value, void *ctx)
+{
+	struct ms_base *b;
+
+	if (!on_target_cpu())
 		value = find0(key, target_cpu);
-		if (!value)
-			return 0;
-	}
-	if (b->present && *slot == MS_SLOT_SYNCED && !changed0(value, slot))
-		return 0;
-	sync_key(key, b, value, 0);
+	if (value && due0(key, value, &b))
+		sync_key(key, b, value, 0);
 	return 0;
 }
 
 static long visit1(struct bpf_map *map, void *key, void *value, void *ctx)
 {
 	struct ms_base *b;
-	u64 *slot;
 
-	stats.visited1++;
-	/* Before the swap nobody but the engine writes side 1: a key that base does not know is not ours to judge. */
-	b = phase == MS_PRECOPY ? bpf_map_lookup_elem(&base, key) : base_of(key);
-	if (!b)
-		return 0;
-	b->seen1 = pass_number;
-	if (phase == MS_PRECOPY)
-		return 0;
-	slot = slot_of(b);
-	if (!slot)
-		return 0;
-	if (!on_target_cpu()) {
+	if (!on_target_cpu())
 		value = find1(key, target_cpu);
-		if (!value)
-			return 0;
-	}
-	/* The tail of an array that grew: nothing to carry over while it is as empty as its base. */
-	if ((arrays || (b->present && *slot == MS_SLOT_SYNCED)) && !changed1(value, slot))
+	if (value && due1(key, value, &b))
+		sync_key(key, b, 0, value);
+	return 0;
+}
+
+/*
+ * The same walks in slices, by an iterator that user space reads: bpf_for_each_map_elem holds its CPU for the whole map
+ * where the kernel does not preempt. A value comes as a buffer whose fields cannot be addressed by the table, so it is
+ * copied, and looked up again when it must be synced. A byte each MS_SLICE_STEP keys ends a read at its length.
+ */
+struct walk_meta {
+	struct seq_file *seq;
+};
+
+struct walk_context { /* bpf_iter__bpf_map_elem of the kernel, unchanged since 5.9 */
+	__bpf_md_ptr(struct walk_meta *, meta);
+	__bpf_md_ptr(struct bpf_map *, map);
+	__bpf_md_ptr(void *, key);
+	__bpf_md_ptr(void *, value);
+};
+
+static __always_inline void end_slice(struct walk_context *ctx, u64 visited)
+{
+	u8 byte = 0;
+
+	if (visited % MS_SLICE_STEP == 0)
+		bpf_seq_write(ctx->meta->seq, &byte, 1);
+}
+
+SEC("iter/bpf_map_elem") int slice_side0(struct walk_context *ctx)
+{
+	u32 zero = 0;
+	void *key = bpf_map_lookup_elem(&walk_key, &zero), *value = bpf_map_lookup_elem(&walk0, &zero);
+	struct ms_base *b;
+
+	if (!ctx->key || !ctx->value || !key || !value)
 		return 0;
-	sync_key(key, b, 0, value);
+	bpf_probe_read_kernel(key, key_size, ctx->key);
+	bpf_probe_read_kernel(value, size0, ctx->value);
+	if (due0(key, value, &b))
+		sync_key(key, b, 0, 0);
+	end_slice(ctx, stats.visited0);
+	return 0;
+}
+
+SEC("iter/bpf_map_elem") int slice_side1(struct walk_context *ctx)
+{
+	u32 zero = 0;
+	void *key = bpf_map_lookup_elem(&walk_key, &zero), *value = bpf_map_lookup_elem(&walk1, &zero);
+	struct ms_base *b;
+
+	if (!ctx->key || !ctx->value || !key || !value)
+		return 0;
+	bpf_probe_read_kernel(key, key_size, ctx->key);
+	bpf_probe_read_kernel(value, size1, ctx->value);
+	if (due1(key, value, &b))
+		sync_key(key, b, 0, 0);
+	end_slice(ctx, stats.visited1);
+	return 0;
+}
+
+SEC("iter/bpf_map_elem") int slice_base(struct walk_context *ctx)
+{
+	u32 zero = 0;
+	void *key = bpf_map_lookup_elem(&walk_key, &zero);
+	struct ms_base *b = ctx->value;
+
+	if (!ctx->key || !b || !key)
+		return 0;
+	if (b->present && b->seen0 == pass_number && (!complete || b->seen1 == pass_number) && !b->miss0 && !b->miss1) {
+		stats.visited_base++;
+		stats.present++;
+	} else {
+		bpf_probe_read_kernel(key, key_size, ctx->key);
+		b = bpf_map_lookup_elem(&base, key);
+		if (b)
+			visit_base(0, key, b, 0);
+	}
+	end_slice(ctx, stats.visited_base);
 	return 0;
 }
 

@@ -29,12 +29,12 @@ struct {
 	__uint(max_entries, 1);
 	__uint(key_size, 4);
 	__uint(value_size, 8);
-} empty_base SEC(".maps"), hot_keys SEC(".maps"); /* hot_keys: two halves of hot_half keys each */
+} empty_base SEC(".maps"), walk_key SEC(".maps"), walk0 SEC(".maps"), walk1 SEC(".maps"), hot_keys SEC(".maps"); /* hot_keys: two halves of hot_half keys each */
 
 const volatile struct ms_field fields[MS_MAX_FIELDS] = {};
 const volatile struct ms_default defaults1[MS_MAX_DEFAULTS] = {};
 const volatile s64 remap0[MS_MAX_REMAPS] = {}, remap1[MS_MAX_REMAPS] = {};
-const volatile u32 nr_fields = 1, nr_defaults = 0, size0 = 8, size1 = 8, nr_cpus = 1, hot_half = 1;
+const volatile u32 nr_fields = 1, nr_defaults = 0, key_size = 4, size0 = 8, size1 = 8, nr_cpus = 1, hot_half = 1;
 const volatile bool percpu, arrays, lru0, lru1, keep_delta, has_remap;
 
 /* Arguments and results, through the mapping of .bss. */

@@ -22,8 +22,16 @@ namespace {
 constexpr uint32_t kMinHot = 1024;
 constexpr uint32_t kMaxHot = 65536;
 constexpr uint32_t kHotSlice = 4096;     // keys per system call, so that a hot pass holds its CPU for a few milliseconds
+constexpr uint32_t kSliceKeys = 4096;    // keys for each read of an iterator: about 2 ms
+constexpr uint32_t kSlicedFrom = 50'000; // entries; smaller maps are walked in one go, which takes 25 ms at most
 constexpr uint32_t kBaseSlack = 1024;
 constexpr uint32_t kNoPrealloc = 1;      // BPF_F_NO_PREALLOC
+
+// bpf_for_each_map_elem does not let other tasks run where the kernel does not preempt itself, so big maps are read by an
+// iterator, which costs some hundredths more. Per-CPU values come to it concatenated; an array needs no hash for its base.
+bool in_slices(const SyncSpec& spec) {
+  return !is_array(spec.type0) && !is_percpu(spec.type0) && std::max(spec.max_entries0, spec.max_entries1) > kSlicedFrom;
+}
 
 struct SkeletonDeleter {
   void operator()(sync_bpf* skeleton) const { sync_bpf::destroy(skeleton); }
@@ -105,15 +113,32 @@ class LinuxSync final : public Sync {
     CpuPin pin;
     for (uint32_t cpu = 0; cpu < cpus_; ++cpu) {
       MS_CHECK(enter_cpu(pin, cpu));
-      MS_CHECK(run(skeleton_->progs.walk_side0));
-      if (complete) MS_CHECK(run(skeleton_->progs.walk_side1));
+      MS_CHECK(walk(skeleton_->progs.slice_side0, skeleton_->progs.walk_side0, skeleton_->maps.side0));
+      if (complete) MS_CHECK(walk(skeleton_->progs.slice_side1, skeleton_->progs.walk_side1, skeleton_->maps.side1));
     }
+    return {};
+  }
+
+  Status walk(const bpf_program* slices, const bpf_program* whole, const bpf_map* map) {
+    if (!in_slices(spec_)) return run(whole);
+    bpf_iter_link_info info{};
+    info.map.map_fd = static_cast<uint32_t>(bpf_map__fd(map));
+    LIBBPF_OPTS(bpf_link_create_opts, options, .iter_info = &info, .iter_info_len = sizeof info);
+    const Fd link(bpf_link_create(bpf_program__fd(slices), 0, BPF_TRACE_ITER, &options));
+    if (!link.valid()) return fail_errno(errno, std::string("attach the sync iterator ") + bpf_program__name(slices));
+    const Fd iterator(bpf_iter_create(link.get()));
+    if (!iterator.valid()) return fail_errno(errno, std::string("start the sync iterator ") + bpf_program__name(slices));
+    char bytes[kSliceKeys / MS_SLICE_STEP];
+    ssize_t got = 0;
+    do got = ::read(iterator.get(), bytes, sizeof bytes);
+    while (got > 0 || (got < 0 && errno == EINTR));
+    if (got < 0) return fail_errno(errno, std::string("run the sync iterator ") + bpf_program__name(slices));
     return {};
   }
 
   Status walk_base() {
     ms_stats& stats = skeleton_->bss->stats;
-    MS_CHECK(run(skeleton_->progs.walk_base));
+    MS_CHECK(walk(skeleton_->progs.slice_base, skeleton_->progs.walk_base, skeleton_->maps.base));
     present_ = stats.present - std::min(stats.present, stats.deleted);
     if (stats.tombstones == 0 || (stats.tombstones <= max_tombstones() && stats.base_full == 0)) return {};
     if (stats.base_full != 0) ++stats.pending;  // the next pass finds room
@@ -200,6 +225,9 @@ Status size_maps(sync_bpf& skeleton, const SyncSpec& spec, uint32_t cpus, uint32
   err = err != 0 ? err : bpf_map__set_value_size(skeleton.maps.fresh1, spec.value_size1);
   err = err != 0 ? err : bpf_map__set_value_size(skeleton.maps.empty_base, base_value_size(spec, cpus));
   err = err != 0 ? err : bpf_map__set_value_size(skeleton.maps.hot_keys, spec.key_size);
+  err = err != 0 ? err : bpf_map__set_value_size(skeleton.maps.walk_key, spec.key_size);
+  err = err != 0 ? err : bpf_map__set_value_size(skeleton.maps.walk0, spec.value_size0);
+  err = err != 0 ? err : bpf_map__set_value_size(skeleton.maps.walk1, spec.value_size1);
   err = err != 0 ? err : bpf_map__set_max_entries(skeleton.maps.hot_keys, 2 * hot_half);
   if (err != 0) return fail_errno(err, "size the sync engine's maps");
   return {};
@@ -224,6 +252,10 @@ Result<std::unique_ptr<LinuxSync>> load(const SyncSpec& spec, uint32_t cpus, con
   err = err != 0 ? err : bpf_map__reuse_fd(skeleton->maps.side1, side1.get());
   err = err != 0 ? err : bpf_map__reuse_fd(skeleton->maps.base, base.get());
   if (err != 0) return fail_errno(err, "hand the maps to the sync program");
+  for (bpf_program* program : {skeleton->progs.slice_side0, skeleton->progs.slice_side1, skeleton->progs.slice_base})
+    bpf_program__set_autoload(program, in_slices(spec));
+  for (bpf_program* program : {skeleton->progs.walk_side0, skeleton->progs.walk_side1, skeleton->progs.walk_base})
+    bpf_program__set_autoload(program, !in_slices(spec));
   if (err = sync_bpf::load(skeleton.get()); err != 0) return fail_errno(err, "load the sync program");
   MS_CHECK(fill_sync_defaults(*skeleton, spec, cpus));
   return std::make_unique<LinuxSync>(spec, std::move(skeleton), cpus);

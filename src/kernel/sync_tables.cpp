@@ -126,6 +126,7 @@ void fill_sync_tables(sync_bpf& skeleton, const SyncSpec& spec, uint32_t cpus, u
   }
   ro->nr_fields = static_cast<uint32_t>(spec.fields.size());
   ro->nr_defaults = static_cast<uint32_t>(spec.defaults1.size());
+  ro->key_size = spec.key_size;
   ro->size0 = spec.value_size0;
   ro->size1 = spec.value_size1;
   ro->percpu = is_percpu(spec.type0);

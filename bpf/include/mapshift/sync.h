@@ -11,6 +11,7 @@
 #define MS_MAX_FIELDS 1024
 #define MS_MAX_REMAPS 256
 #define MS_MAX_DEFAULTS 64
+#define MS_SLICE_STEP 64 /* keys for each byte that a sliced walk writes */
 
 enum ms_op { MS_OP_SUM = 1, MS_OP_LATEST = 2, MS_OP_MAX = 3, MS_OP_MIN = 4, MS_OP_OR = 5, MS_OP_FIRST = 6 };
 

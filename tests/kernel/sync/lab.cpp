@@ -2,8 +2,12 @@
 #include "lab.h"
 
 #include <bpf/libbpf.h>
+#include <linux/perf_event.h>
+#include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <stdexcept>
@@ -32,6 +36,24 @@ SyncField field(SyncOp op, size_t size0, size_t offset0, size_t size1, size_t of
 }
 
 size_t cpu_count() { return static_cast<size_t>(libbpf_num_possible_cpus()); }
+
+void pin_to_cpu(size_t cpu) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(cpu, &set);
+  sched_setaffinity(0, sizeof set, &set);
+}
+
+Fd run_in_interrupts(int program, size_t cpu, uint64_t period_ns) {
+  perf_event_attr attr{};
+  attr.size = sizeof attr;
+  attr.type = PERF_TYPE_SOFTWARE;
+  attr.config = PERF_COUNT_SW_CPU_CLOCK;
+  attr.sample_period = period_ns;
+  Fd fd(static_cast<int>(syscall(SYS_perf_event_open, &attr, -1, static_cast<int>(cpu), -1, PERF_FLAG_FD_CLOEXEC)));
+  if (fd.valid() && ioctl(fd.get(), PERF_EVENT_IOC_SET_BPF, program) != 0) fd.reset();
+  return fd;
+}
 
 PrivateBpffs::PrivateBpffs() {
   char name[] = "/tmp/mapshift-bpffs-XXXXXX";

@@ -43,6 +43,10 @@ struct NewValue {
 [[nodiscard]] SyncField field(SyncOp op, size_t size0, size_t offset0, size_t size1, size_t offset1);
 [[nodiscard]] SyncSpec example_spec(MapType type, uint32_t entries0, uint32_t entries1);
 
+// Runs a perf_event program in an interrupt of the CPU's clock, until closed. Invalid where the kernel has none.
+[[nodiscard]] Fd run_in_interrupts(int program, size_t cpu, uint64_t period_ns);
+void pin_to_cpu(size_t cpu);  // the calling thread
+
 // Two maps and the engine between them, driven one pass at a time.
 class Lab {
  public:

@@ -72,6 +72,14 @@ TEST_F(Maps, PerCpuKeyLostOnTheNewSideBeforeTheSwap) {
   lab.erase1(1);
   EXPECT_GT(lab.settle(kPre), 0);
   expect_slots(lab, 100, 10, 3);
+  lab.erase1(1);
+  auto changed = old_values(100, 10, 3);
+  changed[0].packets += 5;  // on one CPU only, so that the walk over side 0 finds it
+  lab.put_cpus0(1, changed);
+  lab.pass(kPre, false);
+  lab.settle(kNew);
+  changed[0].packets -= 5;
+  lab.put_cpus0(1, changed);
   EXPECT_GT(lab.settle(kNew), 0);
   expect_slots(lab, 100, 10, 3);
 }
@@ -248,6 +256,30 @@ TEST_F(Maps, KeysUpTo64BytesAndValuesUpTo4096With1024Fields) {
     EXPECT_EQ(lab.sync().verify()->keys, 20u);
     EXPECT_EQ(lab.sync().verify()->mismatched, 0u);
   }
+}
+
+// Beyond 50,000 entries the walks are iterators.
+TEST_F(Maps, BigMapsAreWalkedInSlices) {
+  constexpr uint32_t kKeys = 20'000;
+  Lab lab(bpffs_, example_spec(MapType::kHash, 60'000, 60'000));
+  for (uint32_t key = 0; key < kKeys; ++key) lab.put0(key, OldValue{key, 1, 2, 3});
+  PassReport report = lab.pass(kPre);
+  EXPECT_EQ(report.keys, kKeys);
+  EXPECT_EQ(report.added, kKeys);
+  for (uint32_t key = 0; key < kKeys; key += 10) lab.put0(key, OldValue{key + 5, 1, 2, 3});
+  report = lab.pass(kPre, false);
+  EXPECT_EQ(report.changed, kKeys / 10);
+  lab.erase0(1);
+  lab.erase1(2);
+  lab.erase1(3);
+  lab.put1(3, NewValue{2, 0, 1, 7, 3});
+  EXPECT_GT(lab.settle(kNew), 0);
+  lab.settle(kNew);
+  EXPECT_FALSE(lab.get1<NewValue>(1));
+  EXPECT_FALSE(lab.get0<OldValue>(2));
+  EXPECT_EQ(lab.get0<OldValue>(3)->packets, 7u);
+  EXPECT_EQ(lab.sync().verify()->keys, kKeys - 2);
+  EXPECT_EQ(lab.sync().verify()->mismatched, 0u);
 }
 
 TEST_F(Maps, HotPassesVisitWhatChanged) {

@@ -28,9 +28,9 @@ struct {
 u32 generation;
 /* Increments that an interrupt made. */
 u64 from_interrupts;
-u32 interrupt_mask, interrupt_plain;
+u32 interrupt_mask, interrupt_plain, interrupt_burst;
 
-struct order { u32 count, mask, plain, churn; u64 done; };
+struct order { u32 count, mask, plain, churn, only, pad; u64 done; }; /* only: 1 the old side, 2 the new one, always */
 
 #define PLAIN_INC(x) (*(volatile typeof(x) *)&(x) = *(volatile typeof(x) *)&(x) + 1)
 
@@ -89,7 +89,9 @@ static __always_inline int count_key(u32 key, int plain)
 
 static long count_one(u32 i, struct order *o)
 {
-	o->done += count_key(bpf_get_prandom_u32() & o->mask, o->plain);
+	u32 key = bpf_get_prandom_u32() & o->mask;
+
+	o->done += o->only == 1 ? count0(&key, o->plain) : o->only == 2 ? count1(&key, o->plain) : count_key(key, o->plain);
 	return 0;
 }
 
@@ -132,6 +134,26 @@ static long interrupt_one(u32 i, void *ctx)
 
 SEC("perf_event") int write_in_interrupt(void *ctx)
 {
-	bpf_loop(8, interrupt_one, 0, 0);
+	bpf_loop(interrupt_burst, interrupt_one, 0, 0);
+	return 0;
+}
+
+/* One write to the last field, in an interrupt that falls into the middle of a visit. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(key_size, 4);
+	__uint(value_size, 4000);
+} window SEC(".maps");
+u32 ambush_armed, ambush_value;
+
+SEC("perf_event") int ambush(void *ctx)
+{
+	u32 zero = 0, *values = bpf_map_lookup_elem(&window, &zero);
+
+	if (!ambush_armed || !values)
+		return 0;
+	*(volatile u32 *)&values[999] = ambush_value;
+	ambush_armed = 0;
 	return 0;
 }

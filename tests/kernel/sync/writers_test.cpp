@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writers on every CPU, and in interrupts, through swaps back and forth: not one increment may be lost or doubled.
 #include <bpf/libbpf.h>
-#include <linux/perf_event.h>
-#include <sched.h>
-#include <sys/ioctl.h>
-#include <sys/syscall.h>
 
 #include <atomic>
 #include <chrono>
@@ -19,7 +15,7 @@ namespace {
 using std::chrono::milliseconds;
 
 struct Order {  // of sync_writers.bpf.c
-  uint32_t count = 500, mask = 0, plain = 0, churn = 0;
+  uint32_t count = 500, mask = 0, plain = 0, churn = 0, only = 0, pad = 0;
   uint64_t done = 0;
 };
 
@@ -41,10 +37,7 @@ class Writers {
   void start(size_t cpu, Order order) {
     auto& slot = *slots_.emplace_back(std::make_unique<Slot>());
     slot.thread = std::thread([this, cpu, order, &slot] {
-      cpu_set_t set;
-      CPU_ZERO(&set);
-      CPU_SET(cpu, &set);
-      sched_setaffinity(0, sizeof set, &set);
+      pin_to_cpu(cpu);
       while (!stop_) {
         Order o = order;
         LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = &o, .ctx_size_in = sizeof o);
@@ -58,14 +51,9 @@ class Writers {
   // False where the kernel has no CPU clock events.
   bool start_interrupts(size_t cpu, bool plain = false) {
     skeleton_->bss->interrupt_plain = plain;
-    perf_event_attr attr{};
-    attr.size = sizeof attr;
-    attr.type = PERF_TYPE_SOFTWARE;
-    attr.config = PERF_COUNT_SW_CPU_CLOCK;
-    attr.sample_period = 200'000;  // ns
-    Fd fd(static_cast<int>(syscall(SYS_perf_event_open, &attr, -1, static_cast<int>(cpu), -1, PERF_FLAG_FD_CLOEXEC)));
-    if (!fd.valid() || ioctl(fd.get(), PERF_EVENT_IOC_SET_BPF, bpf_program__fd(skeleton_->progs.write_in_interrupt)) != 0) return false;
-    ioctl(fd.get(), PERF_EVENT_IOC_ENABLE, 0);
+    skeleton_->bss->interrupt_burst = plain ? 256 : 8;
+    Fd fd = run_in_interrupts(bpf_program__fd(skeleton_->progs.write_in_interrupt), cpu, 200'000);
+    if (!fd.valid()) return false;
     events_.push_back(std::move(fd));
     return true;
   }
@@ -150,7 +138,7 @@ TEST_P(SharedConcurrency, SixSwapsLoseNothing) {
   Lab lab(bpffs_, example_spec(GetParam(), 8192, 8192));
   Writers writers(lab, kMask);
   for (size_t cpu = 0; cpu < cpu_count(); ++cpu) {
-    writers.start(cpu, {500, kMask, 0, 0, 0});
+    writers.start(cpu, {.mask = kMask});
     if (!writers.start_interrupts(cpu)) printf("no CPU clock events here: no interrupt writers\n");
   }
   swap_back_and_forth(lab, writers, milliseconds(100));
@@ -162,21 +150,38 @@ class PerCpuConcurrency : public Concurrency, public testing::WithParamInterface
 
 // Plain increments: exact, for a pass writes a CPU's slot with one instruction, on that CPU.
 TEST_P(PerCpuConcurrency, SixSwapsLoseNothing) {
-  Lab lab(bpffs_, example_spec(GetParam(), 8192, 8192));
-  Writers writers(lab, kMask);
+  Lab lab(bpffs_, example_spec(GetParam(), 1024, 1024));
+  Writers writers(lab, 15);  // few keys, so that passes and interrupts meet
   for (size_t cpu = 0; cpu < cpu_count(); ++cpu) ASSERT_TRUE(writers.start_interrupts(cpu, true));
   swap_back_and_forth(lab, writers, milliseconds(300));
 }
 INSTANTIATE_TEST_SUITE_P(Types, PerCpuConcurrency, testing::Values(MapType::kPercpuHash, MapType::kPercpuArray),
                          [](const auto& type) { return to_string(type.param); });
 
+// As in a canary: both generations run, on the same few keys, and every pass writes to both sides.
+TEST_F(Concurrency, BothGenerationsAtOnce) {
+  Lab lab(bpffs_, example_spec(MapType::kHash, 8192, 8192));
+  Writers writers(lab, 7);
+  writers.start(0, {.mask = 7, .only = 1});
+  writers.start(cpu_count() - 1, {.mask = 7, .only = 2});
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(2);
+  while (std::chrono::steady_clock::now() < until) lab.pass(SyncPhase::kLiveNew);
+  writers.stop();
+  EXPECT_GT(lab.settle(SyncPhase::kLiveNew), 0);
+  const Sums got = sums(lab);
+  EXPECT_EQ(got.packets0, writers.total());
+  EXPECT_EQ(got.packets1, writers.total());
+  EXPECT_EQ(got.n32, writers.total());
+  EXPECT_EQ(got.n64, writers.total());
+}
+
 // Keys that come and go beside them must not touch those that stay.
 TEST_F(Concurrency, ChurnLeavesOtherKeysAlone) {
   Lab lab(bpffs_, example_spec(MapType::kHash, 8192, 8192));
   for (uint32_t key = 0; key <= kMask; ++key) lab.put0(key, OldValue{});
   Writers writers(lab, kMask);
-  writers.start(0, {500, kMask, 0, 0, 0});
-  writers.start(cpu_count() - 1, {500, kMask, 0, 1, 0});
+  writers.start(0, {.mask = kMask});
+  writers.start(cpu_count() - 1, {.mask = kMask, .churn = 1});
   swap_back_and_forth(lab, writers, milliseconds(100));
 }
 
@@ -184,7 +189,7 @@ TEST_F(Concurrency, ChurnLeavesOtherKeysAlone) {
 TEST_F(Concurrency, ChurnOnTheActiveSideSettles) {
   Lab lab(bpffs_, example_spec(MapType::kHash, 8192, 8192));
   Writers writers(lab, kMask);
-  writers.start(0, {500, kMask, 0, 1, 0});
+  writers.start(0, {.mask = kMask, .churn = 1});
   for (int n = 0; n < 3; ++n) lab.pass(SyncPhase::kPrecopy);
   writers.swap_to(1);
   writers.quiesce();
@@ -196,7 +201,7 @@ TEST_F(Concurrency, SweepsUnderChurn) {
   Lab lab(bpffs_, example_spec(MapType::kHash, 2048, 2048));
   for (uint32_t key = 0; key < 512; ++key) lab.put0(key, OldValue{key, 0, 0, key});
   Writers writers(lab, 511);
-  writers.start(0, {500, 0xffff, 0, 1, 0});
+  writers.start(0, {.mask = 0xffff, .churn = 1});
   for (int n = 0; n < 40; ++n) lab.pass(SyncPhase::kPrecopy);
   writers.stop();
   EXPECT_GT(lab.settle(SyncPhase::kPrecopy), 0);
