@@ -3,7 +3,7 @@
 #ifndef MAPSHIFT_CREATE_H
 #define MAPSHIFT_CREATE_H
 
-#include "convert.h"
+#include "merge.h"
 
 #define ENOMEM 12
 #define EEXIST 17
@@ -16,7 +16,6 @@ struct fresh {
 	void *v0, *v1; /* fresh0, fresh1 */
 	void *from;    /* the value that exists */
 	void *b0, *b1;
-	u8 clamped;
 };
 
 static long fill_from0(u32 i, struct fresh *c)
@@ -29,7 +28,7 @@ static long fill_from0(u32 i, struct fresh *c)
 	f = &fields[i];
 	x = get(f, c->from, false);
 	set(f, c->v0, false, x);
-	set(f, c->v1, true, to_side1(f, x, &c->clamped));
+	set(f, c->v1, true, to_side1(f, x, &work.clamped));
 	return 0;
 }
 
@@ -43,7 +42,7 @@ static long fill_from1(u32 i, struct fresh *c)
 	f = &fields[i];
 	y = get(f, c->from, true);
 	set(f, c->v1, true, y);
-	set(f, c->v0, false, f->op == MS_OP_SUM ? sum_to_side0(f, y, &c->clamped) : to_side0(f, y, &c->clamped));
+	set(f, c->v0, false, f->op == MS_OP_SUM ? sum_to_side0(f, y, &work.clamped) : to_side0(f, y, &work.clamped));
 	return 0;
 }
 
@@ -85,6 +84,7 @@ static __noinline int create(void *key, struct ms_base *b, void *from, bool to1)
 		return 0;
 	c.v0 = bpf_map_lookup_elem(&fresh0, &zero);
 	c.v1 = bpf_map_lookup_elem(&fresh1, &zero);
+	work.clamped = 0;
 	c.from = from;
 	c.b0 = slot0(slot);
 	c.b1 = slot1(slot);
@@ -110,7 +110,7 @@ static __noinline int create(void *key, struct ms_base *b, void *from, bool to1)
 	else
 		b->seen0 = pass_number;
 	stats.added++;
-	stats.clamped += c.clamped;
+	stats.clamped += work.clamped;
 	if (phase == MS_PRECOPY || to1 == active1())
 		stats.from_passive++;
 	remember_hot(key);

@@ -5,18 +5,25 @@
 
 #include "convert.h"
 
-/* One key at work. */
+/* The two values of the key at work, and what base holds of them. */
 struct job {
-	void *v0, *v1;      /* values */
-	void *b0, *b1;      /* what base holds of them */
-	u64 group0, group1; /* MS_OP_LATEST groups that changed on each side */
-	u64 differs, wide;  /* groups whose sides differ; that hold wide fields */
-	u64 failed_groups;  /* of which a field could not be written any more */
-	u8 fresh;           /* nothing was reconciled before */
-	u8 only0, only1;    /* fresh, and the other side's slot was never used: the kernel zeroes those of other CPUs */
-	u8 moved0, moved1;  /* something of side 0 (1) was carried to the other */
-	u8 clamped, failed, unsafe, risky;
+	void *v0, *v1;
+	void *b0, *b1;
 };
+
+/*
+ * What is found out about it. Not on the stack: the verifier follows each byte there, and a handful of flags would
+ * multiply the paths that it has to walk by 30. One pass thread, one key at a time.
+ */
+struct ms_work work;
+
+static __always_inline void start_job(u64 *slot)
+{
+	work.group0 = work.group1 = work.differs = work.wide = work.failed_groups = 0;
+	work.fresh = *slot != MS_SLOT_SYNCED;
+	work.only0 = work.only1 = work.moved0 = work.moved1 = 0;
+	work.clamped = work.failed = work.unsafe = work.risky = 0;
+}
 
 /* ---- before the swap: side 1 is written by nobody else ---- */
 
@@ -30,20 +37,20 @@ static long precopy_field(u32 i, struct job *j)
 	f = &fields[i];
 	x = get(f, j->v0, false);
 	bx = get(f, j->b0, false);
-	if (!j->fresh && x == bx)
+	if (!work.fresh && x == bx)
 		return 0;
-	if (f->op == MS_OP_SUM && !j->fresh) {
-		u64 y = get(f, j->v1, true), delta = fitting_delta(f, y, moved_by(f, x, bx, false), &j->clamped);
+	if (f->op == MS_OP_SUM && !work.fresh) {
+		u64 y = get(f, j->v1, true), delta = fitting_delta(f, y, moved_by(f, x, bx, false), &work.clamped);
 
 		next = y + delta;
 		recorded = get(f, j->b1, true) + delta;
 	} else {
-		next = recorded = to_side1(f, x, &j->clamped);
+		next = recorded = to_side1(f, x, &work.clamped);
 	}
 	set(f, j->v1, true, next);
 	set(f, j->b1, true, recorded);
 	set(f, j->b0, false, x);
-	j->moved0 = 1;
+	work.moved0 = 1;
 	return 0;
 }
 
@@ -64,14 +71,14 @@ static long scan_field(u32 i, struct job *j)
 	y = get(f, j->v1, true);
 	bit = 1ull << (f->group & 63);
 	/* Without an ancestor both sides made the key: both changed. The slots of other CPUs are zero until used. */
-	if (x != get(f, j->b0, false) || (j->fresh && !percpu))
-		j->group0 |= bit;
-	if (y != get(f, j->b1, true) || (j->fresh && !percpu))
-		j->group1 |= bit;
+	if (x != get(f, j->b0, false) || (work.fresh && !percpu))
+		work.group0 |= bit;
+	if (y != get(f, j->b1, true) || (work.fresh && !percpu))
+		work.group1 |= bit;
 	if (to_side1(f, x, &ignored) != y)
-		j->differs |= bit;
+		work.differs |= bit;
 	if (f->flags & MS_F_WIDE)
-		j->wide |= bit;
+		work.wide |= bit;
 	return 0;
 }
 
@@ -88,18 +95,18 @@ static __always_inline bool put(struct job *j, const volatile struct ms_field *f
 		return true;
 	if (f->flags & MS_F_WIDE) {
 		if (side == active1()) {
-			j->unsafe = 1;
+			work.unsafe = 1;
 			return false;
 		}
 		set(f, v, side, next);
 	} else if (!cas(v, FIELD_OFF(f, side), FIELD_SIZE(f, side), VALUE_SIZE(side), expect, next)) {
-		j->failed = 1;
+		work.failed = 1;
 		return false;
 	}
 	if (side)
-		j->moved0 = 1;
+		work.moved0 = 1;
 	else
-		j->moved1 = 1;
+		work.moved1 = 1;
 	return true;
 }
 
@@ -109,22 +116,22 @@ static __always_inline bool add(struct job *j, const volatile struct ms_field *f
 
 	if (f->flags & MS_F_PLAIN) {
 		set(f, v, side, get(f, v, side) + delta);
-		j->risky |= side == active1();
+		work.risky |= side == active1();
 	} else if (!atomic_add(v, FIELD_OFF(f, side), FIELD_SIZE(f, side), VALUE_SIZE(side), delta)) {
-		j->failed = 1;
+		work.failed = 1;
 		return false;
 	}
 	if (side)
-		j->moved0 = 1;
+		work.moved0 = 1;
 	else
-		j->moved1 = 1;
+		work.moved1 = 1;
 	return true;
 }
 
 /* A first visit carries the whole value, which is no delta: it may be above half of the counter's range. */
 static __always_inline u64 sum_delta(struct job *j, const volatile struct ms_field *f, u64 now, u64 was, bool side)
 {
-	if (j->fresh && !was && !FIELD_SIGNED(f, side))
+	if (work.fresh && !was && !FIELD_SIGNED(f, side))
 		return FIELD_SIZE(f, !side) < FIELD_SIZE(f, side) && (s64)now < 0 ? ~0ull >> 1 : now;
 	return moved_by(f, now, was, side);
 }
@@ -134,7 +141,7 @@ static __always_inline void merge_sum(struct job *j, const volatile struct ms_fi
 	u64 d0 = sum_delta(j, f, x, bx, false), d1 = sum_delta(j, f, y, by, true);
 
 	if (d0) {
-		d0 = fitting_delta(f, y, d0, &j->clamped);
+		d0 = fitting_delta(f, y, d0, &work.clamped);
 		if (add(j, f, d0, true)) {
 			bx = x;
 			by += d0;
@@ -155,29 +162,29 @@ static __always_inline void merge_sum(struct job *j, const volatile struct ms_fi
 static __always_inline void merge_latest(struct job *j, const volatile struct ms_field *f, u64 x, u64 y, u64 bx, u64 by)
 {
 	u64 bit = 1ull << (f->group & 63), next;
-	bool c0 = j->group0 & bit, c1 = j->group1 & bit, from1 = c1;
+	bool c0 = work.group0 & bit, c1 = work.group1 & bit, from1 = c1;
 
-	if ((!c0 && !c1) || j->failed_groups & bit)
+	if ((!c0 && !c1) || work.failed_groups & bit)
 		return;
 	/* The active side wins a conflict, and against a passive change that no instruction could carry over whole. */
-	if ((c0 && c1) || (j->wide & bit && (active1() ? c0 : c1)))
+	if ((c0 && c1) || (work.wide & bit && (active1() ? c0 : c1)))
 		from1 = active1();
 	if (from1) {
-		next = to_side0(f, y, &j->clamped);
+		next = to_side0(f, y, &work.clamped);
 		if (put(j, f, c0 ? x : bx, next, false)) {
 			set(f, j->b0, false, next);
 			set(f, j->b1, true, y);
 			return;
 		}
 	} else {
-		next = to_side1(f, x, &j->clamped);
+		next = to_side1(f, x, &work.clamped);
 		if (put(j, f, c1 ? y : by, next, true)) {
 			set(f, j->b0, false, x);
 			set(f, j->b1, true, next);
 			return;
 		}
 	}
-	j->failed_groups |= bit;
+	work.failed_groups |= bit;
 }
 
 /* `a` stands after `b` in the order that the field's merge climbs. */
@@ -195,17 +202,17 @@ static __always_inline u64 join(struct job *j, const volatile struct ms_field *f
 	bool reset0 = false, reset1 = false;
 
 	if (f->op == MS_OP_OR) {
-		if (!j->fresh) {
+		if (!work.fresh) {
 			reset0 = bx & ~x;
 			reset1 = by & ~y;
 		}
 		if (reset0 && !reset1)
 			return x1 | (y & ~by);
 		if (reset1 && !reset0)
-			return y | to_side1(f, x & ~bx, &j->clamped);
+			return y | to_side1(f, x & ~bx, &work.clamped);
 		return x1 | y;
 	}
-	if (!j->fresh) {
+	if (!work.fresh) {
 		reset0 = beyond(f, bx, x, false);
 		reset1 = beyond(f, by, y, true);
 	}
@@ -221,17 +228,17 @@ static __always_inline void merge_join(struct job *j, const volatile struct ms_f
 {
 	u64 x1, next0, next1;
 
-	if (!j->fresh && x == bx && y == by)
+	if (!work.fresh && x == bx && y == by)
 		return;
-	x1 = to_side1(f, x, &j->clamped);
-	next1 = j->only0 ? x1 : j->only1 ? y : join(j, f, x1, x, y, bx, by);
+	x1 = to_side1(f, x, &work.clamped);
+	next1 = work.only0 ? x1 : work.only1 ? y : join(j, f, x1, x, y, bx, by);
 	if (f->flags & MS_F_WIDE && active1() && next1 != y) {
-		j->unsafe = 1;
+		work.unsafe = 1;
 		next1 = y;
 	}
-	next0 = next1 == x1 ? x : to_side0(f, next1, &j->clamped);
+	next0 = next1 == x1 ? x : to_side0(f, next1, &work.clamped);
 	if (f->flags & MS_F_WIDE && !active1() && next0 != x) {
-		j->unsafe = 1;
+		work.unsafe = 1;
 		next0 = x;
 		next1 = x1;
 	}
@@ -245,18 +252,18 @@ static __always_inline void merge_join(struct job *j, const volatile struct ms_f
 static __always_inline void merge_first(struct job *j, const volatile struct ms_field *f, u64 x, u64 y, u64 bx, u64 by)
 {
 	u64 next0 = x, next1 = y;
-	bool take0 = j->only0, take1 = j->only1;
+	bool take0 = work.only0, take1 = work.only1;
 
-	if (!j->fresh && x == bx && y == by)
+	if (!work.fresh && x == bx && y == by)
 		return;
 	if (!take0 && !take1) {
-		take0 = !active1() && (j->fresh || x != bx);
-		take1 = active1() && (j->fresh || y != by);
+		take0 = !active1() && (work.fresh || x != bx);
+		take1 = active1() && (work.fresh || y != by);
 	}
 	if (take0)
-		next1 = to_side1(f, x, &j->clamped);
+		next1 = to_side1(f, x, &work.clamped);
 	else if (take1)
-		next0 = to_side0(f, y, &j->clamped);
+		next0 = to_side0(f, y, &work.clamped);
 	if (put(j, f, y, next1, true) && put(j, f, x, next0, false)) {
 		set(f, j->b0, false, next0);
 		set(f, j->b1, true, next1);
@@ -295,20 +302,20 @@ static __always_inline void reconcile_live(struct job *j, u64 *slot)
 {
 	u64 unsafe;
 
-	if (percpu && j->fresh) {
+	if (percpu && work.fresh) {
 		bool used0 = changed0(j->v0, slot), used1 = changed1(j->v1, slot);
 
-		j->only0 = used0 && !used1;
-		j->only1 = used1 && !used0;
+		work.only0 = used0 && !used1;
+		work.only1 = used1 && !used0;
 	}
 	bpf_loop(nr_fields, scan_field, j, 0);
-	unsafe = j->wide & (active1() ? j->group0 & ~j->group1 : j->group1 & ~j->group0) & j->differs;
-	if (j->group0 & j->group1 & j->differs)
+	unsafe = work.wide & (active1() ? work.group0 & ~work.group1 : work.group1 & ~work.group0) & work.differs;
+	if (work.group0 & work.group1 & work.differs)
 		stats.conflicts++;
 	bpf_loop(nr_fields, merge_field, j, 0);
-	if (unsafe || j->unsafe)
+	if (unsafe || work.unsafe)
 		stats.unsafe_wide++;
-	if (j->failed)
+	if (work.failed)
 		stats.pending++;
 }
 
@@ -323,28 +330,28 @@ static __noinline int reconcile(void *key, struct ms_base *b, void *v0, void *v1
 	j.v1 = v1;
 	j.b0 = slot0(slot);
 	j.b1 = slot1(slot);
-	j.fresh = *slot != MS_SLOT_SYNCED;
+	start_job(slot);
 	if (phase == MS_PRECOPY) {
-		if (j.fresh && nr_defaults)
+		if (work.fresh && nr_defaults)
 			bpf_loop(nr_defaults, default_one, &j.v1, 0);
 		bpf_loop(nr_fields, precopy_field, &j, 0);
 	} else {
 		reconcile_live(&j, slot);
 	}
-	if (!j.failed)
+	if (!work.failed)
 		*slot = MS_SLOT_SYNCED;
 	b->present = 1;
 	b->miss0 = b->miss1 = 0;
-	stats.clamped += j.clamped;
-	if (j.moved0 | j.moved1) {
+	stats.clamped += work.clamped;
+	if (work.moved0 | work.moved1) {
 		stats.changed++;
 		remember_hot(key);
 	}
-	if (!(active1() || phase == MS_PRECOPY ? j.moved0 : j.moved1))
+	if (!(active1() || phase == MS_PRECOPY ? work.moved0 : work.moved1))
 		return 0;
 	stats.from_passive++;
 	/* An element that was replaced meanwhile may have got what was not its own: the risk is counted. */
-	if (phase != MS_PRECOPY && (j.risky || value0(key) != v0 || value1(key) != v1))
+	if (phase != MS_PRECOPY && (work.risky || value0(key) != v0 || value1(key) != v1))
 		stats.risky++;
 	return 0;
 }

@@ -35,9 +35,14 @@ struct judgement {
 	void *key;
 	struct ms_base *base;
 	void *v, *b;
-	u8 changed, rose, fell; /* any field; a sum */
-	u8 failed;              /* a sum could not be written */
 };
+
+struct ms_verdict verdict; /* not on the stack, as `work` */
+
+static __always_inline void start_judging(void)
+{
+	verdict.changed = verdict.rose = verdict.fell = verdict.failed = 0;
+}
 
 static __always_inline long judge_field(u32 i, struct judgement *g, bool side)
 {
@@ -51,12 +56,12 @@ static __always_inline long judge_field(u32 i, struct judgement *g, bool side)
 	was = get(f, g->b, side);
 	if (now == was)
 		return 0;
-	g->changed = 1;
+	verdict.changed = 1;
 	if (f->op == MS_OP_SUM) {
 		if ((s64)moved_by(f, now, was, side) < 0)
-			g->fell = 1;
+			verdict.fell = 1;
 		else
-			g->rose = 1;
+			verdict.rose = 1;
 	}
 	return 0;
 }
@@ -112,7 +117,7 @@ static __always_inline long rebase_field(u32 i, struct judgement *g, bool side)
 	if (f->flags & MS_F_PLAIN)
 		set(f, g->v, side, get(f, g->v, side) - was);
 	else if (!atomic_add(g->v, FIELD_OFF(f, side), FIELD_SIZE(f, side), VALUE_SIZE(side), -was)) {
-		g->failed = 1;
+		verdict.failed = 1;
 		return 1;
 	}
 	set(f, g->b, side, 0);
@@ -140,34 +145,38 @@ static __noinline bool rebase(struct ms_base *b, void *v0, void *v1)
 
 	if (!slot)
 		return true;
+	start_judging();
 	if (*slot == MS_SLOT_REBASE0 && v0) {
 		g.v = v0;
 		g.b = slot0(slot);
 		bpf_loop(nr_fields, judge_field0, &g, 0);
-		if (!g.fell)
+		if (!verdict.fell)
 			bpf_loop(nr_fields, rebase_field0, &g, 0);
 	} else if (*slot == MS_SLOT_REBASE1 && v1) {
 		g.v = v1;
 		g.b = slot1(slot);
 		bpf_loop(nr_fields, judge_field1, &g, 0);
-		if (!g.fell)
+		if (!verdict.fell)
 			bpf_loop(nr_fields, rebase_field1, &g, 0);
 	}
-	if (g.failed)
+	if (verdict.failed)
 		return false;
 	bpf_loop(SLOT_SIZE / 8, clear_slot_word, &slot, 0);
 	return true;
 }
 
 /*
- * Syncs one key. v0 and v1 may be known to the caller, or null. A presence that changed since base is left to
- * walk_base, which knows whether the absence has lasted for two passes.
+ * Syncs the key in walk_key. A presence that changed since base is left to walk_base, which knows whether the absence
+ * has lasted for two passes. A global function, so that the verifier walks it once and not once for each way to it.
  */
-static __noinline int sync_key(void *key, struct ms_base *b, void *v0, void *v1)
+__noinline int sync_taken_key(void)
 {
+	u32 zero = 0;
+	void *key = bpf_map_lookup_elem(&walk_key, &zero), *v0, *v1;
+	struct ms_base *b = key ? bpf_map_lookup_elem(&base, key) : 0;
 	u64 *slot = b ? slot_of(b) : 0;
 
-	if (!b || !key || !slot)
+	if (!slot)
 		return 0;
 	if (__sync_val_compare_and_swap(&b->busy, 0, 1)) {
 		b->dirty = 1;
@@ -175,10 +184,8 @@ static __noinline int sync_key(void *key, struct ms_base *b, void *v0, void *v1)
 		return 0;
 	}
 	b->dirty = 0;
-	if (!v0)
-		v0 = value0(key);
-	if (!v1)
-		v1 = value1(key);
+	v0 = value0(key);
+	v1 = value1(key);
 	if (*slot > MS_SLOT_SYNCED && !rebase(b, v0, v1)) {
 		stats.pending++;
 	} else if (v0 && v1) {
@@ -192,6 +199,17 @@ static __noinline int sync_key(void *key, struct ms_base *b, void *v0, void *v1)
 	}
 	b->busy = 0;
 	return 0;
+}
+
+static __always_inline void sync_key(const void *key)
+{
+	u32 zero = 0;
+	void *to = bpf_map_lookup_elem(&walk_key, &zero);
+
+	if (!to)
+		return;
+	bpf_probe_read_kernel(to, key_size, key);
+	sync_taken_key();
 }
 
 struct mark_job {
@@ -230,14 +248,14 @@ static __always_inline void drop_key(void *key, struct ms_base *b, bool on1)
  *
  * True: the key is to be made again from the side that has it.
  */
-static __always_inline bool only_on(void *key, struct ms_base *b, struct judgement *g, bool on1)
+static __always_inline bool only_on(void *key, struct ms_base *b, bool on1)
 {
 	struct mark_job m = {b, on1 ? MS_SLOT_REBASE1 : MS_SLOT_REBASE0};
-	bool passive_left = active1() != on1, take_out = g->changed && !g->fell;
+	bool passive_left = active1() != on1, take_out = verdict.changed && !verdict.fell;
 
 	if (passive_left) {
-		if (!keep_delta || !take_out || !g->rose) {
-			stats.dropped_deltas += g->changed;
+		if (!keep_delta || !take_out || !verdict.rose) {
+			stats.dropped_deltas += verdict.changed;
 			drop_key(key, b, on1);
 			return false;
 		}
@@ -245,7 +263,7 @@ static __always_inline bool only_on(void *key, struct ms_base *b, struct judgeme
 		take_out = false;
 	} else {
 		stats.from_passive++;
-		if (!g->changed) {
+		if (!verdict.changed) {
 			drop_key(key, b, on1);
 			return false;
 		}
@@ -266,8 +284,9 @@ static __noinline bool only_on0(void *key, struct ms_base *b)
 
 	if (!b || !key)
 		return false;
+	start_judging();
 	bpf_loop(nr_cpus, judge_cpu0, &g, 0);
-	return only_on(key, b, &g, false);
+	return only_on(key, b, false);
 }
 
 static __noinline bool only_on1(void *key, struct ms_base *b)
@@ -276,8 +295,9 @@ static __noinline bool only_on1(void *key, struct ms_base *b)
 
 	if (!b || !key)
 		return false;
+	start_judging();
 	bpf_loop(nr_cpus, judge_cpu1, &g, 0);
-	return only_on(key, b, &g, true);
+	return only_on(key, b, true);
 }
 
 /* True: the key is to be made again from the side that has it. */
@@ -346,7 +366,7 @@ static long visit_base(struct bpf_map *map, void *key, struct ms_base *b, void *
 	if (again && percpu) /* by the visits that run on its CPUs, in the next pass; what was evicted nobody waits for */
 		stats.pending += b->present || b->rebase || phase == MS_PRECOPY;
 	else if (again)
-		sync_key(key, b, 0, 0);
+		sync_key(key);
 	return 0;
 }
 

@@ -80,7 +80,7 @@ static long visit0(struct bpf_map *map, void *key, void *value, void *ctx)
 	if (!on_target_cpu())
 		value = find0(key, target_cpu);
 	if (value && due0(key, value, &b))
-		sync_key(key, b, value, 0);
+		sync_key(key);
 	return 0;
 }
 
@@ -91,7 +91,7 @@ static long visit1(struct bpf_map *map, void *key, void *value, void *ctx)
 	if (!on_target_cpu())
 		value = find1(key, target_cpu);
 	if (value && due1(key, value, &b))
-		sync_key(key, b, 0, value);
+		sync_key(key);
 	return 0;
 }
 
@@ -130,7 +130,7 @@ SEC("iter/bpf_map_elem") int slice_side0(struct walk_context *ctx)
 	bpf_probe_read_kernel(key, key_size, ctx->key);
 	bpf_probe_read_kernel(value, size0, ctx->value);
 	if (due0(key, value, &b))
-		sync_key(key, b, 0, 0);
+		sync_key(key);
 	end_slice(ctx, stats.visited0);
 	return 0;
 }
@@ -146,7 +146,7 @@ SEC("iter/bpf_map_elem") int slice_side1(struct walk_context *ctx)
 	bpf_probe_read_kernel(key, key_size, ctx->key);
 	bpf_probe_read_kernel(value, size1, ctx->value);
 	if (due1(key, value, &b))
-		sync_key(key, b, 0, 0);
+		sync_key(key);
 	end_slice(ctx, stats.visited1);
 	return 0;
 }
@@ -193,7 +193,7 @@ static long visit_hot(u32 i, void *ctx)
 		return 0;
 	b = bpf_map_lookup_elem(&base, key);
 	if (b)
-		sync_key(key, b, 0, 0);
+		sync_key(key);
 	return 0;
 }
 

@@ -69,6 +69,22 @@ struct ms_stats {
 	__u64 tombstones, present;
 };
 
+/* The engine's notes on the key at work; nobody else reads them. */
+struct ms_work {
+	__u64 group0, group1; /* MS_OP_LATEST groups that changed on each side */
+	__u64 differs, wide;  /* groups whose sides differ; that hold wide fields */
+	__u64 failed_groups;  /* of which a field could not be written any more */
+	__u8 fresh;           /* nothing was reconciled before */
+	__u8 only0, only1;    /* fresh, and the other side's slot was never used: the kernel zeroes those of other CPUs */
+	__u8 moved0, moved1;  /* something of side 0 (1) was carried to the other */
+	__u8 clamped, failed, unsafe, risky;
+};
+
+struct ms_verdict {
+	__u8 changed, rose, fell; /* any field; a sum */
+	__u8 failed;              /* a sum could not be written */
+};
+
 #ifdef __cplusplus
 static_assert(sizeof(ms_field) == 16);
 static_assert(sizeof(ms_default) == 16);
