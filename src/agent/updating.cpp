@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <pthread.h>
+
 #include "agent/agent.h"
 #include "base/log.h"
 #include "update/planner.h"
@@ -113,6 +115,7 @@ void Agent::begin(update::RunInput input, store::ModuleRow next, bool resumed) {
     active_.emplace(id, active);
   }
   active->thread = std::thread([this, run = active->run.get(), next = std::move(next), resumed, id] {
+    pthread_setname_np(pthread_self(), "update");
     if (resumed) run->resume();
     else run->execute();
     if (run->record().state == update::State::kCommitted) show_module(next, id);
