@@ -36,7 +36,7 @@ class Run::Refresher {
       }
       staleness_ = std::max(staleness_, monotonic_now() - fresh_since_);
       fresh_since_ = began;
-    } while (!stop_.load());
+    } while (!pairs_.empty() && !stop_.load());
   }
 
   std::vector<Pair>& pairs_;

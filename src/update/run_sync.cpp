@@ -109,7 +109,8 @@ Status Run::settle(SyncPhase phase, Nanos timeout) {
     for (int clean = 0; clean < kCleanPasses;) {
       MS_TRY(const PassReport report, pass(pair, phase, true));
       clean = report.settled() ? clean + 1 : 0;
-      if (clean == kCleanPasses || monotonic_now() < deadline) continue;
+      if (phase == SyncPhase::kLiveNew && !interrupted()) break;  // whoever ends it need not wait for such a writer
+      if (clean != 0 || monotonic_now() < deadline) continue;
       const std::string map = pair.plan->name;
       warn("not-settled", "maps." + map,
            "something besides the module's programs still writes to the map that no longer runs: a process that holds it open");

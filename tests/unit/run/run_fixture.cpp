@@ -83,7 +83,7 @@ Run& World::begin() {
   RunInput taken = input;
   taken.record = journal->record;
   taken.intent = journal->intent;
-  observer.shown.clear();
+  observer = {};
   run = std::make_unique<Run>(kernel, *journal, observer, std::move(taken));
   return *run;
 }
@@ -135,16 +135,16 @@ void World::expect_nothing_lost() const {
 
 void World::expect_running(uint64_t generation) const {
   if (generation == 1) {
-      EXPECT_EQ(kernel.state(), before);
-    }
+    EXPECT_EQ(kernel.state(), before);
+  }
   else EXPECT_TRUE(runs_new_alone()) << kernel.state();
 }
 
 void World::expect_consistent() const {
   expect_running(journal->promoted == 2 ? 2 : 1);
   if (is_final(journal->record.state)) {
-      EXPECT_EQ(journal->record.state == State::kCommitted, journal->promoted == 2);
-    }
+    EXPECT_EQ(journal->record.state == State::kCommitted, journal->promoted == 2);
+  }
 }
 
 void World::expect_growing() const {
