@@ -106,6 +106,7 @@ class Run {
   void warn(const std::string& code, const std::string& where, const std::string& message);
 
   // run_resume.cpp
+  [[nodiscard]] bool nothing_left();
   void resume_commit();
   void resume_undone();
   void resume_swapped(bool decided);

@@ -13,6 +13,8 @@ void Run::resume() {
   swap_begun_ = intent == kIntentSwap || intent == kIntentBake || intent == kIntentRollback;
   if (intent == kIntentCommit) {
     resume_commit();
+  } else if (nothing_left()) {
+    finish(State::kAborted, "nothing of the module was left at the agent's restart: the host was restarted", "recovery");
   } else if (intent == kIntentUndone) {
     resume_undone();
   } else if (swap_begun_) {
@@ -23,6 +25,15 @@ void Run::resume() {
     finish(restored ? State::kAborted : State::kStuck,
            restored ? "the agent stopped before the swap; undone at its restart" : restored.error().message, "recovery");
   }
+}
+
+// bpffs is empty after a restart of the host: no hook runs anything, and there is nothing to undo.
+bool Run::nothing_left() {
+  for (const std::string& dir : {paths_.root() + "/gen", paths_.root() + "/hooks"}) {
+    const auto names = kernel_.list(dir);
+    if (!names || !names->empty()) return false;
+  }
+  return true;
 }
 
 // The new generation was chosen: finish.

@@ -15,7 +15,7 @@ class FakeKernel::FakeSync final : public Sync {
   [[nodiscard]] Result<PassReport> pass_hot(SyncPhase phase) override {
     // What a sweep beside the swap moves would differ from run to run; and it would not let go of the lock.
     if (!kernel_.steps_.numbers_me()) {
-      std::this_thread::sleep_for(std::chrono::microseconds(20));
+      std::this_thread::yield();
       return PassReport{};
     }
     return kernel_.step("pass_hot " + dir_, [&](bool) { return kernel_.pass(*base_, *map0_, *map1_, phase, ""); });

@@ -103,9 +103,11 @@ TEST(RunResumed, IsStuckWhenTheBaseCannotBeLookedFor) {
   live_until(world, "", call_after("journal save baking"));
   const std::string left = world.kernel.state();
   world.steps.revive();
-  world.steps.fault_at(0, Fault::kError);
-  world.begin().resume();
-  EXPECT_EQ(world.steps.calls().front(), "list " + std::string(kRoot) + "/sync/flows");
+  world.begin();
+  world.steps.on_call([&](size_t n, const std::string& call) {
+    if (call == "list " + std::string(kRoot) + "/sync/flows") world.steps.fault_at(n, Fault::kError);
+  });
+  world.run->resume();
   EXPECT_EQ(world.state(), State::kStuck);
   EXPECT_EQ(world.kernel.state(), left);
 }
@@ -121,6 +123,25 @@ TEST(RunResumed, IsStuckWhenSomebodyElseChangedAHook) {
   EXPECT_NE(world.reason().find("runs neither"), std::string::npos) << world.reason();
   EXPECT_EQ(world.kernel.runs(hook_dir("meter")), pin(1, "progs/helper"));
   EXPECT_TRUE(world.kernel.exists(std::string(kRoot) + "/sync/flows/base"));
+}
+
+TEST(RunResumed, IsAbortedWhenTheHostWasRestarted) {
+  for (const char* died : {"load ", "swap ", "journal intent bake", "journal intent rollback"}) {
+    World world;
+    world.begin();
+    world.order_at("journal intent bake", Order::kRollback);
+    world.run->execute();
+    const size_t n = world.steps.find(died);
+    World other;
+    live_until(other, "journal intent bake", n);
+    other.steps.revive();
+    ASSERT_TRUE(other.kernel.remove_tree("/fs"));
+    other.steps.revive();
+    other.begin().resume();
+    EXPECT_EQ(other.state(), State::kAborted) << died;
+    EXPECT_NE(other.reason().find("the host was restarted"), std::string::npos) << other.reason();
+    EXPECT_EQ(other.kernel.state().find("gen/"), std::string::npos);
+  }
 }
 
 // Each call of a recovery fails once: it ends, nothing that runs goes missing, and what it could not do is said.
