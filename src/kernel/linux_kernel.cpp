@@ -18,7 +18,10 @@ Status LinuxKernel::publish(const std::string& source, const std::string& publis
   return replace_pin(fd.get(), published);
 }
 
-Status LinuxKernel::unpublish(const std::string& published) { return unpin(published); }
+Status LinuxKernel::unpublish(const std::string& published) {
+  MS_CHECK(unpin(published + "~"));  // of a replace_pin() that died
+  return unpin(published);
+}
 
 Status LinuxKernel::grace_period() { return grace_.wait(); }
 

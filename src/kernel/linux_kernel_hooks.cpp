@@ -75,8 +75,10 @@ Result<int> LinuxKernel::running(const Hook& hook, const std::string& hook_dir, 
 }
 
 Status LinuxKernel::detach(const std::string& hook_dir) {
-  if (pin_exists(hook_dir + "/link")) {
-    MS_TRY(const Link link, Link::open(hook_dir + "/link"));
+  const std::string pinned = hook_dir + "/link";
+  if (pin_exists(pinned)) {
+    MS_TRY(const Link link, Link::open(pinned));
+    MS_CHECK(unpin(pinned));  // before the rest: where a link is pinned, its hook runs, whenever the agent dies
     link.detach();
   }
   return remove_pins(hook_dir);

@@ -32,9 +32,11 @@ bool Run::ended() const {
   return ended_;
 }
 
-Order Run::pending_order() const {
+Order Run::pending_order() const { return decision().order; }
+
+Run::Decision Run::decision() const {
   const std::lock_guard lock(mutex_);
-  return order_;
+  return {order_, order_reason_, order_trigger_};
 }
 
 Status Run::order(Order order, const std::string& reason, const std::string& trigger) {
@@ -48,7 +50,8 @@ Status Run::order(Order order, const std::string& reason, const std::string& tri
   if (order != Order::kStop && record_.state == State::kRollingBack) {
     return fail(ErrorCode::kConflict, "update " + record_.id + " is rolling back already");
   }
-  if (order_ != Order::kNone && order_ != Order::kStop && order != Order::kStop) {
+  if (order_ != Order::kNone && order_ != Order::kStop) {
+    if (order == Order::kStop) return {};  // it ends as was decided
     return fail(ErrorCode::kConflict, "the end of update " + record_.id + " was ordered already");
   }
   order_ = order;
@@ -76,7 +79,12 @@ void Run::publish_record(const std::function<void(UpdateRecord&)>& edit, bool st
   }
 }
 
-void Run::enter(State state) {
+void Run::warn(const std::string& code, const std::string& where, const std::string& message) {
+  publish_record([&](UpdateRecord& record) { record.warnings.push_back({code, where, message}); }, false);
+}
+
+// `edit` says what else changes with the state: who sees the one sees the other.
+void Run::enter(State state, const std::function<void(UpdateRecord&)>& edit) {
   const Nanos now = monotonic_now();
   const double seconds = Seconds(now - phase_began_).count();
   std::string ended;
@@ -88,6 +96,7 @@ void Run::enter(State state) {
         }
         record.state = state;
         if (!is_final(state)) record.phases.push_back({std::string(to_string(state)), 0});
+        if (edit) edit(record);
       },
       true);
   phase_began_ = now;
@@ -119,6 +128,8 @@ void Run::execute() {
 
 Status Run::advance() {
   MS_CHECK(interrupted());
+  MS_CHECK(clear_leftovers());
+  owns_new_ = true;
   MS_CHECK(intend(kIntentLoad));
   enter(State::kLoading);
   MS_CHECK(load());
@@ -134,98 +145,97 @@ Status Run::advance() {
   return swap();
 }
 
+// What an earlier update could not remove: its base would be taken for ours. Where a hook still runs such a generation,
+// that update is stuck and nothing of it may go.
+Status Run::clear_leftovers() {
+  MS_TRY(const auto generation, kernel_.list(paths_.generation(input_.plan.to.generation)));
+  MS_TRY(const auto bases, kernel_.list(paths_.syncs()));
+  if (generation.empty() && bases.empty()) return {};
+  for (const ProgramPlan& program : input_.plan.programs) {
+    if (program.swap != ProgramPlan::Swap::kNative && program.swap != ProgramPlan::Swap::kDispatcher) continue;
+    MS_TRY(const int side, kernel_.running(to_hook(program.attach), paths_.hook(program.name),
+                                           paths_.program(input_.plan.from.generation, program.name),
+                                           paths_.program(input_.plan.to.generation, program.name)));
+    if (side == 0) continue;
+    return fail(ErrorCode::kConflict, program.name + " runs generation " + std::to_string(input_.plan.to.generation) +
+                                          " already: an earlier update is stuck; see its `explain`, then unload the module and load it again");
+  }
+  return drop(input_.plan.to.generation);
+}
+
 Status Run::load() {
   MS_TRY(const LoadRequest request, load_request(input_.new_manifest, input_.new_object, input_.new_object_path, paths_,
                                                  input_.record.to.generation, input_.log_dir, &input_.plan));
   MS_TRY(const LoadReport report, kernel_.load(request));
   for (const std::string& skipped : report.skipped_programs) {
     log::warn("an optional program did not load", {{"update_id", input_.record.id}, {"program", skipped}});
+    warn("optional-skipped", "programs." + skipped, "the kernel refused this optional program: its hook does without it in the new generation");
+    skipped_.insert(skipped);
   }
   return {};
 }
 
 // Something failed, or was ordered, before the bake.
 void Run::give_up(const Error& error) {
-  Order order = Order::kNone;
-  std::string reason;
-  std::string trigger;
-  {
-    const std::lock_guard lock(mutex_);
-    order = order_;
-    reason = order_reason_;
-    trigger = order_trigger_;
-  }
-  const bool ordered = order == Order::kAbort || order == Order::kRollback || order == Order::kStop;
-  std::string text = ordered && !reason.empty() ? reason : error.message;
+  const Decision ended = decision();
+  const bool ordered = ended.order == Order::kAbort || ended.order == Order::kRollback || ended.order == Order::kStop;
+  std::string text = ordered && !ended.reason.empty() ? ended.reason : error.message;
   if (!error.context.empty()) text += "\n" + error.context;
   if (swap_begun_) {
-    enter(State::kRollingBack);
     if (Status intended = intend(kIntentRollback); !intended) log::error("cannot write the intent", {{"error", intended.error().message}});
+    enter(State::kRollingBack, [&](UpdateRecord& record) { record.reason = text; });
   }
   if (Status restored = restore(swap_begun_); !restored) {
-    finish(State::kStuck, text + "; and undoing it failed: " + restored.error().message, trigger);
+    finish(State::kStuck, text + "; and undoing it failed: " + restored.error().message, ended.trigger);
     return;
   }
   const bool timed_out = error.code == ErrorCode::kTimeout;
-  if (ordered) finish(State::kAborted, text, trigger);
+  if (ordered) finish(State::kAborted, text, ended.trigger);
   else finish(State::kFailed, text, timed_out ? "stall" : "");
 }
 
 // The bake is over, or was ended.
 void Run::conclude() {
-  Order order = Order::kNone;
-  std::string reason;
-  std::string trigger;
+  Decision ended;
   {
     const std::lock_guard lock(mutex_);
-    order = order_;
-    reason = order_reason_;
-    trigger = order_trigger_;
+    ended = {order_, order_reason_, order_trigger_};
+    // The agent ends in mid-bake: everything that matters is pinned, and the next start goes on.
+    ended_ = ended.order == Order::kNone || ended.order == Order::kStop;
   }
-  switch (order) {
-    case Order::kCommit: commit(); return;
+  switch (ended.order) {
+    case Order::kCommit: commit(ended.reason, ended.trigger); return;
     case Order::kAbort:
-    case Order::kRollback: roll_back(reason, trigger); return;
+    case Order::kRollback: roll_back(ended.reason, ended.trigger); return;
     case Order::kNone:
-    case Order::kStop: break;
+    case Order::kStop: changed_.notify_all(); return;
   }
-  // The agent ends in mid-bake: everything that matters is pinned, and the next start goes on.
-  const std::lock_guard lock(mutex_);
-  ended_ = true;
-  changed_.notify_all();
 }
 
-void Run::commit() {
+void Run::commit(const std::string& reason, const std::string& trigger) {
   verify();
   if (Status intended = intend(kIntentCommit); !intended) {
     roll_back("the commit could not be stored: " + intended.error().message, "recovery");
     return;
   }
   pairs_.clear();
-  const UpdateRecord now = record();
-  if (Status promoted = journal_.promote(now); !promoted) {
+  if (Status promoted = journal_.promote(record()); !promoted) {
     finish(State::kStuck, "the new generation runs, but it could not be stored: " + promoted.error().message, "");
     return;
   }
-  Status dropped = drop(input_.record.from.generation);
-  std::string reason;
-  {
-    const std::lock_guard lock(mutex_);
-    reason = order_reason_;
+  std::string text = reason;
+  if (Status dropped = drop(input_.record.from.generation); !dropped) {
+    text += (text.empty() ? "" : "; ") + ("what is left of the old generation goes at the next start: " + dropped.error().message);
   }
-  if (!dropped) reason += (reason.empty() ? "" : "; ") + ("what is left of the old generation goes at the next start: " + dropped.error().message);
-  std::string trigger;
-  {
-    const std::lock_guard lock(mutex_);
-    trigger = order_trigger_;
-  }
-  finish(State::kCommitted, reason, trigger);
+  finish(State::kCommitted, text, trigger);
 }
 
 void Run::roll_back(const std::string& reason, const std::string& trigger) {
-  enter(State::kRollingBack);
-  publish_record([&](UpdateRecord& record) { record.reason = reason; record.trigger = trigger; }, false);
   if (Status intended = intend(kIntentRollback); !intended) log::error("cannot write the intent", {{"error", intended.error().message}});
+  enter(State::kRollingBack, [&](UpdateRecord& record) {
+    record.reason = reason;
+    record.trigger = trigger;
+  });
   if (Status restored = restore(true); !restored) {
     finish(State::kStuck, reason + "; and rolling back failed: " + restored.error().message, trigger);
     return;
@@ -235,55 +245,15 @@ void Run::roll_back(const std::string& reason, const std::string& trigger) {
 
 void Run::finish(State state, const std::string& reason, const std::string& trigger) {
   pairs_.clear();
-  enter(state);
-  publish_record(
-      [&](UpdateRecord& record) {
-        record.reason = reason;
-        if (!trigger.empty()) record.trigger = trigger;
-      },
-      true);
+  enter(state, [&](UpdateRecord& record) {
+    record.reason = reason;
+    if (!trigger.empty()) record.trigger = trigger;
+  });
   log::info("update ended", {{"update_id", input_.record.id}, {"state", std::string(to_string(state))}, {"reason", reason}});
   observer_.finished(record(), Seconds(monotonic_now() - began_).count());
   const std::lock_guard lock(mutex_);
   ended_ = true;
   changed_.notify_all();
-}
-
-void Run::resume() {
-  const std::string intent = input_.intent;
-  log::info("recovering an update", {{"update_id", input_.record.id}, {"state", std::string(to_string(input_.record.state))}, {"intent", intent}});
-  if (intent == kIntentCommit) {  // the new generation was chosen: finish
-    if (Status promoted = journal_.promote(record()); !promoted) {
-      finish(State::kStuck, "the new generation runs, but it could not be stored: " + promoted.error().message, "");
-      return;
-    }
-    Status dropped = drop(input_.record.from.generation);
-    finish(State::kCommitted, dropped ? "committed at the agent's restart" : dropped.error().message, "recovery");
-    return;
-  }
-  swap_begun_ = intent == kIntentSwap || intent == kIntentBake || intent == kIntentRollback;
-  if (!swap_begun_) {
-    Status restored = restore(false);
-    finish(restored ? State::kAborted : State::kStuck,
-           restored ? "the agent stopped before the swap; undone at its restart" : restored.error().message, "recovery");
-    return;
-  }
-  Status ready = check_bases();
-  if (ready) ready = open_pairs();
-  if (!ready) {
-    finish(State::kStuck, "the update cannot be continued exactly: " + ready.error().message, "recovery");
-    return;
-  }
-  if (intent != kIntentBake) {
-    roll_back(record().reason.empty() ? "the agent stopped in mid-swap; undone at its restart" : record().reason, "recovery");
-    return;
-  }
-  if (Status settled = settle(SyncPhase::kLiveNew, input_.limits.migration_timeout); !settled) {
-    roll_back("after the agent's restart the generations did not settle: " + settled.error().message, "recovery");
-    return;
-  }
-  bake();
-  conclude();
 }
 
 }  // namespace mapshift::update

@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -45,12 +46,14 @@ inline constexpr const char* kIntentSwap = "swap";
 inline constexpr const char* kIntentBake = "bake";
 inline constexpr const char* kIntentCommit = "commit";
 inline constexpr const char* kIntentRollback = "rollback";
+inline constexpr const char* kIntentUndone = "undone";  // the old generation runs and has everything: what is left is to drop the new one
 
 // The life of one update, from loading to its end.
 //
 // Invariant: until kIntentSwap is on disk the old generation runs alone and undoing is dropping the new one. From then to
 // kIntentCommit both generations' maps are kept in step, and `restore` brings every hook back to the old one whatever the
-// point of failure; it asks each hook what it runs instead of remembering. From kIntentCommit on the new one stays.
+// point of failure; it asks each hook what it runs instead of remembering. From kIntentUndone on the old one runs alone again,
+// from kIntentCommit on the new one.
 //
 // Threads: execute() and resume() run on one thread of the caller's; everything else may be called from any thread.
 class Run {
@@ -62,10 +65,10 @@ class Run {
 
   void execute();
   // After a restart: finishes or undoes what a former agent left. A baking update bakes anew, since nothing judged it
-  // while no agent ran.
+  // while no agent ran. One whose base is gone cannot be continued exactly: it is undone, and the record says so.
   void resume();
 
-  // kConflict when the update has ended, or cannot be committed yet.
+  // kConflict when the update has ended, or cannot be committed yet. The first decision stands: kStop does not replace it.
   [[nodiscard]] Status order(Order order, const std::string& reason, const std::string& trigger);
   [[nodiscard]] UpdateRecord record() const;
   [[nodiscard]] UpdateRecord wait(uint64_t since, Nanos timeout) const;
@@ -82,22 +85,36 @@ class Run {
   class Refresher;
 
   // run.cpp: the state machine
-  void enter(State state);
+  void enter(State state, const std::function<void(UpdateRecord&)>& edit = {});
   [[nodiscard]] Status intend(const char* intent);
   [[nodiscard]] Status advance();
+  [[nodiscard]] Status clear_leftovers();
   [[nodiscard]] Status load();
   void give_up(const Error& error);
   void conclude();
-  void commit();
+  void commit(const std::string& reason, const std::string& trigger);
   void roll_back(const std::string& reason, const std::string& trigger);
   void finish(State state, const std::string& reason, const std::string& trigger);
   void publish_record(const std::function<void(UpdateRecord&)>& edit, bool store);
   [[nodiscard]] Status interrupted();  // an error when somebody ordered the end
   [[nodiscard]] Order pending_order() const;
+  struct Decision {
+    Order order = Order::kNone;
+    std::string reason, trigger;
+  };
+  [[nodiscard]] Decision decision() const;
+  void warn(const std::string& code, const std::string& where, const std::string& message);
+
+  // run_resume.cpp
+  [[nodiscard]] bool nothing_left();
+  void resume_commit();
+  void resume_undone();
+  void resume_swapped(bool decided);
+  void resume_without_base(const Error& why);
+  [[nodiscard]] Status check_bases();
 
   // run_sync.cpp
   [[nodiscard]] Status open_pairs();
-  [[nodiscard]] Status check_bases();
   [[nodiscard]] Result<PassReport> pass(Pair& pair, SyncPhase phase, bool complete);
   [[nodiscard]] Status precopy();
   [[nodiscard]] Status precopy_one(Pair& pair, Nanos deadline);
@@ -108,6 +125,7 @@ class Run {
 
   // run_swap.cpp
   [[nodiscard]] Status swap();
+  [[nodiscard]] ProgramPlan::Swap swap_of(const ProgramPlan& program) const;
   [[nodiscard]] Status swap_program(const ProgramPlan& program, SwapReport& report);
   [[nodiscard]] Status publish_maps(uint64_t from, uint64_t to);
   [[nodiscard]] Status restore(bool swapped);
@@ -127,7 +145,9 @@ class Run {
   Sampler sampler_;
   std::vector<Pair> pairs_;
   std::map<std::string, double> baselines_;
+  bool owns_new_ = false;  // what lies in the new generation's folder is this update's
   bool swap_begun_ = false;
+  std::set<std::string> skipped_;  // optional programs that the new generation has to do without
   Nanos began_, phase_began_;
   Nanos next_warm_{0};
 

@@ -36,7 +36,7 @@ class Run::Refresher {
       }
       staleness_ = std::max(staleness_, monotonic_now() - fresh_since_);
       fresh_since_ = began;
-    } while (!stop_.load());
+    } while (!pairs_.empty() && !stop_.load());
   }
 
   std::vector<Pair>& pairs_;
@@ -47,12 +47,19 @@ class Run::Refresher {
   std::thread thread_;
 };
 
+// A program that the new generation has to do without leaves its hook.
+ProgramPlan::Swap Run::swap_of(const ProgramPlan& program) const {
+  if (!skipped_.contains(program.name) || program.swap == ProgramPlan::Swap::kDetach) return program.swap;
+  return program.swap == ProgramPlan::Swap::kNative || program.swap == ProgramPlan::Swap::kDispatcher ? ProgramPlan::Swap::kDetach
+                                                                                                      : ProgramPlan::Swap::kNone;
+}
+
 Status Run::swap_program(const ProgramPlan& program, SwapReport& report) {
   const std::string hook_dir = paths_.hook(program.name);
   const std::string from = paths_.program(input_.plan.from.generation, program.name);
   const std::string to = paths_.program(input_.plan.to.generation, program.name);
   report.began = monotonic_now();
-  switch (program.swap) {
+  switch (swap_of(program)) {
     case ProgramPlan::Swap::kNone: break;
     case ProgramPlan::Swap::kNative:
     case ProgramPlan::Swap::kDispatcher: {
@@ -79,7 +86,7 @@ Status Run::swap() {
   std::optional<Nanos> first;
   Nanos last = began;
   for (const ProgramPlan& program : input_.plan.programs) {
-    if (program.swap == ProgramPlan::Swap::kNone) continue;
+    if (swap_of(program) == ProgramPlan::Swap::kNone) continue;
     SwapReport report;
     MS_CHECK(swap_program(program, report));
     if (!first) first = report.began;
@@ -119,26 +126,28 @@ Status Run::restore_program(const ProgramPlan& program) {
   const Hook hook = to_hook(program.attach);
   switch (program.swap) {
     case ProgramPlan::Swap::kNone: return {};
-    case ProgramPlan::Swap::kNative:
-    case ProgramPlan::Swap::kDispatcher: {
-      MS_TRY(const int side, kernel_.running(hook, hook_dir, from, to));
-      if (side == 0) return {};
-      MS_TRY([[maybe_unused]] const SwapReport report, kernel_.swap(hook, hook_dir, to, from));
-      return {};
-    }
     case ProgramPlan::Swap::kAttach: return kernel_.detach(hook_dir);
-    case ProgramPlan::Swap::kDetach: {
-      MS_TRY(const auto pins, kernel_.list(hook_dir));
-      if (!pins.empty()) return {};
-      return kernel_.attach(hook, hook_dir, from);
-    }
+    case ProgramPlan::Swap::kNative:
+    case ProgramPlan::Swap::kDispatcher:
+    case ProgramPlan::Swap::kDetach: break;
   }
+  MS_TRY(const auto pins, kernel_.list(hook_dir));
+  // A detach that was cut short leaves a dispatcher's maps; it is the link that makes a hook run.
+  if (std::find(pins.begin(), pins.end(), "link") == pins.end()) return kernel_.attach(hook, hook_dir, from);
+  if (program.swap == ProgramPlan::Swap::kDetach) return {};
+  MS_TRY(const int side, kernel_.running(hook, hook_dir, from, to));
+  if (side == 0) return {};
+  MS_TRY([[maybe_unused]] const SwapReport report, kernel_.swap(hook, hook_dir, to, from));
   return {};
 }
 
 // Back to the old generation from wherever we are. Every part may have been done already, in part, or not at all.
 Status Run::restore(bool swapped) {
   if (swapped) {
+    // The last pass may be long ago: what only the new generation has seen since must not meet an old program as news.
+    for (Pair& pair : pairs_) {
+      MS_TRY([[maybe_unused]] const PassReport report, pass(pair, SyncPhase::kLiveNew, true));
+    }
     const Nanos fresh_since = monotonic_now();
     for (Pair& pair : pairs_) {
       if (auto report = pair.sync->pass_hot(SyncPhase::kLiveNew); !report) return fail(report.error());
@@ -149,9 +158,11 @@ Status Run::restore(bool swapped) {
     }
     MS_CHECK(publish_maps(input_.plan.to.generation, input_.plan.from.generation));
     MS_CHECK(settle(SyncPhase::kLiveOld, input_.limits.rollback_timeout));
+    // Without it a restart would look for the base that goes now.
+    if (Status intended = intend(kIntentUndone); !intended) log::error("cannot write the intent", {{"error", intended.error().message}});
   }
   pairs_.clear();
-  return drop(input_.plan.to.generation);
+  return owns_new_ ? drop(input_.plan.to.generation) : Status{};
 }
 
 Status Run::drop(uint64_t generation) {

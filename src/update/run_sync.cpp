@@ -29,18 +29,6 @@ Status Run::open_pairs() {
   return {};
 }
 
-// A base that is gone would come back empty, and everything would be counted twice.
-Status Run::check_bases() {
-  for (const MapPlan& map : input_.plan.maps) {
-    if (!map.sync) continue;
-    MS_TRY(const auto names, kernel_.list(paths_.sync(map.name)));
-    if (std::find(names.begin(), names.end(), "base") == names.end()) {
-      return fail(ErrorCode::kNotFound, "the base of map " + map.name + " is gone from " + paths_.sync(map.name));
-    }
-  }
-  return {};
-}
-
 void Run::account(Pair& pair, const PassReport& report, SyncPhase phase) {
   publish_record(
       [&](UpdateRecord& record) {
@@ -121,15 +109,11 @@ Status Run::settle(SyncPhase phase, Nanos timeout) {
     for (int clean = 0; clean < kCleanPasses;) {
       MS_TRY(const PassReport report, pass(pair, phase, true));
       clean = report.settled() ? clean + 1 : 0;
-      if (clean == kCleanPasses || monotonic_now() < deadline) continue;
+      if (phase == SyncPhase::kLiveNew && !interrupted()) break;  // whoever ends it need not wait for such a writer
+      if (clean != 0 || monotonic_now() < deadline) continue;
       const std::string map = pair.plan->name;
-      publish_record(
-          [&](UpdateRecord& record) {
-            record.warnings.push_back({"not-settled", "maps." + map,
-                                       "something besides the module's programs still writes to the map that no longer runs: "
-                                       "a process that holds it open"});
-          },
-          false);
+      warn("not-settled", "maps." + map,
+           "something besides the module's programs still writes to the map that no longer runs: a process that holds it open");
       break;
     }
   }
@@ -151,14 +135,16 @@ void Run::keep_warm() {
   next_warm_ = monotonic_now() + std::max(kWarmInterval, rest);
 }
 
+// What could not be done is said in the record: it keeps nobody from committing what was settled after the swap.
 void Run::verify() {
   for (Pair& pair : pairs_) {
+    const std::string where = "maps." + pair.plan->name;
     if (auto last = pass(pair, SyncPhase::kLiveNew, true); !last) {
-      log::error("a pass failed", {{"update_id", input_.record.id}, {"map", pair.plan->name}, {"error", last.error().message}});
+      warn("not-verified", where, "the last pass failed, so that late writes to the old map may have stayed there: " + last.error().message);
     }
     auto report = pair.sync->verify();
     if (!report) {
-      log::error("the maps could not be compared", {{"update_id", input_.record.id}, {"map", pair.plan->name}, {"error", report.error().message}});
+      warn("not-verified", where, "the maps could not be compared: " + report.error().message);
       continue;
     }
     publish_record([&](UpdateRecord& record) { record.maps.at(pair.record).mismatched = report->mismatched; }, false);
