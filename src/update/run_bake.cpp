@@ -72,7 +72,7 @@ void Run::bake() {
       if (order_ != Order::kNone) return;
       const bool breached = decision.kind == slo::Decision::Kind::kBreached;
       order_ = breached ? Order::kRollback : Order::kCommit;
-      order_reason_ = decision.reason;
+      order_reason_ = breached ? decision.objective + ": " + decision.reason : decision.reason;
       order_trigger_ = breached ? "objective" : "";
       return;
     }
