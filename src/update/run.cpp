@@ -76,7 +76,8 @@ void Run::publish_record(const std::function<void(UpdateRecord&)>& edit, bool st
   }
 }
 
-void Run::enter(State state) {
+// `edit` says what else changes with the state: who sees the one sees the other.
+void Run::enter(State state, const std::function<void(UpdateRecord&)>& edit) {
   const Nanos now = monotonic_now();
   const double seconds = Seconds(now - phase_began_).count();
   std::string ended;
@@ -88,6 +89,7 @@ void Run::enter(State state) {
         }
         record.state = state;
         if (!is_final(state)) record.phases.push_back({std::string(to_string(state)), 0});
+        if (edit) edit(record);
       },
       true);
   phase_began_ = now;
@@ -235,15 +237,15 @@ void Run::roll_back(const std::string& reason, const std::string& trigger) {
 
 void Run::finish(State state, const std::string& reason, const std::string& trigger) {
   pairs_.clear();
-  enter(state);
-  publish_record(
-      [&](UpdateRecord& record) {
-        record.reason = reason;
-        if (!trigger.empty()) record.trigger = trigger;
-      },
-      true);
+  UpdateRecord last = record();
+  last.state = state;
+  if (!trigger.empty()) last.trigger = trigger;
+  observer_.finished(last, Seconds(monotonic_now() - began_).count());  // first: who sees the end finds it counted
+  enter(state, [&](UpdateRecord& record) {
+    record.reason = reason;
+    if (!trigger.empty()) record.trigger = trigger;
+  });
   log::info("update ended", {{"update_id", input_.record.id}, {"state", std::string(to_string(state))}, {"reason", reason}});
-  observer_.finished(record(), Seconds(monotonic_now() - began_).count());
   const std::lock_guard lock(mutex_);
   ended_ = true;
   changed_.notify_all();

@@ -82,7 +82,7 @@ class Run {
   class Refresher;
 
   // run.cpp: the state machine
-  void enter(State state);
+  void enter(State state, const std::function<void(UpdateRecord&)>& edit = {});
   [[nodiscard]] Status intend(const char* intent);
   [[nodiscard]] Status advance();
   [[nodiscard]] Status load();
