@@ -11,7 +11,7 @@ import time
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _SYSCALL = {"x86_64": 321, "aarch64": 280}[platform.machine()]
-_CREATE, _LOOKUP, _UPDATE, _GET, _PROG_NEXT, _MAP_NEXT, _INFO, _UPDATE_BATCH, _LINK_NEXT = 0, 1, 2, 7, 11, 12, 15, 26, 31
+_CREATE, _LOOKUP, _UPDATE, _GET, _PROG_NEXT, _MAP_NEXT, _PROG_FD, _MAP_FD, _INFO, _UPDATE_BATCH = 0, 1, 2, 7, 11, 12, 13, 14, 15, 26
 
 
 def _bpf(command, attributes):
@@ -88,38 +88,43 @@ def _walk(command):
 
 
 def ids():
-    """Everything that lives in the kernel now: {("prog", 7), ("map", 3), …}."""
-    out = set()
-    for kind, command in (("prog", _PROG_NEXT), ("map", _MAP_NEXT), ("link", _LINK_NEXT)):
-        out |= {(kind, number) for number in _walk(command)}
-    return out
+    """The programs and maps that live in the kernel now: {("prog", 7), ("map", 3), …}."""
+    return {("prog", number) for number in _walk(_PROG_NEXT)} | {("map", number) for number in _walk(_MAP_NEXT)}
 
 
-def held_by(pids):
-    """What the descriptors of these processes hold."""
+def name(kind, number):
+    """What its author called it; "" when it is gone."""
+    try:
+        fd, _ = _bpf(_PROG_FD if kind == "prog" else _MAP_FD, struct.pack("=III", number, 0, 0))
+    except OSError:
+        return ""
+    try:
+        return _info(fd)[64 if kind == "prog" else 24:].split(b"\0", 1)[0].decode()
+    finally:
+        os.close(fd)
+
+
+def held_by(pid):
+    """What a process's descriptors hold: programs, maps and links."""
     out = set()
-    for pid in pids:
-        for fd in pathlib.Path(f"/proc/{pid}/fd").glob("*"):
-            try:
-                if not os.readlink(fd).startswith("anon_inode:bpf"):
-                    continue
-                for line in (fd.parent.parent / "fdinfo" / fd.name).read_text().splitlines():
-                    word, _, number = line.partition(":")
-                    if word in ("prog_id", "map_id", "link_id"):
-                        out.add((word[:-3], int(number)))
-            except OSError:
+    for fd in pathlib.Path(f"/proc/{pid}/fd").glob("*"):
+        try:
+            if not os.readlink(fd).startswith("anon_inode:bpf"):
                 continue
+            for line in (fd.parent.parent / "fdinfo" / fd.name).read_text().splitlines():
+                word, _, number = line.partition(":")
+                if word in ("prog_id", "map_id", "link_id"):
+                    out.add((word[:-3], int(number)))
+        except OSError:
+            continue
     return out
 
 
-def held_by_others(own):
-    return held_by(int(p.name) for p in pathlib.Path("/proc").glob("[0-9]*") if int(p.name) not in own)
-
-
-def pins(folder):
-    """Every pin under `folder`: its path and what it is, ("map", 3)."""
+def pins(bpffs):
+    """Every pin of an agent: its path and what it is, ("map", 3)."""
     out = {}
-    for path in sorted(pathlib.Path(folder).rglob("*")):
+    folder = pathlib.Path(bpffs) / "mapshift"
+    for path in sorted(folder.rglob("*")):
         if path.is_dir():
             out[str(path.relative_to(folder))] = "folder"
             continue
@@ -131,16 +136,13 @@ def pins(folder):
     return out
 
 
-def left_over(before, own, seconds=3.0):
-    """What appeared since `before` and still lives, though no other process holds it. The kernel frees late: waits for that."""
+def left_over(before, names, seconds=3.0):
+    """Programs and maps with one of these names that appeared since `before` and live on. The kernel frees late: waits for
+    that. Other processes' are told apart by their names, for a pin has no owner."""
     deadline = time.monotonic() + seconds
-    others = set()
     while True:
-        rest = ids() - before - others
-        if not rest:
-            return rest
-        others |= held_by_others(own)
-        rest -= others
+        rest = {(kind, number, name(kind, number)) for kind, number in ids() - before}
+        rest = {item for item in rest if item[2] in names}
         if not rest or time.monotonic() > deadline:
             return rest
-        time.sleep(0.1)
+        time.sleep(0.2)

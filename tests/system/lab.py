@@ -19,6 +19,7 @@ import bpf
 BUILD = pathlib.Path(os.environ.get("MAPSHIFT_BUILD", "build/release")).resolve()
 FIXTURES = BUILD / "tests" / "system"
 HERE = pathlib.Path(__file__).resolve().parent
+NAMES = {"enter", "count", "cells", "buckets", "totals", "next", "on_traced", "on_raw", "on_egress", "events"}  # of the fixtures
 FINAL = ("committed", "rolled_back", "failed", "aborted", "stuck")
 
 Done = collections.namedtuple("Done", "status out err")
@@ -43,7 +44,7 @@ class Answer:
 
 
 class Agent:
-    def __init__(self, folder, config):
+    def __init__(self, folder, number, config):
         self.folder = pathlib.Path(folder)
         self.run_dir = self.folder / "run"
         self.bpffs = self.folder / "bpffs"
@@ -54,8 +55,8 @@ class Agent:
                     "rollback_token_file": str(self.run_dir / "rollback-token")},
             **config,
         }
-        self.config_file = self.folder / "mapshiftd.json"
-        self.log_file = self.folder / "mapshiftd.log"
+        self.config_file = self.folder / f"mapshiftd-{number}.json"
+        self.log_file = self.folder / f"mapshiftd-{number}.log"
         self.process = None
         self.address = {}
         self.write_config()
@@ -64,7 +65,8 @@ class Agent:
         self.config_file.write_text(json.dumps(self.config, indent=2))
 
     def start(self, ready=True):
-        (self.run_dir / "agent.json").unlink(missing_ok=True)  # of a former one that was killed
+        if ready:
+            (self.run_dir / "agent.json").unlink(missing_ok=True)  # of a former one that was killed
         with open(self.log_file, "ab") as log:
             self.process = subprocess.Popen([BUILD / "mapshiftd", "--config", self.config_file], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         if ready:
@@ -182,27 +184,27 @@ class SystemTest(unittest.TestCase):
         return any(test is self for test, _ in result.failures + result.errors)
 
     def _check_nothing_left(self):
-        rest = bpf.left_over(self.at_start, {os.getpid()})
+        rest = bpf.left_over(self.at_start, NAMES)
         self.assertEqual(rest, set(), "left in the kernel after the agent's end and its bpffs' end")
 
-    def agent(self, ready=True, folder=None, **config):
-        agent = Agent(folder or self.folder, config)
+    def agent(self, ready=True, **config):
+        agent = Agent(self.folder, len(self.agents) + 1, config)
         self.agents.append(agent)
         return agent.start(ready)
 
-    def meter(self, version, **more):
-        """The manifest of the module `meter`, written to a file."""
+    def meter(self, number, **more):
+        """The manifest of the module `meter`, of version 1, 2 or 3, with some members replaced, written to a file."""
         manifest = {
-            "name": "meter", "version": f"{version}.0.0", "object": str(FIXTURES / f"system_meter_v{version}.bpf.o"),
+            "name": "meter", "version": f"{number}.0.0", "object": str(FIXTURES / f"system_meter_v{number}.bpf.o"),
             "programs": {"enter": {"attach": {"type": "xdp", "interface": "$IFACE", "mode": "auto"}}},
             "prog_arrays": {"next": {"0": "count"}},
             "analysis": {"bake": "0s", "interval": "100ms"},
             "params": {"IFACE": self.LINK},
         }
-        if version == 3:
+        if number == 3:
             manifest["maps"] = {"buckets": {"from": "cells"}}
         manifest.update(more)
-        return self.manifest(f"meter_v{version}", manifest)
+        return self.manifest(f"meter_v{number}", manifest)
 
     def manifest(self, name, manifest):
         path = self.folder / f"{name}.json"
@@ -220,15 +222,16 @@ class SystemTest(unittest.TestCase):
         return record["id"]
 
     def state(self, agent):
-        """All that an operation which was refused must leave as it was."""
-        self.assertIsNotNone(agent)
-        return bpf.pins(agent.bpffs)
+        """All that an operation which was refused must leave as it was: each pin with what it is, and what the agent holds."""
+        return bpf.pins(agent.bpffs), bpf.held_by(agent.process.pid), bpf.ids()
 
-    def assert_unchanged(self, agent, pins, ids):
+    def assert_unchanged(self, agent, before):
+        pins, held, ids = before
         self.assertEqual(bpf.pins(agent.bpffs), pins)
-        rest = bpf.left_over(ids, {os.getpid(), agent.process.pid})
-        self.assertEqual(rest, set(), "appeared in the kernel")
-        self.assertEqual({kind for kind in pins.values() if kind != "folder"} - bpf.ids(), set(), "vanished from the kernel")
+        self.assertEqual(bpf.held_by(agent.process.pid), held)
+        self.assertEqual(bpf.left_over(ids, NAMES), set(), "appeared in the kernel")
+        kept = {kind for kind in pins.values() if kind[0] in ("prog", "map")}
+        self.assertEqual(kept - bpf.ids(), set(), "vanished from the kernel")
 
     def map(self, agent, name, module="meter"):
         return bpf.Map(agent.bpffs / "mapshift" / module / "maps" / name)
