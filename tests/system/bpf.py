@@ -136,13 +136,15 @@ def pins(bpffs):
     return out
 
 
-def left_over(before, names, seconds=3.0):
+def left_over(before, names):
     """Programs and maps with one of these names that appeared since `before` and live on. The kernel frees late: waits for
-    that. Other processes' are told apart by their names, for a pin has no owner."""
-    deadline = time.monotonic() + seconds
-    while True:
+    that, and asks for names seldom, since each look at a program array puts off its end. Other processes' are told apart by
+    their names, for a pin has no owner."""
+    rest = set()
+    for pause in (0, 0.1, 0.5, 1, 2, 3):
+        time.sleep(pause)
         rest = {(kind, number, name(kind, number)) for kind, number in ids() - before}
         rest = {item for item in rest if item[2] in names}
-        if not rest or time.monotonic() > deadline:
-            return rest
-        time.sleep(0.2)
+        if not rest:
+            break
+    return rest
