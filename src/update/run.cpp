@@ -80,20 +80,17 @@ void Run::publish_record(const std::function<void(UpdateRecord&)>& edit, bool st
 void Run::enter(State state, const std::function<void(UpdateRecord&)>& edit) {
   const Nanos now = monotonic_now();
   const double seconds = Seconds(now - phase_began_).count();
-  std::string ended;
+  const UpdateRecord before = record();
+  if (!before.phases.empty()) observer_.phase_ended(before, before.phases.back().phase, seconds);  // first: who sees the next phase finds it counted
   publish_record(
       [&](UpdateRecord& record) {
-        if (!record.phases.empty()) {
-          record.phases.back().seconds = seconds;
-          ended = record.phases.back().phase;
-        }
+        if (!record.phases.empty()) record.phases.back().seconds = seconds;
         record.state = state;
         if (!is_final(state)) record.phases.push_back({std::string(to_string(state)), 0});
         if (edit) edit(record);
       },
       true);
   phase_began_ = now;
-  if (!ended.empty()) observer_.phase_ended(record(), ended, seconds);
   log::info("update " + std::string(to_string(state)), {{"update_id", input_.record.id}, {"module", input_.record.module}});
 }
 

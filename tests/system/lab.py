@@ -240,14 +240,13 @@ class SystemTest(unittest.TestCase):
         """[(key, value)] by the names that the map's own BTF gives."""
         pin = agent.bpffs / "mapshift" / module / "maps" / name
         entries = json.loads(run("bpftool", "-j", "map", "dump", "pinned", pin).stdout)
-        return [(e["formatted"]["key"], e["formatted"].get("value", e["formatted"].get("values"))) for e in entries]
+        return [(e["formatted"].get("key"), e["formatted"].get("value", e["formatted"].get("values"))) for e in entries]
 
-    def variable(self, agent, name, section=".bss", module="meter"):
-        for _, value in self.dump(agent, section, module):
-            for item in next(iter(value.values())) if isinstance(value, dict) else value:
-                if name in item:
-                    return item[name]
-        raise AssertionError(f"no variable {name}")
+    def variable(self, agent, name, section="bss", module="meter"):
+        for item in self.dump(agent, section, module)[0][1][f".{section}"]:
+            if name in item:
+                return item[name]
+        raise AssertionError(f"no variable {name} in {section}")
 
     def frames(self, rate=50000):
         return Frames(self, rate)
