@@ -62,18 +62,19 @@ std::shared_ptr<Agent::Active> Agent::active(const std::string& id) {
 std::shared_ptr<Agent::Active> Agent::active_of_module(const std::string& module) {
   const std::lock_guard lock(mutex_);
   for (auto& [id, active] : active_) {
-    if (active->run->record().module == module && !active->run->ended()) return active;
+    if (const update::UpdateRecord record = active->run->record(); record.module == module && !is_final(record.state) && !active->run->ended()) return active;
   }
   return nullptr;
 }
 
-// Threads that are through. Their records are in the store.
+// Threads that are through, or about to be: once an update is seen to have ended, the next one may start. Their records
+// are in the store.
 void Agent::reap() {
   std::vector<std::shared_ptr<Active>> ended;
   {
     const std::lock_guard lock(mutex_);
     for (auto it = active_.begin(); it != active_.end();) {
-      if (it->second->run->ended()) {
+      if (it->second->run->ended() || is_final(it->second->run->record().state)) {
         ended.push_back(it->second);
         it = active_.erase(it);
       } else {

@@ -8,6 +8,10 @@
 namespace mapshift::agent {
 
 void MetricsObserver::changed(const update::UpdateRecord& record) {
+  // The phase begins: no pass has been counted yet.
+  for (const update::MapRecord& map : record.maps) {
+    if (record.state == update::State::kLoading && map.policy == "sync") metrics_.start_migration(record.module, map.name);
+  }
   metrics_.update_phase(record.module, update::is_final(record.state) ? std::string_view() : update::to_string(record.state));
 }
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "config/manifest.h"
 #include "kernel/object_file.h"
@@ -43,7 +44,9 @@ update::PlannerEnvironment environment(Kernel& kernel, const Prepared& next, con
   auto objectives = update::check_objectives(analysis, next.input.object, attached_programs(next));
   env.problems.insert(env.problems.end(), objectives.begin(), objectives.end());
   if (auto rodata = update::rodata_bytes(next.input.manifest, next.input.object); !rodata) {
-    env.problems.insert(env.problems.end(), rodata.error().problems.begin(), rodata.error().problems.end());
+    // Names that are not there, the planner reports itself, with what may have been meant.
+    std::copy_if(rodata.error().problems.begin(), rodata.error().problems.end(), std::back_inserter(env.problems),
+                 [](const Problem& problem) { return problem.code != "unknown-variable"; });
   }
   return env;
 }

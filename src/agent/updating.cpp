@@ -108,17 +108,16 @@ Result<update::UpdateRecord> Agent::start_update(const update::Manifest& manifes
 void Agent::begin(update::RunInput input, store::ModuleRow next, bool resumed) {
   auto active = std::make_shared<Active>();
   const std::string id = input.record.id;
-  active->journal = std::make_unique<StoreJournal>(*store_, next);
+  active->journal = std::make_unique<StoreJournal>(*store_, std::move(next), [this, id](const store::ModuleRow& row) { show_module(row, id); });
   active->run = std::make_unique<update::Run>(*kernel_, *active->journal, observer_, std::move(input));
   {
     const std::lock_guard lock(mutex_);
     active_.emplace(id, active);
   }
-  active->thread = std::thread([this, run = active->run.get(), next = std::move(next), resumed, id] {
+  active->thread = std::thread([this, run = active->run.get(), resumed] {
     pthread_setname_np(pthread_self(), "update");
     if (resumed) run->resume();
     else run->execute();
-    if (run->record().state == update::State::kCommitted) show_module(next, id);
     wake_.notify_all();
   });
 }

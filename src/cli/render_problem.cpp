@@ -21,7 +21,7 @@ std::string render_problem(const Json& document) {
   if (!document.is_object()) return "error: the agent gave no reason\n";
   const std::string title = text_of(document, "title");
   const std::string detail = text_of(document, "detail");
-  std::string out = "error: " + title + (title.empty() || detail.empty() ? "" : ": ") + detail + "\n";
+  std::string out = "error: " + (detail.empty() ? title : detail) + "\n";
   if (const auto errors = document.find("errors"); errors != document.end() && errors->is_array()) {
     for (const Json& error : *errors) {
       if (!error.is_object()) continue;

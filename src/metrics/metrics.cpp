@@ -52,6 +52,10 @@ Metrics::Metrics(std::string_view version) : impl_(std::make_unique<Impl>()) {
   series.set(Id::kBuildInfo, {version}, 1);
   series.set(Id::kConfigReload, {}, 1);
   series.add(Id::kSeriesDropped, {});
+  // Rates need the zero before the first one.
+  for (Id id : {Id::kUpdateLatency, Id::kMixedWindow, Id::kPassDuration}) series.start_histogram(id, {});
+  for (std::string_view phase : kPhases) series.start_histogram(Id::kPhaseDuration, {phase});
+  for (std::string_view result : kResults) series.start_histogram(Id::kUpdateDuration, {result});
 }
 
 Metrics::~Metrics() = default;
@@ -142,6 +146,15 @@ void Metrics::set_migration(std::string_view module, std::string_view map, std::
   for (size_t i = 0; i < keys.size(); ++i)
     impl_->advance(Id::kMigrationKeys, {module, map, kKeyOps[i]}, update_id, static_cast<double>(keys[i]));
   impl_->advance(Id::kMigrationPasses, {module, map, ""}, update_id, static_cast<double>(totals.passes));
+}
+
+void Metrics::start_migration(std::string_view module, std::string_view map) {
+  const std::lock_guard lock(impl_->mutex);
+  Series& series = impl_->series;
+  for (Id id : {Id::kMigrationProgress, Id::kMigrationStaleness, Id::kMismatchedKeys, Id::kConsistencyCheck}) series.set(id, {module, map}, 0);
+  series.set(Id::kConsistencyRatio, {module, map}, 1);
+  for (std::string_view op : kKeyOps) series.add(Id::kMigrationKeys, {module, map, op});
+  series.add(Id::kMigrationPasses, {module, map});
 }
 
 void Metrics::pass_finished(double seconds) {

@@ -56,6 +56,8 @@ class Metrics {
   void update_interrupted(double seconds);  // once for each swap, 0 too: the quantile is over all updates
   void mixed_window(double seconds);
 
+  // A map's migration begins: its gauges start again, its counters are there. Never compared: ratio 1, checked at 0.
+  void start_migration(std::string_view module, std::string_view map);
   // `update_id` tells the totals of one update from those of the next.
   void set_migration(std::string_view module, std::string_view map, std::string_view update_id, const MigrationTotals& totals);
   void pass_finished(double seconds);

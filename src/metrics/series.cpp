@@ -75,6 +75,8 @@ void Series::observe(Id id, Values values, double value) {
   if (auto* histogram = find_or_add<prometheus::Histogram>(id, values)) histogram->Observe(std::max(value, 0.0));
 }
 
+void Series::start_histogram(Id id, Values values) { find_or_add<prometheus::Histogram>(id, values); }
+
 void Series::drop(Id id, Instance instance) {
   const Family& family = families_[static_cast<size_t>(id)];
   switch (metric(id).kind) {

@@ -31,6 +31,7 @@ class Series {
   void touch(Id id, Values values);  // a gauge that is there, at 0 when it was not
   void add(Id id, Values values, double increment = 0);
   void observe(Id id, Values values, double value);
+  void start_histogram(Id id, Values values);  // there, with no observation
   // The values of `leading` are those of the first labels; an empty `leading` removes every series of the metric.
   void remove(Id id, Values leading);
   void remove_module(std::string_view module);

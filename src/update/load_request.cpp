@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
 
 #include "update/attach_section.h"
 
@@ -84,12 +85,17 @@ std::string describe_attach(const AttachSpec& attach) {
 Result<std::map<std::string, AttachSpec>> attachments(const Manifest& manifest, const ObjectSpec& object) {
   std::map<std::string, AttachSpec> out;
   std::vector<Problem> problems;
+  std::set<std::string> tail_called;  // reached through a program array: they need no hook, whatever their section's name
+  for (const auto& [map, slots] : manifest.prog_arrays) {
+    for (const auto& [slot, program] : slots) tail_called.insert(program);
+  }
   for (const ProgramSpec& program : object.programs) {
     const auto rule = manifest.programs.find(program.name);
     if (rule != manifest.programs.end() && rule->second.attach) {
       out.emplace(program.name, *rule->second.attach);
       continue;
     }
+    if (tail_called.contains(program.name)) continue;
     auto from_section = attach_from_section(program.section);
     if (!from_section) {
       problems.push_back({"no-attach", "programs." + program.name, from_section.error().message});

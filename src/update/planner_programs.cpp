@@ -71,9 +71,9 @@ class ProgramPlanner {
                                                     program.name));
     if (from == nullptr) return add(program.name, to, Swap::kAttach);
     if (!(*from == *to))
-      refuse(program.name, "attach-changed", fmt::format("{}: {}. That would be a detach and an attach, with events in between: give the "
+      refuse(program.name, "attach-changed", fmt::format("{}. That would be a detach and an attach, with events in between: give the "
                                                          "program another name, so that it is attached beside",
-                                                         program.name, attach_difference(*from, *to)));
+                                                         attach_difference(*from, *to)));
     add(program.name, to, swap_mode(program, *before));
   }
 
@@ -146,6 +146,7 @@ std::string attach_difference(const AttachSpec& before, const AttachSpec& after)
     if (a != b) text += fmt::format("{}{} changed from \"{}\" to \"{}\"", text.empty() ? "" : ", ", what, a, b);
   };
   compare("the attach type", before.type, after.type);
+  if (!text.empty()) return text;  // the rest follows from it
   compare("the interface", before.interface, after.interface);
   compare("the mode", before.mode, after.mode);
   compare("the direction", before.direction, after.direction);

@@ -87,20 +87,17 @@ void Run::warn(const std::string& code, const std::string& where, const std::str
 void Run::enter(State state, const std::function<void(UpdateRecord&)>& edit) {
   const Nanos now = monotonic_now();
   const double seconds = Seconds(now - phase_began_).count();
-  std::string ended;
+  const UpdateRecord before = record();
+  if (!before.phases.empty()) observer_.phase_ended(before, before.phases.back().phase, seconds);  // first: who sees the next phase finds it counted
   publish_record(
       [&](UpdateRecord& record) {
-        if (!record.phases.empty()) {
-          record.phases.back().seconds = seconds;
-          ended = record.phases.back().phase;
-        }
+        if (!record.phases.empty()) record.phases.back().seconds = seconds;
         record.state = state;
         if (!is_final(state)) record.phases.push_back({std::string(to_string(state)), 0});
         if (edit) edit(record);
       },
       true);
   phase_began_ = now;
-  if (!ended.empty()) observer_.phase_ended(record(), ended, seconds);
   log::info("update " + std::string(to_string(state)), {{"update_id", input_.record.id}, {"module", input_.record.module}});
 }
 
@@ -245,12 +242,15 @@ void Run::roll_back(const std::string& reason, const std::string& trigger) {
 
 void Run::finish(State state, const std::string& reason, const std::string& trigger) {
   pairs_.clear();
+  UpdateRecord last = record();
+  last.state = state;
+  if (!trigger.empty()) last.trigger = trigger;
+  observer_.finished(last, Seconds(monotonic_now() - began_).count());  // first: who sees the end finds it counted
   enter(state, [&](UpdateRecord& record) {
     record.reason = reason;
     if (!trigger.empty()) record.trigger = trigger;
   });
   log::info("update ended", {{"update_id", input_.record.id}, {"state", std::string(to_string(state))}, {"reason", reason}});
-  observer_.finished(record(), Seconds(monotonic_now() - began_).count());
   const std::lock_guard lock(mutex_);
   ended_ = true;
   changed_.notify_all();

@@ -96,7 +96,7 @@ TEST(Commands, ProblemsAreShownInFull) {
   Outcome outcome = run_line(agent, {"update", "m.json"});
   EXPECT_EQ(outcome.status, kFailed);
   EXPECT_THAT(outcome.out, IsEmpty());
-  EXPECT_EQ(outcome.err, "error: Refused: 2 reasons\n  - maps.x: first\n  - second\n  insn 1\n  insn 2\n");
+  EXPECT_EQ(outcome.err, "error: 2 reasons\n  - maps.x: first\n  - second\n  insn 1\n  insn 2\n");
   agent.answer(422, problem);
   outcome = run_line(agent, {"update", "m.json", "--output", "json"});
   EXPECT_EQ(outcome.status, kFailed);
