@@ -104,7 +104,7 @@ Status Run::swap() {
       },
       false);
   observer_.swapped(record());
-  return settle(SyncPhase::kLiveNew, input_.limits.migration_timeout);
+  return settle(SyncPhase::kLiveNew, input_.limits.stall_timeout);
 }
 
 // <module>/maps/ always names the maps of the generation that runs.
