@@ -46,6 +46,12 @@ void Agent::recover_module(const store::ModuleRow& row, bool updating) {
     else log::error("the module does not run any more and cannot be loaded", {{"module", row.name}, {"error", loaded.error().message}});
     return;
   }
+  const auto last = store_->updates(row.name, 1);
+  if (!last || (!last->empty() && last->front().state == update::State::kStuck)) {
+    // Hooks may run either generation, and a person may still need the base.
+    log::warn("the module's last update is stuck: nothing of it is removed", {{"module", row.name}});
+    return;
+  }
   // What a commit or an undoing could not remove.
   const auto generations = kernel_->list(paths.root() + "/gen");
   for (const std::string& name : generations.value_or(std::vector<std::string>())) {
