@@ -21,6 +21,11 @@ void Agent::recover() {
   for (const store::ModuleRow& row : *rows) recover_module(row, updating.contains(row.name));
   for (const store::StoredUpdate& stored : *running) recover_update(stored);
   wait_for_recoveries();
+  // Now that their updates have ended: what these could not remove, and what a restart of the host took with it.
+  for (const store::ModuleRow& row : *rows) {
+    if (!updating.contains(row.name) || active_of_module(row.name)) continue;
+    if (auto now = store_->module(row.name); now) recover_module(*now, false);
+  }
   if (Status pruned = store_->prune_objects(); !pruned) log::warn("cannot remove unused objects", {{"error", pruned.error().message}});
   ready_.store(true);
   log::info("ready", {{"modules", std::to_string(rows->size())}});
