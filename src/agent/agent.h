@@ -92,6 +92,7 @@ class Agent final : public http::Service {
 
   // collecting.cpp
   void collect(metrics::Metrics& metrics);
+  void collect_programs(metrics::Metrics& metrics, const std::string& module);
   void count_entries();
 
   config::Config config_;  // guarded by mutex_ where reload() changes it: limits
