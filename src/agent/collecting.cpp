@@ -11,6 +11,7 @@ constexpr std::chrono::seconds kCountInterval(30);  // counting walks the map: 1
 
 // At each scrape: what the kernel has at hand. Entries are counted by count_entries() beforehand.
 void Agent::collect(metrics::Metrics& out) {
+  alerts_.collect(out);
   const auto rows = store_->modules();
   if (!rows) return;
   for (const store::ModuleRow& row : *rows) {

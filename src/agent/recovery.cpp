@@ -22,6 +22,7 @@ void Agent::recover() {
   for (const store::StoredUpdate& stored : *running) recover_update(stored);
   wait_for_recoveries();
   if (Status pruned = store_->prune_objects(); !pruned) log::warn("cannot remove unused objects", {{"error", pruned.error().message}});
+  alerts_.start();
   ready_.store(true);
   log::info("ready", {{"modules", std::to_string(rows->size())}});
 }

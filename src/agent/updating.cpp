@@ -24,7 +24,8 @@ Result<Agent::Proposal> Agent::propose(const update::Manifest& manifest) {
 }
 
 Result<update::UpdateRecord> Agent::plan(const update::Manifest& manifest) {
-  MS_TRY(const Proposal proposal, propose(manifest));
+  MS_TRY(Proposal proposal, propose(manifest));
+  MS_CHECK(check_quarantine(proposal));
   update::UpdateRecord record = update::to_record(proposal.plan);
   record.created_at = record.updated_at = now_text();
   record.digest = proposal.next.input.object.digest;
@@ -77,6 +78,7 @@ Result<update::UpdateRecord> Agent::start_update(const update::Manifest& manifes
   MS_CHECK(admit(manifest.name, options, running));
   const Nanos planned_from = monotonic_now();
   MS_TRY(Proposal proposal, propose(manifest));
+  if (!options.force_quarantined) MS_CHECK(check_quarantine(proposal));
   if (!proposal.plan.refusals.empty()) {
     return fail(Error{ErrorCode::kRefused, 0, "the update of \"" + manifest.name + "\" is refused; nothing was changed", {}, proposal.plan.refusals});
   }
