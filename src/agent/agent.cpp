@@ -9,6 +9,11 @@
 #include "update/load_request.h"
 
 namespace mapshift::agent {
+namespace {
+
+constexpr size_t kUpdatesLookedAt = 100;  // for the one that made the running generation
+
+}  // namespace
 
 Agent::Agent(config::Config config, std::string config_path, std::unique_ptr<Kernel> kernel, std::unique_ptr<store::Store> store,
              metrics::Metrics& metrics)
@@ -159,6 +164,18 @@ Result<update::ModuleRecord> Agent::module(const std::string& name) {
 
 void Agent::show_module(const store::ModuleRow& row, const std::string& update_id) {
   metrics_.set_module(row.name, row.generation, row.version, row.digest, update_id);
+}
+
+void Agent::show_running(const std::string& module) {
+  const auto found = store_->module(module);
+  if (!found) return;  // unloaded meanwhile
+  std::string update_id;
+  for (const update::UpdateRecord& record : store_->update_heads(module, kUpdatesLookedAt).value_or(std::vector<update::UpdateRecord>())) {
+    if (record.state != update::State::kCommitted || record.to.generation != found->generation) continue;
+    update_id = record.id;
+    break;
+  }
+  show_module(*found, update_id);
 }
 
 std::vector<update::UpdateRecord> Agent::updates(const std::string& module) {

@@ -51,6 +51,8 @@ class Agent final : public http::Service {
   [[nodiscard]] Result<update::UpdateRecord> decide(const std::string& id, http::Verdict verdict, const std::string& reason,
                                                     const std::string& trigger) override;
   [[nodiscard]] Result<std::vector<alerts::Delivery>> receive_alerts(const std::vector<alerts::Alert>& alerts) override;
+  // For objectives about alerts; see Alerts::firing().
+  [[nodiscard]] Result<std::vector<std::string>> firing_alerts(const std::string& module) { return alerts_.firing(module); }
   [[nodiscard]] Status reload() override;
   [[nodiscard]] bool ready() override { return ready_.load(); }
 
@@ -71,6 +73,7 @@ class Agent final : public http::Service {
   [[nodiscard]] std::shared_ptr<Active> active(const std::string& id);
   void reap();
   void show_module(const store::ModuleRow& row, const std::string& update_id);
+  void show_running(const std::string& module);  // the generation that the store names, with the update that made it
 
   // loading.cpp
   [[nodiscard]] Status load_generation(const Prepared& prepared, const update::Plan& plan, const store::ModuleRow& row);

@@ -17,6 +17,8 @@ using alerts::Delivery;
 using alerts::Disposition;
 
 constexpr std::chrono::seconds kTick(1);
+constexpr std::chrono::minutes kForgotten(3);  // alerts/alertmanager.yml repeats every minute what still fires
+constexpr size_t kMostFiring = 10'000;
 constexpr size_t kUpdatesLookedAt = 20;  // of a module, newest first: an alert about an older one is stale anyway
 
 WallTime wall_now() { return std::chrono::system_clock::now(); }
@@ -122,6 +124,28 @@ Result<std::vector<Delivery>> Alerts::receive(const std::vector<Alert>& alerts) 
   const std::lock_guard lock(receiving_);
   MS_TRY(std::vector<Delivery> out, judge_all(alerts));
   MS_CHECK(keep(out));
+  remember(alerts);
+  return out;
+}
+
+void Alerts::remember(const std::vector<Alert>& alerts) {
+  const Nanos now = monotonic_now();
+  const std::lock_guard lock(mutex_);
+  std::erase_if(firing_, [&](const auto& entry) { return now - entry.second.seen > kForgotten; });
+  for (const Alert& alert : alerts) {
+    if (!alert.fault.empty() || alert.label("module").empty()) continue;
+    if (!alert.firing()) firing_.erase(alert.key.fingerprint);
+    else if (firing_.size() < kMostFiring) firing_[alert.key.fingerprint] = {alert.label("alertname"), alert.label("module"), now};
+  }
+}
+
+Result<std::vector<std::string>> Alerts::firing(const std::string& module) {
+  if (!path_proven()) return fail(ErrorCode::kUnavailable, "blind: no watchdog alert arrives, so nobody knows which alerts fire");
+  std::vector<std::string> out;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [fingerprint, one] : firing_) {
+    if (one.module == module && monotonic_now() - one.seen <= kForgotten) out.push_back(one.name);
+  }
   return out;
 }
 
@@ -212,6 +236,7 @@ void Alerts::poll_once(const std::string& url) {
   }
   poll_failed_ = !found;
   if (!found) return;
+  remember(*found);
   const std::lock_guard lock(receiving_);
   auto judged = judge_all(*found);
   if (!judged) return log::error("cannot judge what was polled", {{"error", judged.error().message}});

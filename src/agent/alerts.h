@@ -42,6 +42,9 @@ class Alerts {
 
   // Fails only when it could not store.
   [[nodiscard]] Result<std::vector<alerts::Delivery>> receive(const std::vector<alerts::Alert>& alerts);
+  // Names of the alerts about the module that fire as far as is known here. kUnavailable when the path is not proven: then
+  // nothing is known.
+  [[nodiscard]] Result<std::vector<std::string>> firing(const std::string& module);
   // Adds what is known of alerts to an update's record.
   void complete(update::UpdateRecord& record);
   void collect(metrics::Metrics& metrics);
@@ -51,6 +54,7 @@ class Alerts {
   [[nodiscard]] Result<alerts::ModuleFacts> module_facts(const std::string& module, const std::vector<update::UpdateRecord>& running);
   [[nodiscard]] Result<std::vector<alerts::Delivery>> judge_all(const std::vector<alerts::Alert>& alerts);
   [[nodiscard]] Status keep(const std::vector<alerts::Delivery>& deliveries);
+  void remember(const std::vector<alerts::Alert>& alerts);
   [[nodiscard]] bool path_proven();
   void act();
   void act_once();
@@ -67,6 +71,11 @@ class Alerts {
   std::condition_variable wake_;
   bool stopping_ = false, ordered_ = true;              // guarded by mutex_
   std::optional<Nanos> watchdog_at_;                    // guarded by mutex_
+  struct Firing {
+    std::string name, module;
+    Nanos seen;
+  };
+  std::map<std::string, Firing> firing_;                // by fingerprint; guarded by mutex_
   std::map<std::string, std::string> paths_;            // by update; only the acting thread
   std::map<alerts::Key, alerts::Disposition> polled_;   // only the polling thread
   bool poll_failed_ = false;                            // only the polling thread

@@ -36,7 +36,7 @@ void Agent::recover_module(const store::ModuleRow& row, bool updating) {
     else log::error("an unfinished " + row.state + " could not be undone", {{"module", row.name}, {"error", gone.error().message}});
     return;
   }
-  show_module(row, "");
+  show_running(row.name);
   if (updating) return;
   const auto programs = kernel_->list(paths.generation(row.generation) + "/progs");
   if (programs && programs->empty()) {  // bpffs is empty: the host was restarted, and the state went with it

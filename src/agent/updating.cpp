@@ -110,16 +110,19 @@ Result<update::UpdateRecord> Agent::start_update(const update::Manifest& manifes
 void Agent::begin(update::RunInput input, store::ModuleRow next, bool resumed) {
   auto active = std::make_shared<Active>();
   const std::string id = input.record.id;
-  active->journal = std::make_unique<StoreJournal>(*store_, std::move(next), [this, id](const store::ModuleRow& row) { show_module(row, id); });
+  active->journal = std::make_unique<StoreJournal>(*store_, next, [this, id](const store::ModuleRow& row) { show_module(row, id); });
   active->run = std::make_unique<update::Run>(*kernel_, *active->journal, observer_, std::move(input));
   {
     const std::lock_guard lock(mutex_);
     active_.emplace(id, active);
   }
-  active->thread = std::thread([this, run = active->run.get(), resumed] {
+  if (resumed && active->run->record().state == update::State::kBaking) show_module(next, id);
+  active->thread = std::thread([this, run = active->run.get(), module = next.name, resumed] {
     pthread_setname_np(pthread_self(), "update");
     if (resumed) run->resume();
     else run->execute();
+    const update::State state = run->record().state;
+    if (update::is_final(state) && state != update::State::kCommitted) show_running(module);
     wake_.notify_all();
   });
 }
