@@ -19,6 +19,7 @@ using alerts::Disposition;
 constexpr std::chrono::seconds kTick(1);
 constexpr std::chrono::minutes kForgotten(3);  // alerts/alertmanager.yml repeats every minute what still fires
 constexpr size_t kMostFiring = 10'000;
+constexpr std::chrono::seconds kFirstPolls(4);  // what an update is given until a poll has brought the watchdog
 constexpr size_t kUpdatesLookedAt = 20;  // of a module, newest first: an alert about an older one is stale anyway
 
 WallTime wall_now() { return std::chrono::system_clock::now(); }
@@ -199,13 +200,17 @@ void Alerts::act_once() {
 // An update that was blind for a moment of its bake was blind: an alert of that moment is nowhere.
 void Alerts::watch_path() {
   const bool proven = path_proven();
+  const bool polls = hooks_.settings().poll;
+  const Nanos now = monotonic_now();
   std::set<std::string> baking;
   for (const update::UpdateRecord& record : hooks_.running()) {
     if (record.state != update::State::kBaking) continue;
     baking.insert(record.id);
-    std::string& path = paths_[record.id];
+    Path& entry = paths_.try_emplace(record.id, Path{{}, now}).first->second;
+    std::string& path = entry.state;
     if (path.empty()) path = store_.alert_path(record.id).value_or("");  // of before a restart
     if (path == "blind" || (proven && path == "proven")) continue;
+    if (!proven && polls && now - entry.since < kFirstPolls) continue;
     path = proven ? "proven" : "blind";
     if (!proven) log::warn("blind: no watchdog alert arrives, so no alert could roll this update back", {{"update_id", record.id}});
     if (Status stored = store_.put_alert_path(record.id, path); !stored) log::error("cannot store", {{"error", stored.error().message}});
@@ -219,8 +224,7 @@ void Alerts::poll() {
     lock.unlock();
     const Settings settings = hooks_.settings();
     const auto running = settings.poll ? hooks_.running() : std::vector<update::UpdateRecord>();
-    const bool baking = std::ranges::any_of(running, [](const auto& record) { return record.state == update::State::kBaking; });
-    if (baking) poll_once(settings.url);
+    if (!running.empty()) poll_once(settings.url);
     else polled_.clear();
     lock.lock();
     wake_.wait_for(lock, kTick, [this] { return stopping_; });

@@ -76,7 +76,11 @@ class Alerts {
     Nanos seen;
   };
   std::map<std::string, Firing> firing_;                // by fingerprint; guarded by mutex_
-  std::map<std::string, std::string> paths_;            // by update; only the acting thread
+  struct Path {
+    std::string state;
+    Nanos since;  // when the update was first seen to bake
+  };
+  std::map<std::string, Path> paths_;                   // by update; only the acting thread
   std::map<alerts::Key, alerts::Disposition> polled_;   // only the polling thread
   bool poll_failed_ = false;                            // only the polling thread
   std::thread actor_, poller_;

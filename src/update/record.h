@@ -79,7 +79,7 @@ struct UpdateRecord {
   std::vector<Problem> warnings = {}, refusals = {};
   std::string digest = {};  // of the new object
   std::vector<AlertRecord> alerts = {};
-  std::string alert_path = {};  // "proven", "blind": would an alert have reached the agent; empty: it never baked
+  std::string alert_path = {};  // "proven", "blind": would an alert have reached the agent during the bake; empty: unknown
 };
 
 struct ModuleProgram {

@@ -146,7 +146,9 @@ class Watch:
         manager = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
         self.prometheus = Process("prometheus", [
             shutil.which("prometheus"), f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'tsdb'}",
-            f"--web.listen-address={self.prometheus_url[7:]}"], folder)
+            f"--web.listen-address={self.prometheus_url[7:]}",
+            # What fires before Prometheus has found Alertmanager is lost until it is sent again; by default after a minute.
+            "--rules.alert.resend-delay=5s"], folder)
         self.alertmanager = Process("alertmanager", [
             manager, f"--config.file={folder / 'alertmanager.yml'}", f"--storage.path={folder / 'alertmanager'}",
             f"--web.listen-address={self.alertmanager_url[7:]}", "--cluster.listen-address="], folder)
@@ -186,6 +188,11 @@ class Watch:
             if alert["state"] == "firing" and labels["alertname"] == alertname and labels.get("update_id") == update_id:
                 return alert["activeAt"]
         return None
+
+    def error_rate(self):
+        _, document, _ = http_json(self.prometheus_url + "/api/v1/query?query=sum(rate(app_errors_total[10s]))")
+        result = (document or {}).get("data", {}).get("result")
+        return float(result[0]["value"][1]) if result else None
 
     def stop(self):
         self.prometheus.stop()
