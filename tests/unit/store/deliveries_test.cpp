@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gmock/gmock.h>
+#include <sqlite3.h>
 
 #include "base/clock.h"
 #include "store_fixture.h"
@@ -95,6 +96,20 @@ TEST_F(Deliveries, AutomaticRollbacksAreCounted) {
   EXPECT_EQ(*store_->automatic_rollbacks_since("2999-01-01T00:00:00.000Z"), 0u);
   EXPECT_FALSE(store_->last_automatic_rollback("m")->empty());
   EXPECT_TRUE(store_->last_automatic_rollback("other")->empty());
+}
+
+TEST_F(Deliveries, ADatabaseOfBeforeThereWereAlertsIsBroughtUpToDate) {
+  open();
+  const std::string id = create("m");
+  store_.reset();
+  sqlite3* raw = nullptr;
+  ASSERT_EQ(sqlite3_open(db().c_str(), &raw), SQLITE_OK);
+  EXPECT_EQ(sqlite3_exec(raw, "DROP TABLE deliveries; DROP TABLE actions; DROP TABLE alert_paths; PRAGMA user_version=1", nullptr, nullptr, nullptr),
+            SQLITE_OK);
+  sqlite3_close(raw);
+  open();
+  EXPECT_EQ(store_->update(id)->record.id, id);
+  put({delivery("a", id, Disposition::kAccepted)});
 }
 
 TEST_F(Deliveries, ThePathIsKeptWithItsUpdate) {
