@@ -27,7 +27,7 @@ _mapshift() {
   case $command in
     "") words="load plan update rollback commit abort unload status history explain check completion"; options+=" --version" ;;
     load | plan) options+=" --set" ;;
-    update) options+=" --set --bake --wait --if-generation --allow-lossy" ;;
+    update) options+=" --set --bake --wait --if-generation --allow-lossy --force-quarantined" ;;
     rollback | commit | abort) options+=" --reason" ;;
     check) if [[ -z $sub ]]; then words="config module"; elif [[ $sub == module ]]; then options+=" --set"; fi ;;
     completion) words="bash" ;;

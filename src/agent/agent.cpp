@@ -9,11 +9,16 @@
 #include "update/load_request.h"
 
 namespace mapshift::agent {
+namespace {
+
+constexpr size_t kUpdatesLookedAt = 100;  // for the one that made the running generation
+
+}  // namespace
 
 Agent::Agent(config::Config config, std::string config_path, std::unique_ptr<Kernel> kernel, std::unique_ptr<store::Store> store,
              metrics::Metrics& metrics)
     : config_(std::move(config)), config_path_(std::move(config_path)), kernel_(std::move(kernel)), store_(std::move(store)),
-      metrics_(metrics), observer_(metrics) {
+      metrics_(metrics), observer_(metrics), alerts_(*store_, metrics, alert_hooks()) {
   metrics_.set_collector([this](metrics::Metrics& out) { collect(out); });
   counter_ = std::thread([this] { count_entries(); });
 }
@@ -24,6 +29,7 @@ Agent::~Agent() {
 }
 
 void Agent::stop() {
+  alerts_.stop();
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
@@ -160,6 +166,18 @@ void Agent::show_module(const store::ModuleRow& row, const std::string& update_i
   metrics_.set_module(row.name, row.generation, row.version, row.digest, update_id);
 }
 
+void Agent::show_running(const std::string& module) {
+  const auto found = store_->module(module);
+  if (!found) return;  // unloaded meanwhile
+  std::string update_id;
+  for (const update::UpdateRecord& record : store_->update_heads(module, kUpdatesLookedAt).value_or(std::vector<update::UpdateRecord>())) {
+    if (record.state != update::State::kCommitted || record.to.generation != found->generation) continue;
+    update_id = record.id;
+    break;
+  }
+  show_module(*found, update_id);
+}
+
 std::vector<update::UpdateRecord> Agent::updates(const std::string& module) {
   auto stored = store_->updates(module);
   if (!stored) {
@@ -168,14 +186,20 @@ std::vector<update::UpdateRecord> Agent::updates(const std::string& module) {
   }
   for (update::UpdateRecord& record : *stored) {
     if (auto running = active(record.id)) record = running->run->record();
+    alerts_.complete(record);
   }
   return *stored;
 }
 
 Result<update::UpdateRecord> Agent::update(const std::string& id, uint64_t since, std::chrono::nanoseconds wait) {
-  if (auto running = active(id)) return running->run->wait(since, wait);
-  MS_TRY(const store::StoredUpdate stored, store_->update(id));
-  return stored.record;
+  if (auto running = active(id)) {
+    update::UpdateRecord record = running->run->wait(since, wait);
+    alerts_.complete(record);
+    return record;
+  }
+  MS_TRY(store::StoredUpdate stored, store_->update(id));
+  alerts_.complete(stored.record);
+  return std::move(stored.record);
 }
 
 Result<update::UpdateRecord> Agent::decide(const std::string& id, http::Verdict verdict, const std::string& reason, const std::string& trigger) {
@@ -212,13 +236,15 @@ Status Agent::reload() {
   same(fresh->metrics.host == config_.metrics.host && fresh->metrics.port == config_.metrics.port, "metrics.listen");
   same(fresh->api.host == config_.api.host && fresh->api.port == config_.api.port, "api.listen");
   auto token = read_or_make_token(fresh->token_file);
-  if (!fixed.empty() || !token) {
+  auto rollback_token = read_or_make_token(fresh->rollback_token_file);
+  if (!fixed.empty() || !token || !rollback_token) {
     metrics_.config_reloaded(false);
     if (!token) return fail(token.error());
+    if (!rollback_token) return fail(rollback_token.error());
     return fail(Error{ErrorCode::kInvalid, 0, "the configuration was not reloaded", {}, std::move(fixed)});
   }
   config_ = std::move(*fresh);
-  if (set_token_) set_token_(*token);
+  if (set_tokens_) set_tokens_(*token, *rollback_token);
   metrics_.config_reloaded(true);
   log::info("configuration reloaded", {{"file", config_path_}});
   return {};

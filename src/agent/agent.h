@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "agent/alerts.h"
 #include "agent/metrics_observer.h"
 #include "agent/prepare.h"
 #include "agent/store_journal.h"
@@ -35,8 +36,9 @@ class Agent final : public http::Service {
   void recover();
   // Ends the updates' threads: what has not swapped yet is undone, what bakes goes on at the next start.
   void stop();
-  // Called by reload() with the token file's content.
-  void on_token(std::function<void(const std::string&)> set_token) { set_token_ = std::move(set_token); }
+  // Called by reload() with the content of the token files.
+  using SetTokens = std::function<void(const std::string& token, const std::string& rollback_token)>;
+  void on_tokens(SetTokens set_tokens) { set_tokens_ = std::move(set_tokens); }
 
   [[nodiscard]] Result<update::ModuleRecord> load(const update::Manifest& manifest) override;
   [[nodiscard]] std::vector<update::ModuleRecord> modules() override;
@@ -48,6 +50,9 @@ class Agent final : public http::Service {
   [[nodiscard]] Result<update::UpdateRecord> update(const std::string& id, uint64_t since, std::chrono::nanoseconds wait) override;
   [[nodiscard]] Result<update::UpdateRecord> decide(const std::string& id, http::Verdict verdict, const std::string& reason,
                                                     const std::string& trigger) override;
+  [[nodiscard]] Result<std::vector<alerts::Delivery>> receive_alerts(const std::vector<alerts::Alert>& alerts) override;
+  // For objectives about alerts; see Alerts::firing().
+  [[nodiscard]] Result<std::vector<std::string>> firing_alerts(const std::string& module) { return alerts_.firing(module); }
   [[nodiscard]] Status reload() override;
   [[nodiscard]] bool ready() override { return ready_.load(); }
 
@@ -68,6 +73,7 @@ class Agent final : public http::Service {
   [[nodiscard]] std::shared_ptr<Active> active(const std::string& id);
   void reap();
   void show_module(const store::ModuleRow& row, const std::string& update_id);
+  void show_running(const std::string& module);  // the generation that the store names, with the update that made it
 
   // loading.cpp
   [[nodiscard]] Status load_generation(const Prepared& prepared, const update::Plan& plan, const store::ModuleRow& row);
@@ -81,6 +87,8 @@ class Agent final : public http::Service {
     store::ModuleRow row;
   };
   [[nodiscard]] Result<Proposal> propose(const update::Manifest& manifest);
+  // Refuses in the plan an object that an automatic rollback put into quarantine.
+  [[nodiscard]] Status check_quarantine(Proposal& proposal);
   [[nodiscard]] Status admit(const std::string& module, const http::UpdateOptions& options, const store::ModuleRow& row);
   void begin(update::RunInput input, store::ModuleRow next, bool resumed);
   [[nodiscard]] update::RunInput run_input(Proposal proposal, update::UpdateRecord record) const;
@@ -89,6 +97,9 @@ class Agent final : public http::Service {
   void recover_module(const store::ModuleRow& row, bool updating);
   void recover_update(const store::StoredUpdate& stored);
   void wait_for_recoveries();
+
+  // alerting.cpp
+  [[nodiscard]] Alerts::Hooks alert_hooks();
 
   // collecting.cpp
   void collect(metrics::Metrics& metrics);
@@ -101,7 +112,7 @@ class Agent final : public http::Service {
   const std::unique_ptr<store::Store> store_;
   metrics::Metrics& metrics_;
   MetricsObserver observer_;
-  std::function<void(const std::string&)> set_token_;
+  SetTokens set_tokens_;
   std::atomic<bool> ready_{false};
 
   std::mutex change_;
@@ -111,6 +122,7 @@ class Agent final : public http::Service {
   std::map<std::pair<std::string, std::string>, Usage> usage_;               // by module and map; guarded by mutex_
   bool stopping_ = false;                                                    // guarded by mutex_
   std::thread counter_;
+  Alerts alerts_;  // last: its threads use all of the above
 };
 
 }  // namespace mapshift::agent

@@ -44,14 +44,18 @@ Status serve(const config::Config& config, const std::string& config_path) {
   MS_CHECK(agent::make_dirs(config.run_dir));
   MS_CHECK(agent::prepare_bpffs(config.bpffs));
   MS_TRY(const std::string token, agent::read_or_make_token(config.token_file));
-  MS_TRY([[maybe_unused]] const std::string rollback_token, agent::read_or_make_token(config.rollback_token_file));
+  MS_TRY(const std::string rollback_token, agent::read_or_make_token(config.rollback_token_file));
   MS_TRY(auto store, store::Store::open(config.state_dir));
   MS_TRY(const Fd run_stats, enable_run_stats());  // runs and run time of BPF programs count while this is open
   metrics::Metrics metrics(MAPSHIFT_VERSION);
   agent::Agent agent(config, config_path, make_linux_kernel(), std::move(store), metrics);
   http::App app(agent, metrics, http::standard_codec());
-  app.set_token(token);
-  agent.on_token([&](const std::string& fresh) { app.set_token(fresh); });
+  const auto set_tokens = [&](const std::string& all, const std::string& rollback) {
+    app.set_token(all);
+    app.set_rollback_token(rollback);
+  };
+  set_tokens(token, rollback_token);
+  agent.on_tokens(set_tokens);
 
   const auto refused = [&](int status) { app.count_refused(status); };
   MS_TRY(auto metrics_server, http::Server::start({address(config.metrics), 8, refused},

@@ -42,6 +42,8 @@ void MetricsObserver::measured(const update::UpdateRecord& record, const slo::Me
 void MetricsObserver::swapped(const update::UpdateRecord& record) {
   metrics_.update_interrupted(record.interruption_seconds);
   metrics_.mixed_window(record.mixed_window_seconds);
+  // From here on the new generation is the one that runs: alerts about it must be able to name this update.
+  metrics_.set_module(record.module, record.to.generation, record.to.version, record.digest, record.id);
   for (const update::MapRecord& map : record.maps) {
     if (map.policy != "sync") continue;
     metrics_.set_migration(record.module, map.name, record.id,

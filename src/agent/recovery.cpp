@@ -27,6 +27,7 @@ void Agent::recover() {
     if (auto now = store_->module(row.name); now) recover_module(*now, false);
   }
   if (Status pruned = store_->prune_objects(); !pruned) log::warn("cannot remove unused objects", {{"error", pruned.error().message}});
+  alerts_.start();
   ready_.store(true);
   log::info("ready", {{"modules", std::to_string(rows->size())}});
 }
@@ -40,7 +41,7 @@ void Agent::recover_module(const store::ModuleRow& row, bool updating) {
     else log::error("an unfinished " + row.state + " could not be undone", {{"module", row.name}, {"error", gone.error().message}});
     return;
   }
-  show_module(row, "");
+  show_running(row.name);
   if (updating) return;
   const auto programs = kernel_->list(paths.generation(row.generation) + "/progs");
   if (programs && programs->empty()) {  // bpffs is empty: the host was restarted, and the state went with it

@@ -24,7 +24,8 @@ Result<Agent::Proposal> Agent::propose(const update::Manifest& manifest) {
 }
 
 Result<update::UpdateRecord> Agent::plan(const update::Manifest& manifest) {
-  MS_TRY(const Proposal proposal, propose(manifest));
+  MS_TRY(Proposal proposal, propose(manifest));
+  MS_CHECK(check_quarantine(proposal));
   update::UpdateRecord record = update::to_record(proposal.plan);
   record.created_at = record.updated_at = now_text();
   record.digest = proposal.next.input.object.digest;
@@ -77,6 +78,7 @@ Result<update::UpdateRecord> Agent::start_update(const update::Manifest& manifes
   MS_CHECK(admit(manifest.name, options, running));
   const Nanos planned_from = monotonic_now();
   MS_TRY(Proposal proposal, propose(manifest));
+  if (!options.force_quarantined) MS_CHECK(check_quarantine(proposal));
   if (!proposal.plan.refusals.empty()) {
     return fail(Error{ErrorCode::kRefused, 0, "the update of \"" + manifest.name + "\" is refused; nothing was changed", {}, proposal.plan.refusals});
   }
@@ -116,10 +118,13 @@ void Agent::begin(update::RunInput input, store::ModuleRow next, bool resumed) {
     const std::lock_guard lock(mutex_);
     active_.emplace(id, active);
   }
-  active->thread = std::thread([this, run = active->run.get(), resumed] {
+  if (resumed && active->run->record().state == update::State::kBaking) show_module(next, id);
+  active->thread = std::thread([this, run = active->run.get(), module = next.name, resumed] {
     pthread_setname_np(pthread_self(), "update");
     if (resumed) run->resume();
     else run->execute();
+    const update::State state = run->record().state;
+    if (update::is_final(state) && state != update::State::kCommitted) show_running(module);
     wake_.notify_all();
   });
 }

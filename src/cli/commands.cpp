@@ -55,6 +55,7 @@ int start_update(const Options& options, Agent& agent, Console& console) {
   Json request = manifest_request(options);
   if (!options.bake.empty()) request["bake"] = options.bake;
   if (options.allow_lossy) request["allow_lossy"] = true;
+  if (options.force_quarantined) request["force_quarantined"] = true;
   std::vector<std::string> headers;
   if (options.if_generation) headers.push_back(fmt::format("If-Match: \"{}\"", *options.if_generation));
   Answer<Json> answer = agent.post("/api/v1/updates", request, std::move(headers));

@@ -110,6 +110,7 @@ class Grammar {
           return digits ? std::string() : "\"" + text + "\" is not the number of a generation";
         });
     update->add_flag("--allow-lossy", options_.allow_lossy, "Accept what the plan says would be lost");
+    update->add_flag("--force-quarantined", options_.force_quarantined, "Start although an automatic rollback quarantined this object file");
   }
   CLI::App* add_module(const std::string& name, Command command, const std::string& help, bool required) {
     CLI::App* sub = add(app_, name, command, help);

@@ -35,6 +35,7 @@ struct Options {
   bool wait = false;
   std::optional<uint64_t> if_generation;
   bool allow_lossy = false;
+  bool force_quarantined = false;
   std::string reason;
 };
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/clock.h"
 #include "cli/render_plan.h"
 #include "cli/table.h"
 #include "slo/indicator.h"
@@ -16,9 +17,16 @@ using namespace update;
 
 constexpr size_t kShownMeasurements = 20;  // of one that failed, the last ones tell most
 
+// A record keeps the wall-clock time of its beginning; phases follow each other without a gap.
 std::string phases(const UpdateRecord& update) {
-  Table table({"PHASE", "TOOK"});
-  for (const PhaseRecord& phase : update.phases) table.add({phase.phase, human_seconds(phase.seconds)});
+  Table table({"PHASE", "TOOK", "BEGAN"});
+  const auto created = parse_time(update.created_at);
+  Seconds before(0);
+  for (const PhaseRecord& phase : update.phases) {
+    const auto began = created ? *created + std::chrono::duration_cast<WallTime::duration>(before) : WallTime();
+    table.add({phase.phase, human_seconds(phase.seconds), created ? format_time(began) : "-"});
+    before += Seconds(phase.seconds);
+  }
   return table.empty() ? std::string() : "Phases\n" + table.text("  ");
 }
 
@@ -69,19 +77,35 @@ std::string measurements(const UpdateRecord& update) {
   return table.empty() ? std::string() : "Objectives\n" + table.text("  ");
 }
 
-std::string what_did_not_pass(const UpdateRecord& update) {
+// All of them when they are few, else those that did not pass: the table above has counted the others.
+std::string each_measurement(const UpdateRecord& update) {
   Table table({"AT", "OBJECTIVE", "OUTCOME", "VALUE", "LIMIT", "MESSAGE"});
-  std::vector<const slo::Measurement*> bad;
+  const bool few = update.measurements.size() <= kShownMeasurements;
+  std::vector<const slo::Measurement*> shown;
   for (const slo::Measurement& one : update.measurements) {
-    if (one.outcome != slo::Outcome::kPass) bad.push_back(&one);
+    if (few || one.outcome != slo::Outcome::kPass) shown.push_back(&one);
   }
-  const size_t first = bad.size() > kShownMeasurements ? bad.size() - kShownMeasurements : 0;
-  for (size_t i = first; i < bad.size(); ++i) {
-    table.add({bad[i]->at, bad[i]->objective, std::string(slo::name_of(bad[i]->outcome)), number_or(bad[i]->value, "-"),
-               number_or(bad[i]->limit, "-"), bad[i]->message});
+  const size_t first = shown.size() > kShownMeasurements ? shown.size() - kShownMeasurements : 0;
+  for (size_t i = first; i < shown.size(); ++i) {
+    table.add({shown[i]->at, shown[i]->objective, std::string(slo::name_of(shown[i]->outcome)), number_or(shown[i]->value, "-"),
+               number_or(shown[i]->limit, "-"), shown[i]->message});
   }
-  const std::string left_out = first > 0 ? fmt::format(" (the last {} of {})", kShownMeasurements, bad.size()) : std::string();
-  return table.empty() ? std::string() : "Measurements that did not pass" + left_out + "\n" + table.text("  ");
+  const std::string left_out = first > 0 ? fmt::format(" (the last {} of {})", kShownMeasurements, shown.size()) : std::string();
+  const std::string title = few ? "Measurements" : "Measurements that did not pass" + left_out + "; --output json has all";
+  return table.empty() ? std::string() : title + "\n" + table.text("  ");
+}
+
+std::string alerts(const UpdateRecord& update) {
+  Table table({"ALERT", "BEGAN", "RECEIVED", "TIMES", "BECAME", "WHY"});
+  for (const AlertRecord& alert : update.alerts) {
+    table.add({alert.name, alert.started_at, alert.received_at, std::to_string(alert.times), alert.disposition, alert.message});
+  }
+  std::string path;
+  if (update.alert_path == "proven") path = "The alert path was proven: the watchdog arrived throughout the bake.\n";
+  if (update.alert_path == "blind") {
+    path = "The alert path was blind during the bake, or for a time of it: no watchdog arrived, so an alert could have been missed.\n";
+  }
+  return table.empty() ? path : "Alerts\n" + table.text("  ") + path;
 }
 
 std::string who_decided(const UpdateRecord& update) {
@@ -120,11 +144,12 @@ std::string where_state_is(const UpdateRecord& update) {
 
 std::string render_explain(const UpdateRecord& update) {
   std::string out = fmt::format("Update {} of {}: {}\n", update.id, update.module, to_string(update.state));
-  out += fmt::format("Asked for at {}: {}\n", update.created_at, render_generations(update));
+  out += fmt::format("Asked for at {}: {}, judged for {}\n", update.created_at, render_generations(update), human_seconds(update.bake_seconds));
+  if (!update.digest.empty()) out += fmt::format("Object file: SHA-256 {}\n", update.digest);
   for (const std::string& part :
        {render_planned_maps(update), render_planned_programs(update), render_problems("Warnings", update.warnings),
         render_problems("Refused, because of", update.refusals), phases(update), moved(update), measurements(update),
-        what_did_not_pass(update)}) {
+        each_measurement(update), alerts(update)}) {
     if (!part.empty()) out += "\n" + part;
   }
   out += fmt::format("\nInterruption {}, mixed window {}\n", human_seconds(update.interruption_seconds),

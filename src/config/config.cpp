@@ -62,6 +62,8 @@ void read_limits(ObjectReader& reader, Limits& out) {
   limits->duration("stall_timeout", out.stall_timeout, 1ms, 24h);
   limits->number("memory_headroom", out.memory_headroom, 0, 10);
   limits->integer_as("max_concurrent_updates", out.max_concurrent_updates, 1, 64);
+  limits->integer_as("max_rollbacks_per_hour", out.max_rollbacks_per_hour, 0, 100000);
+  limits->duration("rollback_cooldown", out.rollback_cooldown, 0ms, 24h);
   limits->finish();
 }
 
@@ -135,6 +137,13 @@ void read_neighbours(ObjectReader& reader, Config& out) {
   if (std::optional<ObjectReader> alertmanager = reader.object("alertmanager")) {
     alertmanager->text("url", out.alertmanager_url, is_http_url, kUrlRule);
     alertmanager->boolean("poll", out.alertmanager_poll);
+    alertmanager->duration("skew", out.alertmanager_skew, 0ms, 1h);
+    alertmanager->duration("watchdog_timeout", out.alertmanager_watchdog_timeout, 1s, 24h);
+    alertmanager->items("hosts", [&](JsonValue& value, const std::string& where) {
+      if (!expect_kind(alertmanager->report(), value, where, Kind::kString)) return;
+      std::ranges::transform(value.text, value.text.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+      out.alertmanager_hosts.push_back(value.text);
+    });
     alertmanager->finish();
   }
 }
@@ -193,7 +202,6 @@ std::vector<std::string> not_served(const Config& config) {
   std::vector<std::string> sentences;
   if (config.go.enabled.value_or(false)) sentences.emplace_back("go.enabled: this release does not capture Go processes yet");
   if (!config.changes.empty()) sentences.emplace_back("changes.maps: this release does not serve change streams yet");
-  if (config.alertmanager_poll) sentences.emplace_back("alertmanager.poll: this release does not listen to Alertmanager yet");
   for (const slo::Objective& objective : config.objectives) {
     sentences.push_back("objectives: \"" + objective.name +
                         "\" is not judged: this release judges only the objectives of a module's manifest");

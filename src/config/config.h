@@ -45,6 +45,9 @@ struct Config {
   std::string prometheus_url = "http://127.0.0.1:9090";
   std::string alertmanager_url = "http://127.0.0.1:9093";
   bool alertmanager_poll = false;
+  Nanos alertmanager_skew = std::chrono::seconds(2);              // by which its clock and this host's may differ
+  Nanos alertmanager_watchdog_timeout = std::chrono::seconds(90); // without a watchdog for longer the alert path is blind
+  std::vector<std::string> alertmanager_hosts = {};               // lower case: what alerts call this host, beside its names and addresses
   std::vector<slo::Objective> objectives = {};
 };
 

@@ -74,6 +74,16 @@ Json measurement_json(const slo::Measurement& measurement) {
           {"message", valid_utf8(measurement.message)}};
 }
 
+Json alert_json(const AlertRecord& alert) {
+  return {{"name", valid_utf8(alert.name)},
+          {"fingerprint", valid_utf8(alert.fingerprint)},
+          {"started_at", valid_utf8(alert.started_at)},
+          {"received_at", valid_utf8(alert.received_at)},
+          {"disposition", valid_utf8(alert.disposition)},
+          {"message", valid_utf8(alert.message)},
+          {"times", alert.times}};
+}
+
 Json module_program_json(const ModuleProgram& program) {
   return {{"name", valid_utf8(program.name)},
           {"type", valid_utf8(program.type)},
@@ -126,6 +136,8 @@ Json to_json(const UpdateRecord& record) {
   out["warnings"] = array<Problem>(record.warnings, to_json);
   out["refusals"] = array<Problem>(record.refusals, to_json);
   out["digest"] = valid_utf8(record.digest);
+  out["alerts"] = array(record.alerts, alert_json);
+  out["alert_path"] = valid_utf8(record.alert_path);
   return out;
 }
 

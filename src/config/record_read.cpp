@@ -165,6 +165,16 @@ void read_problem(Members& in, Problem& out) {
   in.get("message", out.message);
 }
 
+void read_alert(Members& in, AlertRecord& out) {
+  in.get("name", out.name);
+  in.get("fingerprint", out.fingerprint);
+  in.get("started_at", out.started_at);
+  in.get("received_at", out.received_at);
+  in.get("disposition", out.disposition);
+  in.get("message", out.message);
+  in.get("times", out.times);
+}
+
 void read_update(Members& in, UpdateRecord& out) {
   in.get("id", out.id);
   in.get("module", out.module);
@@ -186,6 +196,8 @@ void read_update(Members& in, UpdateRecord& out) {
   in.array("warnings", out.warnings, read_problem);
   in.array("refusals", out.refusals, read_problem);
   in.get("digest", out.digest);
+  in.array("alerts", out.alerts, read_alert);
+  in.get("alert_path", out.alert_path);
 }
 
 void read_module_program(Members& in, ModuleProgram& out) {

@@ -29,12 +29,18 @@ Response App::handle(Listener listener, Request& request) {
   return response;
 }
 
+// `route`: none for a path that does not exist.
+bool App::allowed(const Request& request, const Route* route) const {
+  const std::string_view shown = request.header("Authorization").value_or("");
+  return token_.accepts(shown) || (route != nullptr && route->auth == Auth::kRollbackToken && rollback_token_.accepts(shown));
+}
+
 Response App::route(Listener listener, Request& request, std::string_view& handler) {
   const Match match = match_route(listener, request.method, request.path);
   if (match.route != nullptr) handler = match.route->name;
   // Before anything else, so that a stranger learns nothing about what is there.
   const bool open = listener == Listener::kMetrics || (match.route != nullptr && match.route->auth == Auth::kNone);
-  if (!open && !token_.accepts(request.header("Authorization").value_or("")))
+  if (!open && !allowed(request, match.route))
     return problem({ErrorCode::kUnauthorized, 0, "This needs the header \"Authorization: Bearer TOKEN\" with the agent's token.", {}, {}});
   request.trusted = !open;
   if (match.route == nullptr && match.allowed.empty()) return problem({ErrorCode::kNotFound, 0, "There is nothing at this path.", {}, {}});
@@ -70,6 +76,7 @@ Response App::dispatch(Action action, const Call& call) {
     case Action::kRollback: return decide(call, Verdict::kRollback);
     case Action::kCommit: return decide(call, Verdict::kCommit);
     case Action::kAbort: return decide(call, Verdict::kAbort);
+    case Action::kAlerts: return receive_alerts(call);
     case Action::kReload: return reload();
   }
   return problem({ErrorCode::kInternal, 0, "The route has no handler.", {}, {}});

@@ -23,6 +23,7 @@ class App {
 
   App(Service& service, metrics::Metrics& metrics, Codec codec);
   void set_token(std::string_view token) { token_.set(token); }
+  void set_rollback_token(std::string_view token) { rollback_token_.set(token); }
 
   [[nodiscard]] Response handle(Listener listener, Request& request);
   // Counts a request that the server refused before it got here.
@@ -35,6 +36,7 @@ class App {
     std::string parameter = {};
   };
   Response route(Listener listener, Request& request, std::string_view& handler);
+  [[nodiscard]] bool allowed(const Request& request, const Route* route) const;
   Response dispatch(Action action, const Call& call);
 
   // pages.cpp
@@ -56,13 +58,15 @@ class App {
   Response list_updates(const Call& call);
   Response show_update(const Call& call);
   Response decide(const Call& call, Verdict verdict);
+  // alerts.cpp
+  Response receive_alerts(const Call& call);
   Result<update::UpdateRecord> wait_for_news(const Call& call, uint64_t since, std::chrono::nanoseconds wait);
   [[nodiscard]] Response update_response(int status, const update::UpdateRecord& record) const;
 
   Service& service_;
   metrics::Metrics& metrics_;
   Codec codec_;
-  Token token_;
+  Token token_, rollback_token_;
   Idempotency idempotency_;
   std::atomic<int> waiters_ = 0;
 };

@@ -116,12 +116,16 @@ void read_options(Reader& reader, ManifestRequest& request) {
     else
       reader.complain("invalid-duration", "bake", bake.error().message);
   }
-  const Json* lossy = reader.find("allow_lossy");
-  if (lossy == nullptr) return;
-  if (lossy->is_boolean())
-    request.allow_lossy = lossy->get<bool>();
-  else
-    reader.complain("wrong-type", "allow_lossy", "It must be true or false.");
+  const auto read_flag = [&](const char* name, bool& out) {
+    const Json* flag = reader.find(name);
+    if (flag == nullptr) return;
+    if (flag->is_boolean())
+      out = flag->get<bool>();
+    else
+      reader.complain("wrong-type", name, "It must be true or false.");
+  };
+  read_flag("allow_lossy", request.allow_lossy);
+  read_flag("force_quarantined", request.force_quarantined);
 }
 
 }  // namespace
@@ -131,7 +135,7 @@ Result<ManifestRequest> parse_manifest_request(const std::string& body, Members 
   Reader reader(document);
   ManifestRequest request;
   std::set<std::string> known = {"manifest", "dir", "set"};
-  if (members == Members::kUpdate) known.insert({"bake", "allow_lossy"});
+  if (members == Members::kUpdate) known.insert({"bake", "allow_lossy", "force_quarantined"});
   reader.allow_only(known);
   read_manifest(reader, request);
   read_settings(reader, request);

@@ -9,13 +9,15 @@
 
 namespace mapshift::http {
 
-// {"manifest": "/path"} or {"manifest": {…}, "dir": "/path"}, with "set"; an update also takes "bake" and "allow_lossy".
+// {"manifest": "/path"} or {"manifest": {…}, "dir": "/path"}, with "set"; an update also takes "bake",
+// "allow_lossy" and "force_quarantined".
 struct ManifestRequest {
   std::string path = {};             // of the manifest file; empty: `text` is the manifest
   std::string text = {}, folder = {};
   Settings set = {};
   std::optional<std::chrono::nanoseconds> bake = {};
   bool allow_lossy = false;
+  bool force_quarantined = false;
 };
 
 enum class Members : uint8_t { kManifest, kUpdate };

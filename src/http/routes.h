@@ -9,12 +9,16 @@
 namespace mapshift::http {
 
 enum class Listener : uint8_t { kMetrics, kApi };
-enum class Auth : uint8_t { kNone, kToken };
+enum class Auth : uint8_t {
+  kNone,
+  kToken,
+  kRollbackToken,  // the token, or the one that opens nothing but this
+};
 
 enum class Action : uint8_t {
   kIndex, kMetrics, kHealthy, kReady,
   kOpenApi, kLoadModule, kListModules, kShowModule, kUnloadModule,
-  kPlan, kStartUpdate, kListUpdates, kShowUpdate, kRollback, kCommit, kAbort, kReload,
+  kPlan, kStartUpdate, kListUpdates, kShowUpdate, kRollback, kCommit, kAbort, kAlerts, kReload,
 };
 
 struct Route {
@@ -45,6 +49,7 @@ inline constexpr auto kRoutes = std::to_array<Route>({
     {Listener::kApi, "POST", "/api/v1/updates/{id}/rollback", Auth::kToken, Action::kRollback, "rollback", "Roll the running update back"},
     {Listener::kApi, "POST", "/api/v1/updates/{id}/commit", Auth::kToken, Action::kCommit, "commit", "Commit the running update now"},
     {Listener::kApi, "POST", "/api/v1/updates/{id}/abort", Auth::kToken, Action::kAbort, "abort", "Abort the running update"},
+    {Listener::kApi, "POST", "/api/v1/alerts", Auth::kRollbackToken, Action::kAlerts, "alerts", "Alertmanager's webhook, version 4"},
     {Listener::kApi, "POST", "/-/reload", Auth::kToken, Action::kReload, "reload", "Read the configuration again, all or nothing"},
 });
 

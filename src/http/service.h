@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "alerts/alert.h"
 #include "base/result.h"
 #include "update/manifest.h"
 #include "update/record.h"
@@ -14,6 +15,7 @@ namespace mapshift::http {
 struct UpdateOptions {
   std::optional<std::chrono::nanoseconds> bake = {};
   bool allow_lossy = false;
+  bool force_quarantined = false;  // start although an automatic rollback quarantined the object
   std::optional<uint64_t> if_generation = {};
   std::string idempotency_key = {};
   std::string trigger = "api";
@@ -39,6 +41,8 @@ class Service {
   [[nodiscard]] virtual Result<update::UpdateRecord> update(const std::string& id, uint64_t since, std::chrono::nanoseconds wait) = 0;
   [[nodiscard]] virtual Result<update::UpdateRecord> decide(const std::string& id, Verdict verdict, const std::string& reason,
                                                             const std::string& trigger) = 0;
+  // Stores them durably and says what becomes of each, in their order; acts afterwards. Fails only when it cannot store.
+  [[nodiscard]] virtual Result<std::vector<alerts::Delivery>> receive_alerts(const std::vector<alerts::Alert>& alerts) = 0;
   [[nodiscard]] virtual Status reload() = 0;
   [[nodiscard]] virtual bool ready() = 0;  // recovery is over, and requests are served
 };

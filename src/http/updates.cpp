@@ -101,6 +101,7 @@ Response App::start_new_update(const Call& call, UpdateOptions options) {
   if (!manifest) return refuse(manifest.error(), About::kContent);
   options.bake = request->bake;
   options.allow_lossy = request->allow_lossy;
+  options.force_quarantined = request->force_quarantined;
   const auto record = service_.start_update(*manifest, options);
   if (!record) return refuse(record.error(), record.error().code == ErrorCode::kInvalid ? About::kContent : About::kRequest);
   if (!key.empty()) idempotency_.finish(key, record->id);

@@ -198,6 +198,17 @@ void Metrics::measured(std::string_view module, std::string_view objective, std:
   impl_->series.add(Id::kMeasurements, {module, objective, outcome}, 1);
 }
 
+void Metrics::alert_received(std::string_view disposition, double count) {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->series.add(Id::kAlertsReceived, {disposition}, count);
+}
+
+void Metrics::set_alerting(bool path_proven, bool automation_stopped) {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->series.set(Id::kAlertPathProven, {}, path_proven ? 1 : 0);
+  impl_->series.set(Id::kAutomationStopped, {}, automation_stopped ? 1 : 0);
+}
+
 void Metrics::http_request(std::string_view handler, int status, double seconds) {
   const std::lock_guard lock(impl_->mutex);
   impl_->series.add(Id::kHttpRequests, {handler, std::to_string(status)}, 1);

@@ -71,6 +71,9 @@ class Metrics {
                      bool breached);
   void measured(std::string_view module, std::string_view objective, std::string_view outcome);
 
+  void alert_received(std::string_view disposition, double count = 1);
+  void set_alerting(bool path_proven, bool automation_stopped);
+
   void http_request(std::string_view handler, int status, double seconds);
 
   // The text exposition format, version 0.0.4.

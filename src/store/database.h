@@ -27,6 +27,13 @@ class Statement {
   [[nodiscard]] int64_t integer(int column) const { return sqlite3_column_int64(raw_.get(), column); }
   [[nodiscard]] std::optional<double> real(int column) const;
 
+  // Back to before the first step, with other values for all parameters.
+  template <class... Args>
+  void reset(const Args&... args) {
+    sqlite3_reset(raw_.get());
+    int index = 0;
+    (bind(++index, args), ...);
+  }
   void bind(int index, std::string_view value);
   void bind(int index, double value) { keep(sqlite3_bind_double(raw_.get(), index, value)); }
   void bind(int index, std::integral auto value) { keep(sqlite3_bind_int64(raw_.get(), index, static_cast<int64_t>(value))); }

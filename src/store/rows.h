@@ -36,6 +36,11 @@ struct StoredUpdate {
   std::string intent;  // what was decided but is perhaps not done yet: "rollback", "commit", "abort", or empty
 };
 
+// A rollback that an alert ordered and that is not done yet.
+struct OrderedAction {
+  std::string update_id, reason;
+};
+
 // One step that was intended and, when `done_at` is not empty, completed.
 struct JournalEntry {
   uint64_t sequence = 0;  // grows over all subjects

@@ -49,6 +49,22 @@ CREATE TABLE journal(
   intended_at TEXT NOT NULL, done_at TEXT NOT NULL DEFAULT '') STRICT;
 CREATE INDEX journal_of_subject ON journal(subject, seq);
 )sql",
+    R"sql(
+-- Alerts as Alertmanager delivered them; a repeated delivery is the same row.
+CREATE TABLE deliveries(
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, fingerprint TEXT NOT NULL, starts_at TEXT NOT NULL, status TEXT NOT NULL,
+  name TEXT NOT NULL, module TEXT NOT NULL, update_id TEXT NOT NULL, disposition TEXT NOT NULL, message TEXT NOT NULL,
+  first_at TEXT NOT NULL, last_at TEXT NOT NULL, times INTEGER NOT NULL DEFAULT 1,
+  UNIQUE(fingerprint, starts_at, status)) STRICT;
+CREATE INDEX deliveries_of_update ON deliveries(update_id) WHERE update_id <> '';
+-- What an alert ordered, once for an update: written with the delivery, done afterwards.
+CREATE TABLE actions(
+  update_id TEXT NOT NULL REFERENCES updates(id) ON DELETE CASCADE, action TEXT NOT NULL, reason TEXT NOT NULL,
+  ordered_at TEXT NOT NULL, done_at TEXT NOT NULL DEFAULT '', outcome TEXT NOT NULL DEFAULT '', PRIMARY KEY(update_id, action)) STRICT;
+-- Whether an alert would have reached the agent while the update baked.
+CREATE TABLE alert_paths(
+  update_id TEXT PRIMARY KEY REFERENCES updates(id) ON DELETE CASCADE, path TEXT NOT NULL, at TEXT NOT NULL) STRICT;
+)sql",
 };
 
 Result<int64_t> pragma(Database& database, std::string_view name) {

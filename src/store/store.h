@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "alerts/alert.h"
 #include "base/fd.h"
 #include "base/result.h"
 #include "store/rows.h"
@@ -59,6 +60,26 @@ class Store {
   [[nodiscard]] Result<std::optional<StoredUpdate>> find_by_idempotency_key(const std::string& key);
   // Read back as `measurements` of the record, oldest first.
   [[nodiscard]] Status add_measurement(const std::string& update_id, const slo::Measurement& measurement);
+
+  // For each key: did that delivery order a rollback?
+  [[nodiscard]] Result<std::vector<bool>> accepted_before(const std::vector<alerts::Key>& keys);
+  // All or none, and with those that are accepted the rollback that they order, once for an update.
+  [[nodiscard]] Status put_deliveries(const std::vector<alerts::Delivery>& deliveries);
+  // About that update, the accepted ones first; at most 100.
+  [[nodiscard]] Result<std::vector<update::AlertRecord>> alerts_of(const std::string& update_id);
+  [[nodiscard]] Result<std::vector<OrderedAction>> open_actions();
+  [[nodiscard]] Result<bool> has_action(const std::string& update_id);  // done or not
+  [[nodiscard]] Status finish_action(const std::string& update_id, const std::string& outcome);
+  [[nodiscard]] Status put_alert_path(const std::string& update_id, const std::string& path);
+  [[nodiscard]] Result<std::string> alert_path(const std::string& update_id);  // empty: none
+
+  // Newest first, without measurements.
+  [[nodiscard]] Result<std::vector<update::UpdateRecord>> update_heads(const std::string& module, size_t limit);
+  // Rollbacks that no person asked for; `time` as in records.
+  [[nodiscard]] Result<size_t> automatic_rollbacks_since(const std::string& time);
+  [[nodiscard]] Result<std::string> last_automatic_rollback(const std::string& module);  // its time; empty: none
+  // The automatic rollback because of which that object is quarantined: the last update to it that swapped ended so.
+  [[nodiscard]] Result<std::optional<update::UpdateRecord>> quarantine(const std::string& module, const std::string& digest);
 
   // Before a step is taken. `detail` is what undoing it needs.
   [[nodiscard]] Status record_intent(const std::string& subject, const std::string& step, const std::string& detail = "{}");

@@ -70,6 +70,19 @@ Result<std::vector<StoredUpdate>> read_updates(Database& database, std::string_v
   }
 }
 
+Result<std::vector<update::UpdateRecord>> read_heads(Database& database, const std::string& module, size_t limit) {
+  MS_TRY(Statement row, database.query("SELECT id, record FROM updates WHERE module = ? ORDER BY seq DESC LIMIT ?", module,
+                                       std::min<size_t>(limit, INT64_MAX)));
+  std::vector<update::UpdateRecord> out;
+  while (true) {
+    MS_TRY(const bool found, row.step());
+    if (!found) return out;
+    MS_TRY(update::UpdateRecord record, parse_record(database, row.text(0), row.text(1)));
+    MS_CHECK(read_phases(database, record));
+    out.push_back(std::move(record));
+  }
+}
+
 Status write_measurement(Database& database, const std::string& update_id, const slo::Measurement& measurement) {
   MS_CHECK(database.run("INSERT INTO measurements(update_id, objective, at, value, \"limit\", outcome, message) "
                         "VALUES(?,?,?,?,?,?,?)",

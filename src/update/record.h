@@ -55,6 +55,13 @@ struct ProgramRecord {
   std::string reason = {}; // why this order
 };
 
+// One alert that was about the update, and what became of it.
+struct AlertRecord {
+  std::string name, fingerprint, started_at, received_at, disposition;
+  std::string message = {};
+  uint64_t times = 1;  // that it was delivered
+};
+
 // An update, or a plan (state kPlanned): the document of the API, the command line and the store.
 struct UpdateRecord {
   std::string id, module;
@@ -71,6 +78,8 @@ struct UpdateRecord {
   std::vector<slo::Measurement> measurements = {};
   std::vector<Problem> warnings = {}, refusals = {};
   std::string digest = {};  // of the new object
+  std::vector<AlertRecord> alerts = {};
+  std::string alert_path = {};  // "proven", "blind": would an alert have reached the agent during the bake; empty: unknown
 };
 
 struct ModuleProgram {

@@ -37,6 +37,8 @@ gauge     mapshift_objective_limit module objective
 gauge     mapshift_objective_breached module objective
 counter   mapshift_analysis_measurements_total module objective outcome
 counter   mapshift_alerts_received_total disposition
+gauge     mapshift_alert_path_proven
+gauge     mapshift_automation_stopped
 gauge     mapshift_go_processes state
 gauge     mapshift_go_info process go_version
 histogram mapshift_go_stw_pause_seconds process kind

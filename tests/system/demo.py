@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The demo: hot-updates a stateful module under live traffic, lets a broken version roll itself back, and checks its own
-claim, packet by packet. Started by ./dev demo. Exit status 0 only if everything was right."""
+"""The demo: hot-updates a stateful module under live traffic, lets a broken version roll itself back and an alert roll back another,
+and checks its own claim, packet by packet. Started by ./dev demo. Exit status 0 only if everything was right."""
 
 import argparse
 import fcntl
@@ -16,6 +16,7 @@ import time
 import urllib.request
 
 import demo_host as host
+from demo_alert import AlertAct
 from demo_check import Comparison, read_flows, read_stats
 from demo_host import DemoError
 
@@ -162,7 +163,17 @@ class Demo:
         link = {name: value - before[name] for name, value in host.counters().items()}
         comparison = Comparison(*reports, link, read_flows(self.pin("flows")), read_stats(self.pin("stats")))
         print_table(good, bad, comparison, reports)
-        return problems + more + comparison.problems + self.check_end()
+        problems += more + comparison.problems + self.check_end()
+        return problems + AlertAct(self, host.FOLDER, say).play()
+
+    def start_update(self, version, bake):
+        """Only starts it: exit status, record, errors."""
+        return self.cli("update", self.module(version), "--set", f"IFACE={host.HOST_LINK}", "--bake", bake)
+
+    def light_traffic(self, rate, seconds):
+        self.traffic("light-sink", (), "sink", "--seconds", seconds)
+        time.sleep(0.3)
+        self.traffic("light-sender", ("ip", "netns", "exec", host.NAMESPACE), "send", "--seconds", seconds, "--flows", 64, "--rate", rate)
 
     def stay(self):
         self.traffic("sink", (), "sink", "--seconds", 3600)
@@ -257,7 +268,7 @@ def main():
         problems = demo.play()
         for problem in problems:
             say(f"WRONG: {problem}")
-        say("RESULT: " + ("wrong, see above" if problems else "right: nothing lost, nothing counted twice, the broken version is gone"))
+        say("RESULT: " + ("wrong, see above" if problems else "right: nothing lost, nothing counted twice, the broken versions are gone"))
         if options.stay:
             stays = True
             demo.stay()

@@ -66,11 +66,13 @@ TEST(Render, TheStoryOfARollback) {
   record.maps[0].unsynced = 2;
   record.measurements = {{"drop-ratio", "t1", 0.001, 0.01, slo::Outcome::kPass, ""},
                          {"drop-ratio", "t2", 0.05, 0.01, slo::Outcome::kFail, "0.05 > 0.01"}};
+  record.alerts = {{"Errors", "f", "t3", "t4", "duplicate", "ordered before", 2}};
+  record.alert_path = "blind";
   const std::string text = render_explain(record);
   for (const char* part :
        {"Update u-000001 of flowmeter: rolled_back\n", "Asked for at 2026-01-01", "loading  200 ms", "baking   1m15s",
         "2 keys had no room", "drop-ratio   0.01  0.05   0.001     0.05     1     1",
-        "t2  drop-ratio  fail      0.05   0.01  0.05 > 0.01", "It ended rolled_back by objective: drop-ratio 0.05 > 0.01.",
+        "t2  drop-ratio  fail      0.05   0.01  0.05 > 0.01", "Errors", "path was blind", "It ended rolled_back by objective: drop-ratio 0.05 > 0.01.",
         "Generation 1 (1.0.0) runs again and holds all state, with what was written since the swap; generation 2 (2.0.0) is "
         "gone."}) {
     EXPECT_THAT(text, HasSubstr(part));

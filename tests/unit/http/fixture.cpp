@@ -92,6 +92,18 @@ Result<update::UpdateRecord> FakeService::decide(const std::string& id, Verdict 
   return records.back();
 }
 
+Result<std::vector<alerts::Delivery>> FakeService::receive_alerts(const std::vector<alerts::Alert>& alerts) {
+  const std::lock_guard lock(mutex);
+  last_alerts = alerts;
+  if (error) return fail(*error);
+  std::vector<alerts::Delivery> out;
+  for (const alerts::Alert& one : alerts) {
+    const auto disposition = one.fault.empty() ? alerts::Disposition::kAccepted : alerts::Disposition::kInvalid;
+    out.push_back({one.key, one.label("alertname"), one.label("module"), "u-1", disposition, one.fault});
+  }
+  return out;
+}
+
 Status FakeService::reload() {
   if (error) return fail(*error);
   ++reloads;
@@ -135,6 +147,7 @@ Codec fake_codec() {
 
 void HttpTest::SetUp() {
   app_.set_token("secret\n");
+  app_.set_rollback_token("rollback-only");
   const auto start = [this](Listener listener, int threads) {
     return Server::start({"127.0.0.1:0", threads, [this](int status) { app_.count_refused(status); }},
                          [this, listener](Request& request) { return app_.handle(listener, request); });

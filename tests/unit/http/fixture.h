@@ -42,6 +42,8 @@ class FakeService : public Service {
   Result<update::UpdateRecord> update(const std::string& id, uint64_t since, std::chrono::nanoseconds wait) override;
   Result<update::UpdateRecord> decide(const std::string& id, Verdict verdict, const std::string& reason,
                                       const std::string& trigger) override;
+  std::vector<alerts::Alert> last_alerts;
+  Result<std::vector<alerts::Delivery>> receive_alerts(const std::vector<alerts::Alert>& alerts) override;
   Status reload() override;
   bool ready() override { return is_ready; }
 

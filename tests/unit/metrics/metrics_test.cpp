@@ -49,6 +49,8 @@ double value(Metrics& metrics, const std::string& series) {
 TEST(Metrics, ShowsEachMetricOfTheTable) {
   Metrics metrics("1.2.3");
   fill(metrics);
+  metrics.alert_received("accepted");
+  metrics.set_alerting(true, false);
   const std::string text = metrics.serialise();
   for (const Metric& metric : kMetrics) {
     SCOPED_TRACE(metric.name);
