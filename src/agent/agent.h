@@ -38,6 +38,9 @@ class Agent final : public http::Service {
   // Called by reload() with the token file's content.
   void on_token(std::function<void(const std::string&)> set_token) { set_token_ = std::move(set_token); }
 
+  // Who tells which alerts fire, for objectives of the indicator `alert`; may block. Before recover().
+  void on_firing_alerts(decltype(update::Sources::firing_alerts) tell) { firing_alerts_ = std::move(tell); }
+
   [[nodiscard]] Result<update::ModuleRecord> load(const update::Manifest& manifest) override;
   [[nodiscard]] std::vector<update::ModuleRecord> modules() override;
   [[nodiscard]] Result<update::ModuleRecord> module(const std::string& name) override;
@@ -80,10 +83,13 @@ class Agent final : public http::Service {
     slo::Analysis analysis;
     store::ModuleRow row;
   };
-  [[nodiscard]] Result<Proposal> propose(const update::Manifest& manifest);
+  [[nodiscard]] Result<Proposal> propose(const update::Manifest& manifest, const std::optional<Nanos>& bake);
   [[nodiscard]] Status admit(const std::string& module, const http::UpdateOptions& options, const store::ModuleRow& row);
   void begin(update::RunInput input, store::ModuleRow next, bool resumed);
-  [[nodiscard]] update::RunInput run_input(Proposal proposal, update::UpdateRecord record) const;
+  [[nodiscard]] update::RunInput run_input(Proposal proposal, update::UpdateRecord record);
+
+  // sources.cpp
+  [[nodiscard]] update::Sources sources();
 
   // recovery.cpp
   void recover_module(const store::ModuleRow& row, bool updating);
@@ -101,6 +107,7 @@ class Agent final : public http::Service {
   metrics::Metrics& metrics_;
   MetricsObserver observer_;
   std::function<void(const std::string&)> set_token_;
+  decltype(update::Sources::firing_alerts) firing_alerts_;
   std::atomic<bool> ready_{false};
 
   std::mutex change_;

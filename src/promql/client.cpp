@@ -101,8 +101,10 @@ Client::Client(std::string url, GetLimits limits) : url_(std::move(url)), limits
 Value Client::query(const std::string& text) const {
   // Prometheus' own limit is a little shorter, so that it gives up before we hang up.
   const double seconds = static_cast<double>(limits_.timeout.count()) / 1000 * 0.9;
-  const auto answer = http_get(fmt::format("{}/api/v1/query?query={}&timeout={:.3f}s", url_, url_escape(text), seconds), limits_);
-  Value value = answer ? parse_answer(answer->status, answer->body) : fail(answer.error());
+  const auto answer = http_get(fmt::format("{}/api/v1/query?query={}&timeout={:.3f}", url_, url_escape(text), seconds), limits_);
+  Value value = std::optional<double>();
+  if (answer) value = parse_answer(answer->status, answer->body);
+  else value = fail(answer.error());
   if (!value) value.error().message = fmt::format("Prometheus at {}: {}", url_, value.error().message);
   return value;
 }

@@ -8,7 +8,8 @@ namespace mapshift::update {
 
 Run::Run(Kernel& kernel, Journal& journal, Observer& observer, RunInput input)
     : kernel_(kernel), journal_(journal), observer_(observer), input_(std::move(input)), paths_(input_.bpffs, input_.record.module),
-      sampler_(kernel, paths_), began_(monotonic_now()), phase_began_(began_), record_(input_.record) {}
+      sampler_(kernel, paths_, input_.record.module, input_.sources, [this](const slo::Objective& objective) { return migration(objective); }),
+      began_(monotonic_now()), phase_began_(began_), record_(input_.record) {}
 
 Run::~Run() = default;
 
@@ -57,6 +58,7 @@ Status Run::order(Order order, const std::string& reason, const std::string& tri
   order_ = order;
   order_reason_ = reason;
   order_trigger_ = trigger;
+  if (cause_at_ == Nanos(0)) cause_at_ = monotonic_now();
   changed_.notify_all();
   return {};
 }

@@ -155,6 +155,8 @@ Status Run::restore(bool swapped) {
     {
       Refresher refresher(pairs_, SyncPhase::kLiveOld, fresh_since);
       for (const ProgramPlan& program : input_.plan.programs) MS_CHECK(restore_program(program));
+      const Nanos restored = monotonic_now();
+      publish_record([&](UpdateRecord& record) { if (cause_at_ != Nanos(0)) record.rollback_seconds = Seconds(restored - cause_at_).count(); }, false);
     }
     MS_CHECK(publish_maps(input_.plan.to.generation, input_.plan.from.generation));
     MS_CHECK(settle(SyncPhase::kLiveOld, input_.limits.rollback_timeout));
