@@ -75,7 +75,7 @@ void Run::publish_record(const std::function<void(UpdateRecord&)>& edit, bool st
   }
   changed_.notify_all();
   observer_.changed(copy);
-  if (!store) return;
+  if (!store || urgent_) return;
   if (Status saved = journal_.save(copy); !saved) {
     log::error("cannot store the update's record", {{"update_id", copy.id}, {"error", saved.error().message}});
   }
@@ -243,6 +243,7 @@ void Run::roll_back(const std::string& reason, const std::string& trigger) {
 }
 
 void Run::finish(State state, const std::string& reason, const std::string& trigger) {
+  catch_up_journal();
   pairs_.clear();
   UpdateRecord last = record();
   last.state = state;

@@ -133,6 +133,7 @@ class Run {
   [[nodiscard]] Status swap_program(const ProgramPlan& program, SwapReport& report);
   [[nodiscard]] Status publish_maps(uint64_t from, uint64_t to);
   [[nodiscard]] Status restore(bool swapped);
+  [[nodiscard]] Status swap_back(Nanos fresh_since);
   [[nodiscard]] Status restore_program(const ProgramPlan& program);
   [[nodiscard]] Status drop(uint64_t generation);
 
@@ -141,6 +142,8 @@ class Run {
   [[nodiscard]] bool read_baselines(std::map<std::string, std::vector<slo::Sample>>& readings);
   void bake();
   void measure(slo::AnalysisRun& analysis);
+  void store_measurement(const slo::Measurement& measurement);
+  void catch_up_journal();
   void judge(slo::AnalysisRun& analysis, size_t index, const slo::Sample& sample);
   [[nodiscard]] bool decided(const slo::AnalysisRun& analysis);
   [[nodiscard]] Result<double> migration(const slo::Objective& objective);
@@ -156,6 +159,10 @@ class Run {
   bool owns_new_ = false;  // what lies in the new generation's folder is this update's
   bool swap_begun_ = false;
   std::set<std::string> skipped_;  // optional programs that the new generation has to do without
+  // A rollback was decided and the hooks still run the new generation: nothing is written to disk but its intent, since each
+  // write waits for the disk. Only the update's thread uses it.
+  bool urgent_ = false;
+  std::vector<slo::Measurement> unstored_;  // of that time
   Nanos began_, phase_began_;
   Nanos next_warm_{0};
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <utility>
 
 #include "base/log.h"
 #include "update/run.h"
@@ -99,6 +100,7 @@ void Run::judge(slo::AnalysisRun& analysis, size_t index, const slo::Sample& sam
   const auto measurement = analysis.feed(index, sample, now_text());
   if (!measurement) return;
   if (analysis.decide(sample.at).kind == slo::Decision::Kind::kBreached) {
+    urgent_ = true;
     const std::lock_guard lock(mutex_);
     if (cause_at_ == Nanos(0)) cause_at_ = sample.at;
   }
@@ -108,10 +110,23 @@ void Run::judge(slo::AnalysisRun& analysis, size_t index, const slo::Sample& sam
         record.measurements.push_back(*measurement);
       },
       false);
-  if (Status stored = journal_.add_measurement(input_.record.id, *measurement); !stored) {
+  if (urgent_) unstored_.push_back(*measurement);
+  else store_measurement(*measurement);
+  observer_.measured(record(), *measurement);
+}
+
+void Run::store_measurement(const slo::Measurement& measurement) {
+  if (Status stored = journal_.add_measurement(input_.record.id, measurement); !stored) {
     log::error("cannot store a measurement", {{"update_id", input_.record.id}, {"error", stored.error().message}});
   }
-  observer_.measured(record(), *measurement);
+}
+
+// The old generation is at its hooks, or will not be: time for what had to wait.
+void Run::catch_up_journal() {
+  if (!urgent_) return;
+  urgent_ = false;
+  for (const slo::Measurement& measurement : std::exchange(unstored_, {})) store_measurement(measurement);
+  publish_record([](UpdateRecord&) {}, true);
 }
 
 // Takes what is due, until the first breach: nothing may stand between it and the rollback.
@@ -167,7 +182,7 @@ void Run::bake() {
   slo::AnalysisRun analysis(input_.analysis, record().baselines, monotonic_now());
   for (;;) {
     measure(analysis);
-    if (decided(analysis)) return;
+    if (decided(analysis)) break;
     keep_warm();
     Nanos until = std::min(analysis.next_event(monotonic_now()), next_warm_);
     std::unique_lock lock(mutex_);
@@ -175,6 +190,9 @@ void Run::bake() {
     if (until <= now) until = now + std::chrono::milliseconds(1);
     changed_.wait_for(lock, until - now, [&] { return order_ != Order::kNone || (worker_ && worker_->ready()); });
   }
+  const Order order = pending_order();
+  if (order == Order::kRollback || order == Order::kAbort) urgent_ = true;
+  else catch_up_journal();  // somebody was faster than the breach
 }
 
 }  // namespace mapshift::update
