@@ -7,6 +7,7 @@
 #include "slo/indicator.h"
 #include "slo/limits.h"
 #include "update/sampler.h"
+#include "update/sampler_host.h"
 
 namespace mapshift::update {
 namespace {
@@ -71,6 +72,9 @@ void try_sources(const Sources& sources, Judging& judging) {
     const std::string where = std::string(kManifest) + "." + objective.name;
     if (objective.indicator == slo::Indicator::kAlert) {
       if (Status tried = try_alerts(sources, judging.module); !tried) judging.refusals.push_back({"alerts-unavailable", where, tried.error().message});
+    }
+    if (!objective.interface.empty()) {
+      if (const auto found = read_interface(objective.interface); !found) judging.refusals.push_back({"no-interface", where, found.error().message});
     }
     if (objective.indicator != slo::Indicator::kPromql || !prometheus_answers) continue;
     const Status tried = try_query(sources, objective, where, judging);

@@ -150,9 +150,13 @@ void Run::measure(slo::AnalysisRun& analysis) {
   }
 }
 
-// Turns a decision of the analysis into an order, unless somebody was faster.
+// Turns a decision of the analysis into an order, unless somebody was faster. An update that is held says why.
 bool Run::decided(const slo::AnalysisRun& analysis) {
   const slo::Decision decision = analysis.decide(monotonic_now());
+  if (decision.kind == slo::Decision::Kind::kHeld) {
+    const std::string held = "held at the end of its bake, until it is proven or somebody decides: " + decision.objective + ": " + decision.reason;
+    if (held != record().reason) publish_record([&](UpdateRecord& record) { record.reason = held; }, true);
+  }
   const bool breached = decision.kind == slo::Decision::Kind::kBreached;
   const std::lock_guard lock(mutex_);
   if (order_ != Order::kNone) return true;

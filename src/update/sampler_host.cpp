@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "update/sampler_host.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
-#include <cstring>
 #include <fstream>
-#include <vector>
+#include <iterator>
+#include <span>
 
 namespace mapshift::update {
 namespace {
@@ -21,12 +22,15 @@ Result<std::string> first_line(const std::string& path) {
   return line;
 }
 
-Result<double> read_number(const std::string& path) {
-  MS_TRY(const std::string line, first_line(path));
-  double value = 0;
-  const auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), value);
-  if (error != std::errc{} || end == line.data()) return fail(ErrorCode::kInternal, path + " holds no number");
-  return value;
+// Numbers between blanks. False: too few, or something else than a number.
+bool read_columns(std::string_view text, std::span<double> out) {
+  for (double& column : out) {
+    text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), column);
+    if (error != std::errc{}) return false;
+    text.remove_prefix(static_cast<size_t>(end - text.data()));
+  }
+  return true;
 }
 
 }  // namespace
@@ -38,12 +42,7 @@ Result<CpuTimes> parse_cpu_times(std::string_view text) {
   if (!text.starts_with("cpu ")) return broken();
   text = text.substr(4, text.find('\n') - 4);
   std::array<double, kColumns> ticks{};
-  for (double& column : ticks) {
-    text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), column);
-    if (error != std::errc{}) return broken();
-    text.remove_prefix(static_cast<size_t>(end - text.data()));
-  }
+  if (!read_columns(text, ticks)) return broken();
   CpuTimes out;
   for (const double column : ticks) out.total += column;
   out.idle = ticks[kIdle] + ticks[kIowait];
@@ -51,18 +50,28 @@ Result<CpuTimes> parse_cpu_times(std::string_view text) {
   return out;
 }
 
+// proc_net(5): a line "name: bytes packets errs drop fifo frame compressed multicast" of what was received, then the same of what was
+// sent. Unlike /sys/class/net it shows the network namespace of whoever reads it.
+Result<InterfaceCounters> parse_interface(std::string_view text, const std::string& name) {
+  constexpr size_t kColumns = 16, kPackets = 1, kDropped = 3, kSent = 8;
+  while (!text.empty()) {
+    std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    line.remove_prefix(std::min(line.find_first_not_of(' '), line.size()));
+    if (!line.starts_with(name + ":")) continue;
+    std::array<double, kColumns> columns{};
+    if (!read_columns(line.substr(name.size() + 1), columns)) return fail(ErrorCode::kInternal, "/proc/net/dev is not what the kernel documents");
+    return InterfaceCounters{columns[kPackets] + columns[kSent + kPackets], columns[kDropped] + columns[kSent + kDropped]};
+  }
+  return fail(ErrorCode::kNotFound, "there is no network interface \"" + name + "\" in the agent's network namespace");
+}
+
 Result<InterfaceCounters> read_interface(const std::string& name) {
-  const std::string folder = "/sys/class/net/" + name + "/statistics/";
-  InterfaceCounters out;
-  for (const char* file : {"rx_packets", "tx_packets"}) {
-    MS_TRY(const double packets, read_number(folder + file));
-    out.delivered += packets;
-  }
-  for (const char* file : {"rx_dropped", "tx_dropped"}) {
-    MS_TRY(const double packets, read_number(folder + file));
-    out.dropped += packets;
-  }
-  return out;
+  const std::string path = "/proc/self/net/dev";
+  std::ifstream in(path);
+  if (!in) return fail_errno(errno, "open " + path);
+  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  return parse_interface(text, name);
 }
 
 Status read_host(const std::string& figure, const std::string& interface, slo::Sample& sample) {

@@ -19,6 +19,8 @@ struct CpuTimes {
 struct InterfaceCounters {
   double delivered = 0, dropped = 0;
 };
+// The text of /proc/net/dev. kNotFound: no such interface.
+[[nodiscard]] Result<InterfaceCounters> parse_interface(std::string_view text, const std::string& name);
 [[nodiscard]] Result<InterfaceCounters> read_interface(const std::string& name);
 
 // One reading for an objective of the indicator `host`.

@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import time
+import urllib.request
 
 LINK, PEER = "mslab0", "mslab1"
 HERE_ADDRESS, THERE_ADDRESS = "198.18.78.1", "198.18.78.2"  # a range reserved for measurements, never routed
@@ -91,17 +92,36 @@ class Agent:
         (folder / "bpffs").mkdir()
         if libc.mount(b"bpf", str(folder / "bpffs").encode(), b"bpf", 0, None) != 0:
             raise OSError(ctypes.get_errno(), "cannot mount a bpffs")
-        config = folder / "mapshiftd.json"
-        config.write_text(json.dumps({"state_dir": str(folder / "state"), "run_dir": str(folder / "run"), "bpffs": str(folder / "bpffs"),
-                                      "metrics": {"listen": "127.0.0.1:0"}, "api": {"listen": "127.0.0.1:0"}, "module_dirs": [], **more}))
-        with open(folder / "log", "wb") as log:
-            self.process = subprocess.Popen([build / "mapshiftd", "--config", config], stderr=log, stdout=log, stdin=subprocess.DEVNULL)
-        deadline = time.monotonic() + 20
-        while not (self.cli("status").returncode == 0 and b"ready" in (folder / "log").read_bytes()):
-            if time.monotonic() > deadline or self.process.poll() is not None:
-                raise RuntimeError("the agent did not start: " + (folder / "log").read_text()[-2000:])
-            time.sleep(0.1)
+        (folder / "mapshiftd.json").write_text(json.dumps(
+            {"state_dir": str(folder / "state"), "run_dir": str(folder / "run"), "bpffs": str(folder / "bpffs"), "metrics": {"listen": "127.0.0.1:0"},
+             "api": {"listen": "127.0.0.1:0"}, "module_dirs": [], **more}))
+        self.start()
         self.quarantine = ["--force-quarantined"] if "--force-quarantined" in run(build / "mapshift", "update", "--help").stdout else []
+
+    def start(self):
+        log_file = self.folder / "log"
+        log_file.write_bytes(b"")
+        with open(log_file, "ab") as log:
+            self.process = subprocess.Popen([self.build / "mapshiftd", "--config", self.folder / "mapshiftd.json"], stderr=log, stdout=log,
+                                            stdin=subprocess.DEVNULL)
+        end = time.monotonic() + 20
+        while not self.ready():
+            if time.monotonic() > end or self.process.poll() is not None:
+                raise RuntimeError("the agent did not start: " + log_file.read_text()[-2000:])
+            time.sleep(0.05)
+
+    def ready(self):
+        try:
+            agent = json.loads((self.folder / "run" / "agent.json").read_text())
+            with urllib.request.urlopen(f"http://{agent['metrics']}/-/ready", timeout=1) as answer:
+                return agent["pid"] == self.process.pid and answer.status == 200
+        except (OSError, ValueError, KeyError):
+            return False
+
+    def kill(self):
+        """As a crash would."""
+        self.process.kill()
+        self.process.wait()
 
     def update(self, version, analysis, *more):
         """Exit status and the document of `mapshift update`."""
@@ -109,7 +129,7 @@ class Agent:
         return done.returncode, json.loads(done.stdout or "{}"), done.stderr
 
     def cli(self, *arguments):
-        return run(self.build / "mapshift", "--run-dir", self.folder / "run", "--output", "json", *arguments, check=False, timeout=120)
+        return run(self.build / "mapshift", "--run-dir", self.folder / "run", "--output", "json", *arguments, check=False, timeout=60)
 
     def manifest(self, version, analysis):
         """flowmeter as it is shipped, judged by something else."""

@@ -25,6 +25,23 @@ TEST(HostSampler, RefusesWhatIsNoCpuLine) {
     EXPECT_FALSE(parse_cpu_times(text)) << text;
 }
 
+TEST(HostSampler, ReadsTheLineOfAnInterface) {
+  const char* text =
+      "Inter-|   Receive                                                |  Transmit\n"
+      " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n"
+      "    lo:     100       1    0    0    0     0          0         0      100       1    0    0    0     0       0          0\n"
+      "veth0: 5 10 1 2 0 0 0 0 6 20 1 3 0 0 0 0\n"
+      "short: 5 10 1\n";
+  const auto counters = parse_interface(text, "veth0");
+  ASSERT_TRUE(counters) << counters.error().message;
+  EXPECT_EQ(counters->delivered, 30);
+  EXPECT_EQ(counters->dropped, 5);
+  EXPECT_EQ(parse_interface(text, "lo")->delivered, 2);
+  EXPECT_EQ(parse_interface(text, "veth").error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(parse_interface(text, "short").error().code, ErrorCode::kInternal);
+  EXPECT_FALSE(parse_interface("", "lo"));
+}
+
 TEST(HostSampler, ReadsThisHost) {
   slo::Sample sample;
   ASSERT_TRUE(read_host("cpu_share", "", sample));
