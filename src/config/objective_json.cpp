@@ -149,7 +149,9 @@ void read_burn_rate(ObjectReader& reader, Objective& out) {
   for (const char* other : {"max", "min", "maxIncrease"}) {
     if (reader.has(other)) reader.complain(other, "bad-condition", "burnRate stands alone: make this an objective of its own");
   }
-  if (!reader.has("ratio") && out.indicator != Indicator::kHost) reader.complain("burnRate", "bad-condition", "needs a \"ratio\" of bad events to all events");
+  if (!reader.has("ratio") && out.indicator != Indicator::kHost) {
+    reader.complain("burnRate", "bad-condition", "needs a \"ratio\" of bad events to all events");
+  }
 }
 
 void read_condition(ObjectReader& reader, Objective& out) {

@@ -51,7 +51,9 @@ Value vector_value(const Json& series) {
   if (!series.is_array()) return fail(ErrorCode::kInternal, "its answer holds no list of series");
   if (series.empty()) return std::optional<double>();
   if (series.size() > 1)
-    return fail(ErrorCode::kInvalid, fmt::format("the query gives {} series where one is expected: aggregate them, with sum() or max() for example", series.size()));
+    return fail(ErrorCode::kInvalid, fmt::format("the query gives {} series where one is expected: aggregate them, with sum() or max() "
+                                                 "for example",
+                                                 series.size()));
   const Json& only = series.front();
   if (!only.is_object() || !only.contains("value")) return fail(ErrorCode::kInvalid, "the query gives a histogram, not a number");
   return point(only["value"]);
@@ -87,7 +89,8 @@ Value parse_answer(int status, std::string_view body) {
   }
   if (status != 200) return fail(ErrorCode::kUnavailable, fmt::format("it answered with HTTP status {}", status));
   const auto data = document.find("data");
-  if (data == document.end() || !data->is_object() || !data->contains("result")) return fail(ErrorCode::kUnavailable, "its answer holds no result");
+  const bool whole = data != document.end() && data->is_object() && data->contains("result");
+  if (!whole) return fail(ErrorCode::kUnavailable, "its answer holds no result");
   const std::string type = text_of(*data, "resultType");
   if (type == "vector") return vector_value((*data)["result"]);
   if (type == "scalar") return point((*data)["result"]);

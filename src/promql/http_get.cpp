@@ -57,7 +57,9 @@ Result<Answer> http_get(const std::string& url, const GetLimits& limits) {
   set_up(handle.get(), url, limits, body);
   const CURLcode code = curl_easy_perform(handle.get());
   if (body.too_large) return fail(ErrorCode::kTooLarge, "the answer is larger than " + std::to_string(limits.max_bytes) + " bytes");
-  if (code == CURLE_OPERATION_TIMEDOUT) return fail(ErrorCode::kTimeout, "no answer within " + std::to_string(limits.timeout.count()) + " ms");
+  if (code == CURLE_OPERATION_TIMEDOUT) {
+    return fail(ErrorCode::kTimeout, "no answer within " + std::to_string(limits.timeout.count()) + " ms");
+  }
   if (code != CURLE_OK) return fail(ErrorCode::kUnavailable, curl_easy_strerror(code));
   long status = 0;
   curl_easy_getinfo(handle.get(), CURLINFO_RESPONSE_CODE, &status);
@@ -69,7 +71,8 @@ std::string url_escape(const std::string& text) {
   std::string out;
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
-    const bool plain = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') || byte == '-' || byte == '_' || byte == '.';
+    const bool letter = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
+    const bool plain = letter || (byte >= '0' && byte <= '9') || byte == '-' || byte == '_' || byte == '.';
     if (plain) {
       out += c;
     } else {

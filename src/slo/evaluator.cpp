@@ -42,13 +42,15 @@ void Evaluator::roll(const Window& window, const Sample& sample) {
 }
 
 void Evaluator::judge_burn(Measurement& out) const {
-  const auto rate_of = [this](const RollingRatio::Part& part) { return part.num / part.den / (1 - objective_.burn_rate->objective); };
+  const double budget = 1 - objective_.burn_rate->objective;
+  const auto rate_of = [budget](const RollingRatio::Part& part) { return part.num / part.den / budget; };
   const RollingRatio::Part long_part = burn_->long_part.over(), short_part = burn_->short_part.over();
   const double fewest = std::min(long_part.den, short_part.den);
   if (fewest <= 0 || fewest < objective_.min_samples) {
     out.outcome = Outcome::kInconclusive;
     out.message = fewest <= 0 ? "nothing was counted in a window of the burn rate"
-                              : fmt::format("{:g} samples in a window of the burn rate, fewer than minSamples {:g}", fewest, objective_.min_samples);
+                              : fmt::format("{:g} samples in a window of the burn rate, fewer than minSamples {:g}", fewest,
+                                            objective_.min_samples);
     return;
   }
   const double long_rate = rate_of(long_part), short_rate = rate_of(short_part);
@@ -56,8 +58,8 @@ void Evaluator::judge_burn(Measurement& out) const {
   out.limit = objective_.burn_rate->factor;
   if (*out.value <= *out.limit) return;
   out.outcome = Outcome::kFail;
-  out.message = fmt::format("the error budget burns {:g} times too fast over {} and {:g} times over {}, above the limit {:g} (burnRate)", long_rate,
-                            format_duration(long_part.covered), short_rate, format_duration(short_part.covered), *out.limit);
+  out.message = fmt::format("the error budget burns {:g} times too fast over {} and {:g} times over {}, above the limit {:g} (burnRate)",
+                            long_rate, format_duration(long_part.covered), short_rate, format_duration(short_part.covered), *out.limit);
 }
 
 Measurement Evaluator::judge(const Window& window) const {

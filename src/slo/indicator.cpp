@@ -36,7 +36,8 @@ constexpr std::array kFigures{
     Figure{Indicator::kHost, "cpu_share", Reading::kRatio, "", "time of all CPUs that was not idle, over all time", true},
     Figure{Indicator::kHost, "softirq_share", Reading::kRatio, "", "time of all CPUs in softirq, over all time", true},
     Figure{Indicator::kHost, "drops_rate", Reading::kRate, "/s", "packets a second that an interface dropped", false, true},
-    Figure{Indicator::kHost, "drop_ratio", Reading::kRatio, "", "packets that an interface dropped, over those and the delivered", true, true},
+    Figure{Indicator::kHost, "drop_ratio", Reading::kRatio, "", "packets that an interface dropped, over those and the delivered", true,
+           true},
 };
 
 template <class Table, class Keep>
@@ -56,9 +57,11 @@ std::string subject(const Objective& objective) {
     case Indicator::kHost:
     case Indicator::kMigration: {
       const std::string& of = objective.indicator == Indicator::kHost ? objective.interface : objective.map;
-      return of.empty() ? fmt::format("{} of the {}", objective.value, name_of(objective.indicator)) : fmt::format("{} of {}", objective.value, of);
+      if (of.empty()) return fmt::format("{} of the {}", objective.value, name_of(objective.indicator));
+      return fmt::format("{} of {}", objective.value, of);
     }
-    case Indicator::kAlert: return objective.alert.empty() ? "the number of firing alerts" : fmt::format("the number of firing alerts {}", objective.alert);
+    case Indicator::kAlert:
+      return objective.alert.empty() ? "the number of firing alerts" : fmt::format("the number of firing alerts {}", objective.alert);
     case Indicator::kMap:
     case Indicator::kVerdict:
     case Indicator::kGo: break;
@@ -91,10 +94,12 @@ Status check_burn_rate(const Objective& objective) {
   const Figure* figure = figure_of(objective);
   const bool events = (objective.indicator == Indicator::kMap && !objective.ratio_num.empty()) || (figure != nullptr && figure->share);
   if (!events || reading_of(objective) != Reading::kRatio) return wrong(objective, "burnRate needs a ratio of bad events to all events");
-  if (objective.max || objective.min || objective.max_increase) return wrong(objective, "burnRate stands alone, without max, min and maxIncrease");
+  if (objective.max || objective.min || objective.max_increase)
+    return wrong(objective, "burnRate stands alone, without max, min and maxIncrease");
   if (!(burn.objective > 0 && burn.objective < 1)) return wrong(objective, "burnRate.objective must be above 0 and below 1");
   if (!(burn.factor > 0)) return wrong(objective, "burnRate.factor must be above 0");
-  if (burn.short_window <= Nanos(0) || burn.short_window >= burn.long_window) return wrong(objective, "burnRate.short must be shorter than burnRate.long");
+  if (burn.short_window <= Nanos(0) || burn.short_window >= burn.long_window)
+    return wrong(objective, "burnRate.short must be shorter than burnRate.long");
   return {};
 }
 

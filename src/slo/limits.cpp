@@ -43,7 +43,8 @@ std::optional<std::string> toothless(const Objective& objective) {
   if (const auto& burn = objective.burn_rate) {
     const double fastest = 1 / (1 - burn->objective);
     if (burn->factor < fastest) return {};
-    return fmt::format("burnRate can never fail: with an objective of {:g} the budget burns at most {:g} times too fast, and the factor is {:g}",
+    return fmt::format("burnRate can never fail: with an objective of {:g} the budget burns at most {:g} times too fast, and the "
+                       "factor is {:g}",
                        burn->objective, fastest, burn->factor);
   }
   const Range range = range_of(objective);
@@ -58,8 +59,8 @@ std::optional<std::string> too_late(const Objective& objective, const Analysis& 
   const Nanos interval = objective.interval > Nanos(0) ? objective.interval : analysis.interval;
   const Nanos opening = reading_of(objective) == Reading::kGauge ? Nanos(0) : interval;  // a counter needs two readings
   if (objective.initial_delay < analysis.bake && opening <= analysis.bake - objective.initial_delay) return {};
-  return fmt::format("its first value is known {} after the swap and the bake ends after {}: the update will be held there until it is measured; make "
-                     "the bake longer, or initialDelay and interval shorter",
+  return fmt::format("its first value is known {} after the swap and the bake ends after {}: the update will be held there until it "
+                     "is measured; make the bake longer, or initialDelay and interval shorter",
                      format_duration(objective.initial_delay + opening), format_duration(analysis.bake));
 }
 

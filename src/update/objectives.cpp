@@ -22,14 +22,16 @@ Status try_query(const Sources& sources, const slo::Objective& objective, const 
   if (!sources.promql) return fail(ErrorCode::kUnavailable, "no Prometheus is configured");
   const auto value = sources.promql(objective.query);
   if (value && !*value) {
-    judging.warnings.push_back({"no-data-yet", where, "the query gives no series now: while it gives none it is inconclusive, never a pass"});
+    judging.warnings.push_back(
+        {"no-data-yet", where, "the query gives no series now: while it gives none it is inconclusive, never a pass"});
   }
   return value ? Status() : fail(value.error());
 }
 
 Status try_alerts(const Sources& sources, const std::string& module) {
   if (!sources.firing_alerts) {
-    return fail(ErrorCode::kUnsupported, "nobody tells this agent which alerts fire: set alertmanager.poll to true in its configuration");
+    return fail(ErrorCode::kUnsupported,
+                "nobody tells this agent which alerts fire: set alertmanager.poll to true in its configuration");
   }
   const auto firing = sources.firing_alerts(module);
   return firing ? Status() : fail(firing.error());
@@ -71,10 +73,12 @@ void try_sources(const Sources& sources, Judging& judging) {
   for (const slo::Objective& objective : judging.analysis.objectives) {
     const std::string where = std::string(kManifest) + "." + objective.name;
     if (objective.indicator == slo::Indicator::kAlert) {
-      if (Status tried = try_alerts(sources, judging.module); !tried) judging.refusals.push_back({"alerts-unavailable", where, tried.error().message});
+      const Status tried = try_alerts(sources, judging.module);
+      if (!tried) judging.refusals.push_back({"alerts-unavailable", where, tried.error().message});
     }
     if (!objective.interface.empty()) {
-      if (const auto found = read_interface(objective.interface); !found) judging.refusals.push_back({"no-interface", where, found.error().message});
+      const auto found = read_interface(objective.interface);
+      if (!found) judging.refusals.push_back({"no-interface", where, found.error().message});
     }
     if (objective.indicator != slo::Indicator::kPromql || !prometheus_answers) continue;
     const Status tried = try_query(sources, objective, where, judging);
@@ -85,8 +89,8 @@ void try_sources(const Sources& sources, Judging& judging) {
     }
     prometheus_answers = false;
     judging.refusals.push_back({"prometheus-unavailable", where,
-                                tried.error().message + ": this objective could not be judged; bring Prometheus back, correct prometheus.url in the "
-                                                        "agent's configuration, or take the objective out"});
+                                tried.error().message + ": this objective could not be judged; bring Prometheus back, correct "
+                                                        "prometheus.url in the agent's configuration, or take the objective out"});
   }
 }
 

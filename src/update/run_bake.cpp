@@ -78,7 +78,8 @@ Result<double> Run::migration(const slo::Objective& objective) {
     }
     const std::lock_guard lock(mutex_);
     const MapRecord& map = record_.maps.at(pair.record);
-    value += static_cast<double>(objective.value == "conflicts" ? map.conflicts : objective.value == "unsynced" ? map.unsynced : map.mismatched);
+    const uint64_t count = objective.value == "conflicts" ? map.conflicts : objective.value == "unsynced" ? map.unsynced : map.mismatched;
+    value += static_cast<double>(count);
   }
   return value;
 }
@@ -154,7 +155,8 @@ void Run::measure(slo::AnalysisRun& analysis) {
 bool Run::decided(const slo::AnalysisRun& analysis) {
   const slo::Decision decision = analysis.decide(monotonic_now());
   if (decision.kind == slo::Decision::Kind::kHeld) {
-    const std::string held = "held at the end of its bake, until it is proven or somebody decides: " + decision.objective + ": " + decision.reason;
+    const std::string held =
+        "held at the end of its bake, until it is proven or somebody decides: " + decision.objective + ": " + decision.reason;
     if (held != record().reason) publish_record([&](UpdateRecord& record) { record.reason = held; }, true);
   }
   const bool breached = decision.kind == slo::Decision::Kind::kBreached;

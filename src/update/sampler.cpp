@@ -27,7 +27,8 @@ Status Sampler::read_program(const slo::Objective& objective, slo::Sample& sampl
   return {};
 }
 
-Status Sampler::read_map(const slo::Objective& objective, const ObjectSpec& object, uint64_t generation, slo::Sample& sample) const {
+Status Sampler::read_map(const slo::Objective& objective, const ObjectSpec& object, uint64_t generation,
+                         slo::Sample& sample) const {
   if (objective.ratio_num.empty()) {
     MS_TRY(sample.value, counter(objective.counter, object, generation));
     return {};
@@ -51,7 +52,8 @@ Status Sampler::read_alert(const slo::Objective& objective, slo::Sample& sample)
   return {};
 }
 
-Status Sampler::read_into(const slo::Objective& objective, const ObjectSpec& object, uint64_t generation, slo::Sample& sample) const {
+Status Sampler::read_into(const slo::Objective& objective, const ObjectSpec& object, uint64_t generation,
+                          slo::Sample& sample) const {
   switch (objective.indicator) {
     case slo::Indicator::kProgram: return read_program(objective, sample);
     case slo::Indicator::kMap: return read_map(objective, object, generation, sample);
@@ -75,14 +77,18 @@ slo::Sample Sampler::read(const slo::Objective& objective, const ObjectSpec& obj
   return sample;
 }
 
-Status check_subject(const slo::Objective& objective, const ObjectSpec& object, const std::vector<std::string>& attached_programs) {
+Status check_subject(const slo::Objective& objective, const ObjectSpec& object,
+                     const std::vector<std::string>& attached_programs) {
   const auto& programs = attached_programs;
-  if (objective.indicator == slo::Indicator::kProgram && std::find(programs.begin(), programs.end(), objective.program) == programs.end()) {
+  const bool attached = std::find(programs.begin(), programs.end(), objective.program) != programs.end();
+  if (objective.indicator == slo::Indicator::kProgram && !attached) {
     return fail(ErrorCode::kNotFound, "the module attaches no program \"" + objective.program + "\"");
   }
   if (objective.indicator == slo::Indicator::kMigration && !objective.map.empty()) {
     const auto same = [&](const MapSpec& map) { return map.name == objective.map; };
-    if (std::none_of(object.maps.begin(), object.maps.end(), same)) return fail(ErrorCode::kNotFound, "the module has no map \"" + objective.map + "\"");
+    if (std::none_of(object.maps.begin(), object.maps.end(), same)) {
+      return fail(ErrorCode::kNotFound, "the module has no map \"" + objective.map + "\"");
+    }
   }
   if (objective.indicator != slo::Indicator::kMap) return {};
   for (const std::string* path : {&objective.counter, &objective.ratio_num, &objective.ratio_den}) {
@@ -102,7 +108,8 @@ std::vector<Problem> check_objectives(const std::vector<slo::Objective>& objecti
       continue;
     }
     if (Status found = check_subject(objective, object, attached_programs); !found) {
-      problems.push_back({objective.indicator == slo::Indicator::kProgram ? "unknown-program" : "unknown-counter", path, found.error().message});
+      const bool program = objective.indicator == slo::Indicator::kProgram;
+      problems.push_back({program ? "unknown-program" : "unknown-counter", path, found.error().message});
     }
     if (const auto never = slo::impossible(objective)) problems.push_back({"impossible-limit", path, *never});
   }

@@ -30,11 +30,13 @@ class Sampler {
 
  private:
   [[nodiscard]] Result<double> counter(const std::string& path, const ObjectSpec& object, uint64_t generation) const;
-  [[nodiscard]] Status read_map(const slo::Objective& objective, const ObjectSpec& object, uint64_t generation, slo::Sample& sample) const;
+  [[nodiscard]] Status read_map(const slo::Objective& objective, const ObjectSpec& object, uint64_t generation,
+                                slo::Sample& sample) const;
   [[nodiscard]] Status read_program(const slo::Objective& objective, slo::Sample& sample) const;
   [[nodiscard]] Status read_promql(const slo::Objective& objective, slo::Sample& sample) const;
   [[nodiscard]] Status read_alert(const slo::Objective& objective, slo::Sample& sample) const;
-  [[nodiscard]] Status read_into(const slo::Objective& objective, const ObjectSpec& object, uint64_t generation, slo::Sample& sample) const;
+  [[nodiscard]] Status read_into(const slo::Objective& objective, const ObjectSpec& object, uint64_t generation,
+                                 slo::Sample& sample) const;
 
   Kernel& kernel_;
   const Paths& paths_;
@@ -47,6 +49,7 @@ class Sampler {
 [[nodiscard]] std::vector<Problem> check_objectives(const std::vector<slo::Objective>& objectives, const ObjectSpec& object,
                                                     const std::vector<std::string>& attached_programs, const std::string& where);
 // Whether the module has the program, map or counter that the objective names; kNotFound says what is not there.
-[[nodiscard]] Status check_subject(const slo::Objective& objective, const ObjectSpec& object, const std::vector<std::string>& attached_programs);
+[[nodiscard]] Status check_subject(const slo::Objective& objective, const ObjectSpec& object,
+                                   const std::vector<std::string>& attached_programs);
 
 }  // namespace mapshift::update
