@@ -40,6 +40,9 @@ class Agent final : public http::Service {
   using SetTokens = std::function<void(const std::string& token, const std::string& rollback_token)>;
   void on_tokens(SetTokens set_tokens) { set_tokens_ = std::move(set_tokens); }
 
+  // Who tells which alerts fire, for objectives of the indicator `alert`; may block. Before recover().
+  void on_firing_alerts(decltype(update::Sources::firing_alerts) tell) { firing_alerts_ = std::move(tell); }
+
   [[nodiscard]] Result<update::ModuleRecord> load(const update::Manifest& manifest) override;
   [[nodiscard]] std::vector<update::ModuleRecord> modules() override;
   [[nodiscard]] Result<update::ModuleRecord> module(const std::string& name) override;
@@ -86,12 +89,15 @@ class Agent final : public http::Service {
     slo::Analysis analysis;
     store::ModuleRow row;
   };
-  [[nodiscard]] Result<Proposal> propose(const update::Manifest& manifest);
+  [[nodiscard]] Result<Proposal> propose(const update::Manifest& manifest, const std::optional<Nanos>& bake);
   // Refuses in the plan an object that an automatic rollback put into quarantine.
   [[nodiscard]] Status check_quarantine(Proposal& proposal);
   [[nodiscard]] Status admit(const std::string& module, const http::UpdateOptions& options, const store::ModuleRow& row);
   void begin(update::RunInput input, store::ModuleRow next, bool resumed);
-  [[nodiscard]] update::RunInput run_input(Proposal proposal, update::UpdateRecord record) const;
+  [[nodiscard]] update::RunInput run_input(Proposal proposal, update::UpdateRecord record);
+
+  // sources.cpp
+  [[nodiscard]] update::Sources sources();
 
   // recovery.cpp
   void recover_module(const store::ModuleRow& row, bool updating);
@@ -113,6 +119,7 @@ class Agent final : public http::Service {
   metrics::Metrics& metrics_;
   MetricsObserver observer_;
   SetTokens set_tokens_;
+  decltype(update::Sources::firing_alerts) firing_alerts_;
   std::atomic<bool> ready_{false};
 
   std::mutex change_;
