@@ -40,9 +40,6 @@ class Agent final : public http::Service {
   using SetTokens = std::function<void(const std::string& token, const std::string& rollback_token)>;
   void on_tokens(SetTokens set_tokens) { set_tokens_ = std::move(set_tokens); }
 
-  // Who tells which alerts fire, for objectives of the indicator `alert`; may block. Before recover().
-  void on_firing_alerts(decltype(update::Sources::firing_alerts) tell) { firing_alerts_ = std::move(tell); }
-
   [[nodiscard]] Result<update::ModuleRecord> load(const update::Manifest& manifest) override;
   [[nodiscard]] std::vector<update::ModuleRecord> modules() override;
   [[nodiscard]] Result<update::ModuleRecord> module(const std::string& name) override;
@@ -119,7 +116,6 @@ class Agent final : public http::Service {
   metrics::Metrics& metrics_;
   MetricsObserver observer_;
   SetTokens set_tokens_;
-  decltype(update::Sources::firing_alerts) firing_alerts_;
   std::atomic<bool> ready_{false};
 
   std::mutex change_;
