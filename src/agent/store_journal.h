@@ -23,7 +23,10 @@ class StoreJournal final : public update::Journal {
     return store_.set_intent(update_id, intent);
   }
   [[nodiscard]] Status add_measurement(const std::string& update_id, const slo::Measurement& measurement) override {
-    return store_.add_measurement(update_id, measurement);
+    return store_.add_measurements(update_id, {measurement});
+  }
+  [[nodiscard]] Status add_measurements(const std::string& update_id, const std::vector<slo::Measurement>& measurements) override {
+    return store_.add_measurements(update_id, measurements);
   }
   [[nodiscard]] Status promote(const update::UpdateRecord& /*record*/) override {
     MS_CHECK(store_.put_module(next_));

@@ -59,7 +59,11 @@ class Store {
   [[nodiscard]] Result<std::vector<StoredUpdate>> running_updates();
   [[nodiscard]] Result<std::optional<StoredUpdate>> find_by_idempotency_key(const std::string& key);
   // Read back as `measurements` of the record, oldest first.
-  [[nodiscard]] Status add_measurement(const std::string& update_id, const slo::Measurement& measurement);
+  [[nodiscard]] Status add_measurement(const std::string& update_id, const slo::Measurement& measurement) {
+    return add_measurements(update_id, {measurement});
+  }
+  // One transaction: they wait for the disk once.
+  [[nodiscard]] Status add_measurements(const std::string& update_id, const std::vector<slo::Measurement>& measurements);
 
   // For each key: did that delivery order a rollback?
   [[nodiscard]] Result<std::vector<bool>> accepted_before(const std::vector<alerts::Key>& keys);

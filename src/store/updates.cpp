@@ -102,13 +102,13 @@ Status Store::set_intent(const std::string& update_id, const std::string& intent
   return {};
 }
 
-Status Store::add_measurement(const std::string& update_id, const slo::Measurement& measurement) {
+Status Store::add_measurements(const std::string& update_id, const std::vector<slo::Measurement>& measurements) {
   const std::lock_guard lock(mutex_);
   MS_TRY(Transaction transaction, Transaction::begin(*database_));
   MS_TRY(Statement row, database_->query("SELECT 1 FROM updates WHERE id = ?", update_id));
   MS_TRY(const bool found, row.step());
   if (!found) return fail(ErrorCode::kNotFound, fmt::format("the store knows no update {}", update_id));
-  MS_CHECK(write_measurement(*database_, update_id, measurement));
+  for (const slo::Measurement& measurement : measurements) MS_CHECK(write_measurement(*database_, update_id, measurement));
   MS_CHECK(database_->run("DELETE FROM measurements WHERE update_id = ?1 AND seq <= (SELECT seq FROM measurements "
                           "WHERE update_id = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2)",
                           update_id, options_.measurements_per_update));

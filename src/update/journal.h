@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "kernel/kernel.h"
@@ -16,6 +17,11 @@ class Journal {
   // The furthest point that was intended, written before it is acted upon: see Intent.
   [[nodiscard]] virtual Status set_intent(const std::string& update_id, const std::string& intent) = 0;
   [[nodiscard]] virtual Status add_measurement(const std::string& update_id, const slo::Measurement& measurement) = 0;
+  // All or, where it fails, any part of them, in their order.
+  [[nodiscard]] virtual Status add_measurements(const std::string& update_id, const std::vector<slo::Measurement>& measurements) {
+    for (const slo::Measurement& measurement : measurements) MS_CHECK(add_measurement(update_id, measurement));
+    return {};
+  }
   // The new generation is the module's only one from here on. One transaction with the record.
   [[nodiscard]] virtual Status promote(const UpdateRecord& record) = 0;
 };

@@ -143,7 +143,7 @@ class Run {
   [[nodiscard]] bool read_baselines(std::map<std::string, std::vector<slo::Sample>>& readings);
   void bake();
   void measure(slo::AnalysisRun& analysis);
-  void store_measurement(const slo::Measurement& measurement);
+  void store_measurements();
   void catch_up_journal();
   void judge(slo::AnalysisRun& analysis, size_t index, const slo::Sample& sample);
   [[nodiscard]] bool decided(const slo::AnalysisRun& analysis);
@@ -161,9 +161,10 @@ class Run {
   bool swap_begun_ = false;
   std::set<std::string> skipped_;  // optional programs that the new generation has to do without
   // A rollback was decided and the hooks still run the new generation: nothing is written to disk but its intent, since each
-  // write waits for the disk. Only the update's thread uses it.
+  // write waits for the disk. Like the next two it belongs to the update's thread.
   bool urgent_ = false;
-  std::vector<slo::Measurement> unstored_;  // of that time
+  std::vector<slo::Measurement> unstored_;
+  Nanos next_store_{0};
   Nanos began_, phase_began_;
   Nanos next_warm_{0};
 

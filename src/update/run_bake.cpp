@@ -9,6 +9,7 @@ namespace mapshift::update {
 namespace {
 
 constexpr size_t kKeptMeasurements = 1000;  // in the record; the store keeps more
+constexpr Nanos kStoreInterval = std::chrono::milliseconds(200);  // each time waits for the disk
 constexpr int kBaselineReadings = 5;
 constexpr Nanos kShortestBaseline = std::chrono::seconds(1);
 constexpr Nanos kLongestBaseline = std::chrono::seconds(4);  // unless the manifest asks for more
@@ -111,22 +112,23 @@ void Run::judge(slo::AnalysisRun& analysis, size_t index, const slo::Sample& sam
         record.measurements.push_back(*measurement);
       },
       false);
-  if (urgent_) unstored_.push_back(*measurement);
-  else store_measurement(*measurement);
+  unstored_.push_back(*measurement);
   observer_.measured(record(), *measurement);
 }
 
-void Run::store_measurement(const slo::Measurement& measurement) {
-  if (Status stored = journal_.add_measurement(input_.record.id, measurement); !stored) {
-    log::error("cannot store a measurement", {{"update_id", input_.record.id}, {"error", stored.error().message}});
+void Run::store_measurements() {
+  if (unstored_.empty()) return;
+  next_store_ = monotonic_now() + kStoreInterval;
+  if (Status stored = journal_.add_measurements(input_.record.id, std::exchange(unstored_, {})); !stored) {
+    log::error("cannot store measurements", {{"update_id", input_.record.id}, {"error", stored.error().message}});
   }
 }
 
 // The old generation is at its hooks, or will not be: time for what had to wait.
 void Run::catch_up_journal() {
+  store_measurements();
   if (!urgent_) return;
   urgent_ = false;
-  for (const slo::Measurement& measurement : std::exchange(unstored_, {})) store_measurement(measurement);
   publish_record([](UpdateRecord&) {}, true);
 }
 
@@ -189,6 +191,7 @@ void Run::bake() {
   for (;;) {
     measure(analysis);
     if (decided(analysis)) break;
+    if (monotonic_now() >= next_store_) store_measurements();
     keep_warm();
     Nanos until = std::min(analysis.next_event(monotonic_now()), next_warm_);
     std::unique_lock lock(mutex_);
