@@ -86,12 +86,15 @@ class Agent final : public http::Service {
     slo::Analysis analysis;
     store::ModuleRow row;
   };
-  [[nodiscard]] Result<Proposal> propose(const update::Manifest& manifest);
+  [[nodiscard]] Result<Proposal> propose(const update::Manifest& manifest, const std::optional<Nanos>& bake);
   // Refuses in the plan an object that an automatic rollback put into quarantine.
   [[nodiscard]] Status check_quarantine(Proposal& proposal);
   [[nodiscard]] Status admit(const std::string& module, const http::UpdateOptions& options, const store::ModuleRow& row);
   void begin(update::RunInput input, store::ModuleRow next, bool resumed);
-  [[nodiscard]] update::RunInput run_input(Proposal proposal, update::UpdateRecord record) const;
+  [[nodiscard]] update::RunInput run_input(Proposal proposal, update::UpdateRecord record);
+
+  // sources.cpp
+  [[nodiscard]] update::Sources sources();
 
   // recovery.cpp
   void recover_module(const store::ModuleRow& row, bool updating);

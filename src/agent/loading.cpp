@@ -4,6 +4,7 @@
 #include "agent/agent.h"
 #include "base/log.h"
 #include "update/load_request.h"
+#include "update/objectives.h"
 
 namespace mapshift::agent {
 
@@ -19,7 +20,10 @@ Result<update::ModuleRecord> Agent::load(const update::Manifest& manifest) {
     const std::lock_guard lock(mutex_);
     limits = config_.limits;
   }
-  const update::Plan plan = plan_load(*kernel_, prepared, manifest.analysis.value_or(slo::Analysis{}), limits);
+  update::Plan plan = plan_load(*kernel_, prepared, limits);
+  // The sources are not asked: nothing is judged until there is an update.
+  const update::Judging judging = update::judging_of(manifest, {}, {}, prepared.input.object, attached_programs(prepared));
+  plan.refusals.insert(plan.refusals.end(), judging.refusals.begin(), judging.refusals.end());
   if (!plan.refusals.empty()) {
     return fail(Error{ErrorCode::kRefused, 0, "module \"" + manifest.name + "\" cannot be loaded", {}, plan.refusals});
   }

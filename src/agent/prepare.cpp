@@ -12,18 +12,11 @@
 #include "update/load_request.h"
 #include "update/order.h"
 #include "update/planner.h"
-#include "update/sampler.h"
 
 namespace mapshift::agent {
 namespace {
 
-std::vector<std::string> attached_programs(const Prepared& generation) {
-  std::vector<std::string> names;
-  for (const auto& [name, attach] : generation.attach) names.push_back(name);
-  return names;
-}
-
-update::PlannerEnvironment environment(Kernel& kernel, const Prepared& next, const slo::Analysis& analysis, const update::Limits& limits) {
+update::PlannerEnvironment environment(Kernel& kernel, const Prepared& next, const update::Limits& limits) {
   update::PlannerEnvironment env;
   const long cpus = ::sysconf(_SC_NPROCESSORS_CONF);
   env.possible_cpus = cpus > 0 ? static_cast<uint32_t>(cpus) : 1;
@@ -41,8 +34,6 @@ update::PlannerEnvironment environment(Kernel& kernel, const Prepared& next, con
       env.swap_modes[name] = *mode == SwapMode::kNative ? update::ProgramPlan::Swap::kNative : update::ProgramPlan::Swap::kDispatcher;
     }
   }
-  auto objectives = update::check_objectives(analysis, next.input.object, attached_programs(next));
-  env.problems.insert(env.problems.end(), objectives.begin(), objectives.end());
   if (auto rodata = update::rodata_bytes(next.input.manifest, next.input.object); !rodata) {
     // Names that are not there, the planner reports itself, with what may have been meant.
     std::copy_if(rodata.error().problems.begin(), rodata.error().problems.end(), std::back_inserter(env.problems),
@@ -52,6 +43,12 @@ update::PlannerEnvironment environment(Kernel& kernel, const Prepared& next, con
 }
 
 }  // namespace
+
+std::vector<std::string> attached_programs(const Prepared& generation) {
+  std::vector<std::string> names;
+  for (const auto& [name, attach] : generation.attach) names.push_back(name);
+  return names;
+}
 
 Result<Prepared> prepare(const update::Manifest& manifest, uint64_t generation, const std::string& object_path) {
   Prepared out;
@@ -85,8 +82,8 @@ Result<Prepared> prepare_running(Kernel& kernel, const std::string& bpffs, const
 }
 
 update::Plan plan_update(Kernel& kernel, const std::string& bpffs, const Prepared& old_side, const Prepared& next,
-                         const slo::Analysis& analysis, const update::Limits& limits) {
-  update::PlannerEnvironment env = environment(kernel, next, analysis, limits);
+                         const update::Limits& limits) {
+  update::PlannerEnvironment env = environment(kernel, next, limits);
   const update::Paths paths(bpffs, old_side.input.manifest.name);
   for (const MapSpec& map : old_side.input.object.maps) {
     // Counting walks the map: only where the answer decides something.
@@ -99,8 +96,8 @@ update::Plan plan_update(Kernel& kernel, const std::string& bpffs, const Prepare
   return update::make_plan(old_side.input, next.input, env);
 }
 
-update::Plan plan_load(Kernel& kernel, const Prepared& next, const slo::Analysis& analysis, const update::Limits& limits) {
-  const update::PlannerEnvironment env = environment(kernel, next, analysis, limits);
+update::Plan plan_load(Kernel& kernel, const Prepared& next, const update::Limits& limits) {
+  const update::PlannerEnvironment env = environment(kernel, next, limits);
   update::GenerationInput none;
   none.manifest.name = next.input.manifest.name;
   none.object.has_btf = true;

@@ -19,6 +19,7 @@ struct Prepared {
   std::string object_path;                            // the file to load
 };
 
+[[nodiscard]] std::vector<std::string> attached_programs(const Prepared& generation);
 // Reads and analyses what `manifest` names. `object_path` empty: the manifest's.
 [[nodiscard]] Result<Prepared> prepare(const update::Manifest& manifest, uint64_t generation, const std::string& object_path);
 // The generation of a module's row, its map layouts taken from the running maps' own BTF where they have it.
@@ -28,8 +29,8 @@ void adopt_running_layouts(Kernel& kernel, const update::Paths& paths, Prepared&
 
 // Asks the host what the pure planner has to know, and plans.
 [[nodiscard]] update::Plan plan_update(Kernel& kernel, const std::string& bpffs, const Prepared& old_side, const Prepared& next,
-                                       const slo::Analysis& analysis, const update::Limits& limits);
+                                       const update::Limits& limits);
 // The same for a first generation: everything is new.
-[[nodiscard]] update::Plan plan_load(Kernel& kernel, const Prepared& next, const slo::Analysis& analysis, const update::Limits& limits);
+[[nodiscard]] update::Plan plan_load(Kernel& kernel, const Prepared& next, const update::Limits& limits);
 
 }  // namespace mapshift::agent

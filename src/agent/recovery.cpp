@@ -5,6 +5,7 @@
 #include "agent/agent.h"
 #include "base/log.h"
 #include "config/manifest.h"
+#include "update/objectives.h"
 #include "update/planner.h"
 
 namespace mapshift::agent {
@@ -42,7 +43,7 @@ void Agent::recover_module(const store::ModuleRow& row, bool updating) {
   if (programs && programs->empty()) {  // bpffs is empty: the host was restarted, and the state went with it
     auto manifest = config::parse_manifest(row.manifest, "/", {}, row.name);
     auto prepared = manifest ? prepare(*manifest, row.generation, row.object_path) : Result<Prepared>(fail(manifest.error()));
-    Status loaded = prepared ? load_generation(*prepared, plan_load(*kernel_, *prepared, {}, config_.limits), row) : fail(prepared.error());
+    Status loaded = prepared ? load_generation(*prepared, plan_load(*kernel_, *prepared, config_.limits), row) : fail(prepared.error());
     if (loaded) log::warn("the host was restarted: the module was loaded again, its maps are empty", {{"module", row.name}});
     else log::error("the module does not run any more and cannot be loaded", {{"module", row.name}, {"error", loaded.error().message}});
     return;
@@ -83,9 +84,9 @@ void Agent::recover_update(const store::StoredUpdate& stored) {
   proposal.old_side = std::move(*old_side);
   proposal.next = std::move(*next);
   adopt_running_layouts(*kernel_, update::Paths(config_.bpffs, name), proposal.old_side);
-  proposal.analysis = manifest->analysis.value_or(slo::Analysis{});
-  proposal.analysis.bake = std::chrono::duration_cast<Nanos>(Seconds(stored.record.bake_seconds));
-  proposal.plan = plan_update(*kernel_, config_.bpffs, proposal.old_side, proposal.next, proposal.analysis, config_.limits);
+  const auto bake = std::chrono::duration_cast<Nanos>(Seconds(stored.record.bake_seconds));
+  proposal.analysis = update::judging_of(*manifest, config_.objectives, bake, proposal.next.input.object, attached_programs(proposal.next)).analysis;
+  proposal.plan = plan_update(*kernel_, config_.bpffs, proposal.old_side, proposal.next, config_.limits);
   store::ModuleRow next_row{name, stored.record.to.generation, manifest->version, stored.record.digest, manifest->text,
                             proposal.next.object_path, "active"};
   update::RunInput input = run_input(std::move(proposal), stored.record);

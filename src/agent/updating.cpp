@@ -3,28 +3,34 @@
 
 #include "agent/agent.h"
 #include "base/log.h"
+#include "update/objectives.h"
 #include "update/planner.h"
 
 namespace mapshift::agent {
 
-Result<Agent::Proposal> Agent::propose(const update::Manifest& manifest) {
+Result<Agent::Proposal> Agent::propose(const update::Manifest& manifest, const std::optional<Nanos>& bake) {
   Proposal out;
   MS_TRY(out.row, row(manifest.name));
   MS_TRY(out.old_side, prepare_running(*kernel_, config_.bpffs, out.row));
   MS_TRY(out.next, prepare(manifest, out.row.generation + 1, ""));
-  out.analysis = manifest.analysis.value_or(slo::Analysis{});
   config::Limits limits;
+  std::vector<slo::Objective> common;
   {
     const std::lock_guard lock(mutex_);
     limits = config_.limits;
-    out.analysis.objectives.insert(out.analysis.objectives.end(), config_.objectives.begin(), config_.objectives.end());
+    common = config_.objectives;
   }
-  out.plan = plan_update(*kernel_, config_.bpffs, out.old_side, out.next, out.analysis, limits);
+  update::Judging judging = update::judging_of(manifest, common, bake, out.next.input.object, attached_programs(out.next));
+  if (judging.analysis.bake > Nanos(0)) update::try_sources(sources(), judging);
+  out.plan = plan_update(*kernel_, config_.bpffs, out.old_side, out.next, limits);
+  out.plan.refusals.insert(out.plan.refusals.end(), judging.refusals.begin(), judging.refusals.end());
+  out.plan.warnings.insert(out.plan.warnings.end(), judging.warnings.begin(), judging.warnings.end());
+  out.analysis = std::move(judging.analysis);
   return out;
 }
 
 Result<update::UpdateRecord> Agent::plan(const update::Manifest& manifest) {
-  MS_TRY(Proposal proposal, propose(manifest));
+  MS_TRY(Proposal proposal, propose(manifest, {}));
   MS_CHECK(check_quarantine(proposal));
   update::UpdateRecord record = update::to_record(proposal.plan);
   record.created_at = record.updated_at = now_text();
@@ -49,7 +55,7 @@ Status Agent::admit(const std::string& module, const http::UpdateOptions& option
   return {};
 }
 
-update::RunInput Agent::run_input(Proposal proposal, update::UpdateRecord record) const {
+update::RunInput Agent::run_input(Proposal proposal, update::UpdateRecord record) {
   update::RunInput input;
   input.record = std::move(record);
   input.plan = std::move(proposal.plan);
@@ -64,6 +70,7 @@ update::RunInput Agent::run_input(Proposal proposal, update::UpdateRecord record
   input.log_dir = config_.state_dir + "/logs";
   input.bpffs = config_.bpffs;
   input.limits = config_.limits;
+  input.sources = sources();
   return input;
 }
 
@@ -77,7 +84,7 @@ Result<update::UpdateRecord> Agent::start_update(const update::Manifest& manifes
   MS_TRY(store::ModuleRow running, row(manifest.name));
   MS_CHECK(admit(manifest.name, options, running));
   const Nanos planned_from = monotonic_now();
-  MS_TRY(Proposal proposal, propose(manifest));
+  MS_TRY(Proposal proposal, propose(manifest, options.bake));
   if (!options.force_quarantined) MS_CHECK(check_quarantine(proposal));
   if (!proposal.plan.refusals.empty()) {
     return fail(Error{ErrorCode::kRefused, 0, "the update of \"" + manifest.name + "\" is refused; nothing was changed", {}, proposal.plan.refusals});
@@ -89,7 +96,6 @@ Result<update::UpdateRecord> Agent::start_update(const update::Manifest& manifes
     }
     return fail(Error{ErrorCode::kRefused, 0, "the update of \"" + manifest.name + "\" would lose state; `--allow-lossy` (\"allow_lossy\": true) accepts that", {}, std::move(lossy)});
   }
-  if (options.bake) proposal.analysis.bake = *options.bake;
   MS_TRY(proposal.next.object_path, store_->keep_object(manifest.object, proposal.next.input.object.digest));
 
   update::UpdateRecord record = update::to_record(proposal.plan);

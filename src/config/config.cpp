@@ -7,6 +7,7 @@
 #include "config/object_reader.h"
 #include "config/objective_json.h"
 #include "config/text_file.h"
+#include "slo/indicator.h"
 
 namespace mapshift::config {
 namespace {
@@ -203,8 +204,8 @@ std::vector<std::string> not_served(const Config& config) {
   if (config.go.enabled.value_or(false)) sentences.emplace_back("go.enabled: this release does not capture Go processes yet");
   if (!config.changes.empty()) sentences.emplace_back("changes.maps: this release does not serve change streams yet");
   for (const slo::Objective& objective : config.objectives) {
-    sentences.push_back("objectives: \"" + objective.name +
-                        "\" is not judged: this release judges only the objectives of a module's manifest");
+    if (Status served = slo::check_served(objective); !served)
+      sentences.push_back("objectives: " + served.error().message + "; every update will be refused");
   }
   return sentences;
 }

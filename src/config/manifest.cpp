@@ -55,6 +55,7 @@ void read_analysis(ObjectReader& reader, Manifest& out) {
   slo::Objective defaults;
   analysis->duration("bake", read.bake, 0ns, 30 * 24h);
   analysis->duration("interval", read.interval, 10ms, 24h);
+  analysis->duration("baseline", read.baseline, 10ms, 1h);
   read_measuring(*analysis, defaults);
   read_objectives(*analysis, "objectives", defaults, read.objectives);
   analysis->finish();

@@ -16,6 +16,7 @@ using slo::Indicator;
 using slo::Objective;
 
 constexpr size_t kMaxObjectives = 100;
+constexpr size_t kMaxQuery = 8192;
 constexpr int64_t kMaxCount = 1'000'000;
 constexpr std::array<std::pair<std::string_view, slo::OnTrouble>, 2> kOnTrouble{
     {{"hold", slo::OnTrouble::kHold}, {"rollback", slo::OnTrouble::kRollback}}};
@@ -38,14 +39,43 @@ std::vector<std::pair<std::string_view, Indicator>> indicator_names() {
   return names;
 }
 
+// "value", one of the indicator's figures.
+const slo::Figure* read_figure(ObjectReader& reader, Objective& out) {
+  std::vector<std::pair<std::string_view, std::string>> names;
+  for (const slo::Figure& figure : slo::figures(out.indicator)) names.emplace_back(figure.name, figure.name);
+  reader.require("value");
+  reader.choice<std::string>("value", out.value, names);
+  return slo::figure_of(out);
+}
+
 void read_program(ObjectReader& reader, Objective& out) {
   reader.require("program");
-  reader.require("value");
   reader.text("program", out.program, is_name, kNameRule);
-  std::vector<std::pair<std::string_view, std::string>> figures;
-  for (const slo::ProgramFigure& figure : slo::program_figures()) figures.emplace_back(figure.name, figure.name);
-  reader.choice<std::string>("value", out.value, figures);
+  read_figure(reader, out);
 }
+
+// What the kernel accepts, and what is safe as one part of a path.
+bool is_interface(std::string_view text) {
+  const auto allowed = [](unsigned char c) { return c > ' ' && c < 0x7f && c != '/' && c != ':'; };
+  return !text.empty() && text.size() <= 15 && text != "." && text != ".." && std::ranges::all_of(text, allowed);
+}
+
+void read_host(ObjectReader& reader, Objective& out) {
+  reader.text("interface", out.interface, is_interface, "the name of a network interface");
+  const slo::Figure* figure = read_figure(reader, out);
+  if (figure == nullptr) return;
+  if (figure->of_interface) reader.require("interface");
+  else if (reader.has("interface")) reader.complain("interface", "bad-indicator", out.value + " is a figure of the whole host");
+}
+
+bool is_alert_name(std::string_view text) { return !text.empty() && text.size() <= 256; }
+
+void read_alert(ObjectReader& reader, Objective& out) {
+  reader.text("alert", out.alert, is_alert_name, "the name of an alert");
+  if (!reader.has("max")) out.max = 0;  // none may fire
+}
+
+bool is_query(std::string_view text) { return !text.empty() && text.size() <= kMaxQuery; }
 
 void read_map(ObjectReader& reader, Objective& out) {
   if (std::optional<ObjectReader> ratio = reader.object("ratio")) {
@@ -73,15 +103,17 @@ void read_indicator(ObjectReader& reader, Objective& out) {
     case Indicator::kMap: return read_map(reader, out);
     case Indicator::kPromql:
       reader.require("query");
-      return reader.text("query", out.query);
+      return reader.text("query", out.query, is_query, "a query of at most 8192 bytes");
     case Indicator::kVerdict:
       reader.require("program");
       reader.text("program", out.program, is_name, kNameRule);
       return reader.text("value", out.value);
     case Indicator::kMigration:
-    case Indicator::kGo:
-    case Indicator::kHost:
-    case Indicator::kAlert: return reader.text("value", out.value);
+      reader.text("map", out.map, is_name, kNameRule);
+      return static_cast<void>(read_figure(reader, out));
+    case Indicator::kHost: return read_host(reader, out);
+    case Indicator::kAlert: return read_alert(reader, out);
+    case Indicator::kGo: return reader.text("value", out.value);
   }
 }
 
@@ -99,13 +131,37 @@ void read_increase(ObjectReader& reader, Objective& out) {
   out.max_increase = percent / 100;
 }
 
+void read_burn_rate(ObjectReader& reader, Objective& out) {
+  std::optional<ObjectReader> burn = reader.object("burnRate");
+  if (!burn) return;
+  slo::BurnRate rate;
+  burn->require("objective");
+  burn->require("factor");
+  burn->number("objective", rate.objective, 0, 1);
+  burn->number("factor", rate.factor, 0, 1e6);
+  burn->duration("long", rate.long_window, 100ms, 30 * 24h);
+  burn->duration("short", rate.short_window, 10ms, 30 * 24h);
+  burn->finish();
+  if (rate.objective <= 0 || rate.objective >= 1) burn->complain("objective", "bad-value", "is a share such as 0.999: above 0 and below 1");
+  if (rate.factor <= 0) burn->complain("factor", "bad-value", "must be above 0");
+  if (rate.short_window >= rate.long_window) burn->complain("short", "bad-value", "must be shorter than \"long\"");
+  out.burn_rate = rate;
+  for (const char* other : {"max", "min", "maxIncrease"}) {
+    if (reader.has(other)) reader.complain(other, "bad-condition", "burnRate stands alone: make this an objective of its own");
+  }
+  if (!reader.has("ratio") && out.indicator != Indicator::kHost) {
+    reader.complain("burnRate", "bad-condition", "needs a \"ratio\" of bad events to all events");
+  }
+}
+
 void read_condition(ObjectReader& reader, Objective& out) {
   reader.number("max", out.max);
   reader.number("min", out.min);
   read_increase(reader, out);
-  const bool given = reader.has("max") || reader.has("min") || reader.has("maxIncrease");
+  read_burn_rate(reader, out);
+  const bool given = reader.has("max") || reader.has("min") || reader.has("maxIncrease") || reader.has("burnRate");
   if (!given && out.indicator != Indicator::kAlert) {
-    reader.complain("max", "missing-condition", "needs at least one of \"max\", \"min\", \"maxIncrease\"");
+    reader.complain("max", "missing-condition", "needs at least one of \"max\", \"min\", \"maxIncrease\", \"burnRate\"");
   }
   if (out.max && out.min && *out.min > *out.max)
     reader.complain("min", "bad-condition", "is above \"max\", so no value can pass");

@@ -132,6 +132,9 @@ Json to_json(const UpdateRecord& record) {
   out["interruption_seconds"] = number(record.interruption_seconds);
   out["mixed_window_seconds"] = number(record.mixed_window_seconds);
   out["bake_seconds"] = number(record.bake_seconds);
+  out["rollback_seconds"] = number(record.rollback_seconds);
+  out["baselines"] = Json::object();
+  for (const auto& [objective, value] : record.baselines) out["baselines"][valid_utf8(objective)] = number(value);
   out["measurements"] = array(record.measurements, measurement_json);
   out["warnings"] = array<Problem>(record.warnings, to_json);
   out["refusals"] = array<Problem>(record.refusals, to_json);

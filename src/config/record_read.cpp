@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <array>
 #include <limits>
+#include <map>
 
 #include "config/record_json.h"
 #include "slo/indicator.h"
@@ -43,6 +44,15 @@ class Members {
     const bool fits = value->is_number_integer() && (value->is_number_unsigned() || value->get<int64_t>() >= 0) &&
                       value->get<uint64_t>() <= static_cast<uint64_t>(std::numeric_limits<T>::max());
     fits ? static_cast<void>(out = value->get<T>()) : complain(name, "must be an integer that is not negative");
+  }
+  void get(const char* name, std::map<std::string, double>& out) {
+    const Json* value = find(name);
+    if (value == nullptr) return;
+    if (!value->is_object()) return complain(name, "must be an object");
+    for (const auto& [key, item] : value->items()) {
+      if (item.is_number()) out[key] = item.get<double>();
+      else if (!item.is_null()) complain(name, "must hold numbers");
+    }
   }
   template <class Read>
   void object(const char* name, const Read& read) {
@@ -192,6 +202,8 @@ void read_update(Members& in, UpdateRecord& out) {
   in.get("interruption_seconds", out.interruption_seconds);
   in.get("mixed_window_seconds", out.mixed_window_seconds);
   in.get("bake_seconds", out.bake_seconds);
+  in.get("rollback_seconds", out.rollback_seconds);
+  in.get("baselines", out.baselines);
   in.array("measurements", out.measurements, read_measurement);
   in.array("warnings", out.warnings, read_problem);
   in.array("refusals", out.refusals, read_problem);

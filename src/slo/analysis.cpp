@@ -19,7 +19,7 @@ AnalysisRun::AnalysisRun(const Analysis& analysis, const std::map<std::string, d
     const auto baseline = found == baselines.end() ? std::nullopt : std::optional<double>(found->second);
     const Nanos interval = objective.interval > Nanos(0) ? objective.interval : analysis.interval;
     const Nanos first = add(start, objective.initial_delay);
-    tracks_.push_back({Evaluator(objective, baseline), std::max(interval, kShortestInterval), first});
+    tracks_.push_back({Evaluator(objective, baseline), std::max(interval, kShortestInterval), first, false});
   }
 }
 
@@ -31,19 +31,20 @@ bool AnalysisRun::finished(const Track& track) {
 std::vector<size_t> AnalysisRun::due(Nanos now) const {
   std::vector<size_t> out;
   for (size_t i = 0; i < tracks_.size(); i++)
-    if (tracks_[i].next <= now && !finished(tracks_[i])) out.push_back(i);
+    if (tracks_[i].next <= now && !tracks_[i].asked && !finished(tracks_[i])) out.push_back(i);
   return out;
 }
 
 Nanos AnalysisRun::next_event(Nanos now) const {
   Nanos first = end_ > now ? end_ : Nanos::max();
   for (const Track& track : tracks_)
-    if (!finished(track)) first = std::min(first, std::max(track.next, now));
+    if (!finished(track) && !track.asked) first = std::min(first, std::max(track.next, now));
   return first;
 }
 
 std::optional<Measurement> AnalysisRun::feed(size_t index, const Sample& sample, std::string_view wall) {
   Track& track = tracks_.at(index);
+  track.asked = false;
   auto measurement = track.evaluator.evaluate(sample, wall);
   // The grid of the start is kept, and readings that were missed are not made up for.
   const auto missed = sample.at > track.next ? (sample.at - track.next) / track.interval : 0;
@@ -58,6 +59,7 @@ Decision AnalysisRun::decide(Nanos now) const {
   if (breach_.kind == Decision::Kind::kBreached) return breach_;
   if (now < end_) return {};
   if (end_ == start_) return {Decision::Kind::kPassed, {}, {}};
+  if (std::ranges::any_of(tracks_, [](const Track& track) { return track.asked && !finished(track); })) return {};
   for (const Track& track : tracks_) {
     Verdict verdict = track.evaluator.verdict();
     if (verdict.standing == Standing::kUnproven)

@@ -33,6 +33,8 @@ class AnalysisRun {
   [[nodiscard]] std::vector<size_t> due(Nanos now) const;
   // When due() will next answer something, or the bake ends, whichever is first and not yet past: how long to sleep.
   [[nodiscard]] Nanos next_event(Nanos now) const;
+  // The reading was asked for and will be fed later: it is not due again before that, and nothing passes until it is there.
+  void asked(size_t index) { tracks_.at(index).asked = true; }
   [[nodiscard]] std::optional<Measurement> feed(size_t index, const Sample& sample, std::string_view wall);
   [[nodiscard]] Decision decide(Nanos now) const;
 
@@ -46,6 +48,7 @@ class AnalysisRun {
     Evaluator evaluator;
     Nanos interval;
     Nanos next;  // when it is due
+    bool asked = false;
   };
   [[nodiscard]] static bool finished(const Track& track);
 

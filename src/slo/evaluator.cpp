@@ -18,11 +18,14 @@ std::optional<double> relative_limit(const Objective& objective, std::optional<d
 }  // namespace
 
 Evaluator::Evaluator(Objective objective, std::optional<double> baseline)
-    : objective_(std::move(objective)), relative_limit_(relative_limit(objective_, baseline)) {}
+    : objective_(std::move(objective)), relative_limit_(relative_limit(objective_, baseline)) {
+  if (const auto& burn = objective_.burn_rate) burn_.emplace(RollingRatio(burn->long_window), RollingRatio(burn->short_window));
+}
 
 std::optional<Measurement> Evaluator::evaluate(const Sample& sample, std::string_view wall) {
   const Window window = window_of(reading_of(objective_), last_ ? &*last_ : nullptr, sample);
   if (window.opens) last_ = sample;
+  if (burn_) roll(window, sample);
   if (window.kind == Window::Kind::kFirst) return {};
   Measurement out = judge(window);
   out.at = wall;
@@ -30,11 +33,42 @@ std::optional<Measurement> Evaluator::evaluate(const Sample& sample, std::string
   return out;
 }
 
+void Evaluator::roll(const Window& window, const Sample& sample) {
+  if (!window.opens) return;
+  for (RollingRatio* part : {&burn_->long_part, &burn_->short_part}) {
+    if (window.kind == Window::Kind::kFirst) part->clear();
+    part->add(sample.at, *sample.num, *sample.den);
+  }
+}
+
+void Evaluator::judge_burn(Measurement& out) const {
+  const double budget = 1 - objective_.burn_rate->objective;
+  const auto rate_of = [budget](const RollingRatio::Part& part) { return part.num / part.den / budget; };
+  const RollingRatio::Part long_part = burn_->long_part.over(), short_part = burn_->short_part.over();
+  const double fewest = std::min(long_part.den, short_part.den);
+  if (fewest <= 0 || fewest < objective_.min_samples) {
+    out.outcome = Outcome::kInconclusive;
+    out.message = fewest <= 0 ? "nothing was counted in a window of the burn rate"
+                              : fmt::format("{:g} samples in a window of the burn rate, fewer than minSamples {:g}", fewest,
+                                            objective_.min_samples);
+    return;
+  }
+  const double long_rate = rate_of(long_part), short_rate = rate_of(short_part);
+  out.value = std::min(long_rate, short_rate);
+  out.limit = objective_.burn_rate->factor;
+  if (*out.value <= *out.limit) return;
+  out.outcome = Outcome::kFail;
+  out.message = fmt::format("the error budget burns {:g} times too fast over {} and {:g} times over {}, above the limit {:g} (burnRate)",
+                            long_rate, format_duration(long_part.covered), short_rate, format_duration(short_part.covered), *out.limit);
+}
+
 Measurement Evaluator::judge(const Window& window) const {
   Measurement out{.objective = objective_.name, .at = {}};
   if (window.kind == Window::Kind::kTrouble) {
     out.outcome = Outcome::kError;
     out.message = window.message;
+  } else if (burn_ && window.opens) {
+    judge_burn(out);
   } else if (window.kind == Window::Kind::kNoData) {
     out.outcome = Outcome::kInconclusive;
     out.message = window.message;

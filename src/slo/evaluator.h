@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "slo/rolling_ratio.h"
 #include "slo/sample.h"
 
 namespace mapshift::slo {
@@ -26,6 +27,10 @@ struct Verdict {
 // not be read, the clock went back, counters that make no sense). Limits as in Argo Rollouts: breached when failures >
 // failureLimit. When inconclusive > inconclusiveLimit, or consecutive errors > consecutiveErrorLimit, onNoData and onError
 // decide: `rollback` breaches, `hold` leaves the objective unproven until the next conclusive measurement.
+//
+// A burn rate is judged over the readings taken during the bake, each window shortened to what there is of it: one that is
+// longer than the bake is the whole bake so far. minSamples holds for each of both windows. A measurement's value is the
+// smaller of the two burn rates: that one decides, since both must be beyond the factor.
 class Evaluator {
  public:
   // `baseline`: the objective's value before the update; needed by maxIncrease only.
@@ -38,13 +43,20 @@ class Evaluator {
   [[nodiscard]] const Objective& objective() const { return objective_; }
 
  private:
+  struct Burn {
+    RollingRatio long_part, short_part;
+  };
+
+  void roll(const Window& window, const Sample& sample);
   [[nodiscard]] Measurement judge(const Window& window) const;
+  void judge_burn(Measurement& out) const;
   void compare(double value, Measurement& out) const;
   void count(const Measurement& measurement);
   void breach(std::string reason);
 
   Objective objective_;
   std::optional<double> relative_limit_;
+  std::optional<Burn> burn_;  // of an objective with a burn rate
   std::optional<Sample> last_;
   int conclusive_ = 0, failures_ = 0, inconclusive_ = 0, consecutive_errors_ = 0;
   std::string blind_;     // why, when not blind: empty

@@ -6,30 +6,39 @@
 #include <algorithm>
 #include <array>
 
+#include "base/clock.h"
+
 namespace mapshift::slo {
 namespace {
 
 constexpr std::array kIndicators{
-    IndicatorKind{Indicator::kProgram, "program", true, "run time, runs and missed runs of a BPF program"},
-    IndicatorKind{Indicator::kMap, "map", true, "a counter in the module's own maps, as a rate or a ratio"},
-    IndicatorKind{Indicator::kVerdict, "verdict", false, "share of each return code of a program"},
-    IndicatorKind{Indicator::kMigration, "migration", false, "conflicts, mismatches and stalls of the sync engine"},
-    IndicatorKind{Indicator::kGo, "go", false, "figures of Go processes"},
-    IndicatorKind{Indicator::kHost, "host", false, "CPU, softirq and packet drops of the host"},
-    IndicatorKind{Indicator::kPromql, "promql", false, "a query to Prometheus"},
-    IndicatorKind{Indicator::kAlert, "alert", false, "alerts of Alertmanager"},
+    IndicatorKind{Indicator::kProgram, "program", "run time, runs and missed runs of a BPF program", {}},
+    IndicatorKind{Indicator::kMap, "map", "a counter in the module's own maps, as a rate or a ratio", {}},
+    IndicatorKind{Indicator::kVerdict, "verdict", "share of each return code of a program",
+                  "the kernel counts no return codes, and no hook whose return code decides anything has a dispatcher that could; count "
+                  "verdicts in a map of the module and use the indicator \"map\""},
+    IndicatorKind{Indicator::kMigration, "migration", "conflicts, mismatches, stall and unsynced keys of the sync engine", {}},
+    IndicatorKind{Indicator::kGo, "go", "figures of Go processes", "this release captures no Go processes"},
+    IndicatorKind{Indicator::kHost, "host", "CPU and softirq time of the host, drops of an interface", {}},
+    IndicatorKind{Indicator::kPromql, "promql", "a query to Prometheus", {}},
+    IndicatorKind{Indicator::kAlert, "alert", "alerts that fire and concern the module", {}},
 };
 
-constexpr std::array kProgramFigures{
-    ProgramFigure{"run_time_avg", Reading::kRatio, "s", "seconds of run time over runs"},
-    ProgramFigure{"runs_rate", Reading::kRate, "/s", "runs a second"},
-    ProgramFigure{"missed_rate", Reading::kRate, "/s", "runs a second that the kernel skipped because of recursion"},
+// Grouped by indicator: figures(indicator) is a part of it.
+constexpr std::array kFigures{
+    Figure{Indicator::kProgram, "run_time_avg", Reading::kRatio, "s", "seconds of run time over runs"},
+    Figure{Indicator::kProgram, "runs_rate", Reading::kRate, "/s", "runs a second"},
+    Figure{Indicator::kProgram, "missed_rate", Reading::kRate, "/s", "runs a second that the kernel skipped because of recursion"},
+    Figure{Indicator::kMigration, "conflicts", Reading::kGauge, "", "fields that both generations changed, since the update began"},
+    Figure{Indicator::kMigration, "mismatches", Reading::kGauge, "", "keys that differ between the generations; those that changed since the last pass count"},
+    Figure{Indicator::kMigration, "stall", Reading::kGauge, "s", "time for which the passes have failed; 0 while they succeed"},
+    Figure{Indicator::kMigration, "unsynced", Reading::kGauge, "", "keys that a rollback would lose"},
+    Figure{Indicator::kHost, "cpu_share", Reading::kRatio, "", "time of all CPUs that was not idle, over all time", true},
+    Figure{Indicator::kHost, "softirq_share", Reading::kRatio, "", "time of all CPUs in softirq, over all time", true},
+    Figure{Indicator::kHost, "drops_rate", Reading::kRate, "/s", "packets a second that an interface dropped", false, true},
+    Figure{Indicator::kHost, "drop_ratio", Reading::kRatio, "", "packets that an interface dropped, over those and the delivered", true,
+           true},
 };
-
-const ProgramFigure* figure_named(std::string_view name) {
-  const auto* found = std::ranges::find(kProgramFigures, name, &ProgramFigure::name);
-  return found == kProgramFigures.end() ? nullptr : found;
-}
 
 template <class Table, class Keep>
 std::string names(const Table& table, Keep keep) {
@@ -42,37 +51,87 @@ std::string names(const Table& table, Keep keep) {
 }
 
 std::string subject(const Objective& objective) {
-  if (objective.indicator == Indicator::kProgram) return fmt::format("{} of {}", objective.value, objective.program);
-  if (objective.indicator == Indicator::kPromql) return objective.query;
+  switch (objective.indicator) {
+    case Indicator::kProgram: return fmt::format("{} of {}", objective.value, objective.program);
+    case Indicator::kPromql: return objective.query;
+    case Indicator::kHost:
+    case Indicator::kMigration: {
+      const std::string& of = objective.indicator == Indicator::kHost ? objective.interface : objective.map;
+      if (of.empty()) return fmt::format("{} of the {}", objective.value, name_of(objective.indicator));
+      return fmt::format("{} of {}", objective.value, of);
+    }
+    case Indicator::kAlert:
+      return objective.alert.empty() ? "the number of firing alerts" : fmt::format("the number of firing alerts {}", objective.alert);
+    case Indicator::kMap:
+    case Indicator::kVerdict:
+    case Indicator::kGo: break;
+  }
   if (!objective.ratio_num.empty()) return fmt::format("{} / {}", objective.ratio_num, objective.ratio_den);
   if (!objective.counter.empty()) return fmt::format("rate of {}", objective.counter);
   return std::string(name_of(objective.indicator));
 }
 
+tl::unexpected<Error> wrong(const Objective& objective, std::string_view what) {
+  return fail(ErrorCode::kInvalid, fmt::format("objective {}: {}", objective.name, what));
+}
+
+Status check_figure(const Objective& objective) {
+  const auto served = figures(objective.indicator);
+  if (served.empty()) return {};
+  const Figure* figure = figure_of(objective);
+  if (figure == nullptr)
+    return fail(ErrorCode::kUnsupported,
+                fmt::format("objective {}: {} value \"{}\" is not served; use one of: {}", objective.name, name_of(objective.indicator),
+                            objective.value, names(served, [](const auto&) { return true; })));
+  if (figure->of_interface && objective.interface.empty())
+    return wrong(objective, fmt::format("{} needs the \"interface\" to watch", figure->name));
+  return {};
+}
+
+// A burn rate is about events that were good or bad: no other ratio has an error budget.
+Status check_burn_rate(const Objective& objective) {
+  const BurnRate& burn = *objective.burn_rate;
+  const Figure* figure = figure_of(objective);
+  const bool events = (objective.indicator == Indicator::kMap && !objective.ratio_num.empty()) || (figure != nullptr && figure->share);
+  if (!events || reading_of(objective) != Reading::kRatio) return wrong(objective, "burnRate needs a ratio of bad events to all events");
+  if (objective.max || objective.min || objective.max_increase)
+    return wrong(objective, "burnRate stands alone, without max, min and maxIncrease");
+  if (!(burn.objective > 0 && burn.objective < 1)) return wrong(objective, "burnRate.objective must be above 0 and below 1");
+  if (!(burn.factor > 0)) return wrong(objective, "burnRate.factor must be above 0");
+  if (burn.short_window <= Nanos(0) || burn.short_window >= burn.long_window)
+    return wrong(objective, "burnRate.short must be shorter than burnRate.long");
+  return {};
+}
+
 Status check_members(const Objective& objective) {
-  if (!objective.max && !objective.min && !objective.max_increase)
-    return fail(ErrorCode::kInvalid, fmt::format("objective {}: set max, min or maxIncrease; without one nothing can be judged",
-                                                 objective.name));
-  if (objective.indicator == Indicator::kProgram) {
-    if (objective.program.empty())
-      return fail(ErrorCode::kInvalid, fmt::format("objective {}: name the program to watch", objective.name));
-    if (figure_named(objective.value) == nullptr)
-      return fail(ErrorCode::kUnsupported,
-                  fmt::format("objective {}: program value \"{}\" is not served; use one of: {}", objective.name, objective.value,
-                              names(kProgramFigures, [](const auto&) { return true; })));
-    return {};
+  if (!objective.max && !objective.min && !objective.max_increase && !objective.burn_rate)
+    return wrong(objective, "set max, min, maxIncrease or burnRate; without one nothing can be judged");
+  MS_CHECK(check_figure(objective));
+  if (objective.indicator == Indicator::kProgram && objective.program.empty()) return wrong(objective, "name the program to watch");
+  if (objective.indicator == Indicator::kPromql && objective.query.empty()) return wrong(objective, "give the query");
+  if (objective.indicator == Indicator::kMap) {
+    const bool ratio = !objective.ratio_num.empty() && !objective.ratio_den.empty();
+    if (ratio == !objective.counter.empty()) return wrong(objective, "name either one counter or both num and den of a ratio");
   }
-  const bool ratio = !objective.ratio_num.empty() && !objective.ratio_den.empty();
-  if (ratio == !objective.counter.empty())
-    return fail(ErrorCode::kInvalid, fmt::format("objective {}: name either one counter or both num and den of a ratio",
-                                                 objective.name));
+  if (objective.burn_rate) return check_burn_rate(objective);
   return {};
 }
 
 }  // namespace
 
 std::span<const IndicatorKind> indicators() { return kIndicators; }
-std::span<const ProgramFigure> program_figures() { return kProgramFigures; }
+std::span<const Figure> figures() { return kFigures; }
+
+std::span<const Figure> figures(Indicator indicator) {
+  const auto found = std::ranges::equal_range(kFigures, indicator, {}, &Figure::indicator);
+  return {found.begin(), found.end()};
+}
+
+const Figure* figure_of(const Objective& objective) {
+  const auto candidates = figures(objective.indicator);
+  const auto found = std::ranges::find(candidates, objective.value, &Figure::name);
+  return found == candidates.end() ? nullptr : &*found;
+}
 
 std::string_view name_of(Indicator indicator) {
   const auto* found = std::ranges::find(kIndicators, indicator, &IndicatorKind::indicator);
@@ -90,20 +149,18 @@ std::string_view name_of(Outcome outcome) {
 }
 
 Reading reading_of(const Objective& objective) {
-  if (objective.indicator == Indicator::kProgram) {
-    const ProgramFigure* figure = figure_named(objective.value);
-    return figure != nullptr ? figure->reading : Reading::kGauge;
-  }
+  if (const Figure* figure = figure_of(objective)) return figure->reading;
   if (objective.indicator != Indicator::kMap) return Reading::kGauge;
   return objective.ratio_num.empty() ? Reading::kRate : Reading::kRatio;
 }
 
 Status check_served(const Objective& objective) {
   const auto* kind = std::ranges::find(kIndicators, objective.indicator, &IndicatorKind::indicator);
-  if (kind == kIndicators.end() || !kind->served)
+  if (kind == kIndicators.end() || !kind->served())
     return fail(ErrorCode::kUnsupported,
-                fmt::format("objective {}: indicator \"{}\" is not served yet; this release serves: {}", objective.name,
-                            name_of(objective.indicator), names(kIndicators, [](const auto& row) { return row.served; })));
+                fmt::format("objective {}: indicator \"{}\" is not served: {}; this release serves: {}", objective.name,
+                            name_of(objective.indicator), kind == kIndicators.end() ? "it is unknown" : kind->missing,
+                            names(kIndicators, [](const auto& row) { return row.served(); })));
   return check_members(objective);
 }
 
@@ -113,6 +170,10 @@ std::string describe(const Objective& objective) {
   if (objective.max) add(fmt::format("at or below {:g}", *objective.max));
   if (objective.min) add(fmt::format("at or above {:g}", *objective.min));
   if (objective.max_increase) add(fmt::format("within {:g} % above its value before the update", *objective.max_increase * 100));
+  if (objective.burn_rate)
+    add(fmt::format("at or below a burn rate of {:g} over {} and {}, for an objective of {:g} %", objective.burn_rate->factor,
+                    format_duration(objective.burn_rate->long_window), format_duration(objective.burn_rate->short_window),
+                    objective.burn_rate->objective * 100));
   return fmt::format("{}: {} must stay {}; breached by {}", objective.name, subject(objective),
                      limits.empty() ? "(no limit)" : limits,
                      objective.failure_limit == 0 ? "the first failure"

@@ -20,20 +20,27 @@ enum class Reading : uint8_t {
 struct IndicatorKind {
   Indicator indicator;
   std::string_view name;  // as in the manifest
-  bool served;            // this release can measure it
   std::string_view help;
+  std::string_view missing;  // why this release cannot measure it; empty: it can
+  [[nodiscard]] bool served() const { return missing.empty(); }
 };
 
-// A figure that `"value"` of a program objective may name.
-struct ProgramFigure {
+// A figure that `"value"` of an objective may name.
+struct Figure {
+  Indicator indicator;
   std::string_view name;
   Reading reading;
   std::string_view unit;
   std::string_view help;
+  bool share = false;         // never above 1
+  bool of_interface = false;  // needs Objective::interface
 };
 
 [[nodiscard]] std::span<const IndicatorKind> indicators();
-[[nodiscard]] std::span<const ProgramFigure> program_figures();
+[[nodiscard]] std::span<const Figure> figures();
+[[nodiscard]] std::span<const Figure> figures(Indicator indicator);  // empty: it has no "value"
+// Null when the objective's indicator has no such figure.
+[[nodiscard]] const Figure* figure_of(const Objective& objective);
 
 [[nodiscard]] std::string_view name_of(Indicator indicator);
 [[nodiscard]] std::string_view name_of(Outcome outcome);

@@ -3,7 +3,7 @@
 
 #include "update/load_request.h"
 #include "update/names.h"
-#include "update/sampler.h"
+#include "update/objectives.h"
 
 namespace mapshift::update {
 namespace {
@@ -22,7 +22,9 @@ ModuleCheck check_module(const Manifest& manifest, const ObjectSpec& object) {
     append(out.problems, found.error().problems);
   }
   if (const auto rodata = rodata_bytes(manifest, object); !rodata) append(out.problems, rodata.error().problems);
-  if (manifest.analysis) append(out.problems, check_objectives(*manifest.analysis, object, attached));
+  const Judging judging = judging_of(manifest, {}, {}, object, attached);
+  append(out.problems, judging.refusals);
+  append(out.warnings, judging.warnings);
   for (const MapSpec& map : object.maps) {
     if (map.section == DataSection::kNone && map.value == nullptr && (is_array(map.type) || is_lru(map.type) || map.type == MapType::kHash)) {
       out.warnings.push_back({"no-btf", "maps." + map.name,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -75,6 +76,8 @@ struct UpdateRecord {
   std::vector<ProgramRecord> programs = {};
   double interruption_seconds = 0, mixed_window_seconds = 0;
   double bake_seconds = 0;  // how long it is judged after the swap
+  double rollback_seconds = 0;  // from what ended it (the measurement that broke a limit, the order) to the old generation at every hook
+  std::map<std::string, double> baselines = {};  // by objective: its value before the swap
   std::vector<slo::Measurement> measurements = {};
   std::vector<Problem> warnings = {}, refusals = {};
   std::string digest = {};  // of the new object

@@ -8,7 +8,8 @@ namespace mapshift::update {
 
 Run::Run(Kernel& kernel, Journal& journal, Observer& observer, RunInput input)
     : kernel_(kernel), journal_(journal), observer_(observer), input_(std::move(input)), paths_(input_.bpffs, input_.record.module),
-      sampler_(kernel, paths_), began_(monotonic_now()), phase_began_(began_), record_(input_.record) {}
+      sampler_(kernel, paths_, input_.record.module, input_.sources, [this](const slo::Objective& objective) { return migration(objective); }),
+      began_(monotonic_now()), phase_began_(began_), record_(input_.record) {}
 
 Run::~Run() = default;
 
@@ -57,6 +58,7 @@ Status Run::order(Order order, const std::string& reason, const std::string& tri
   order_ = order;
   order_reason_ = reason;
   order_trigger_ = trigger;
+  if (cause_at_ == Nanos(0)) cause_at_ = monotonic_now();
   changed_.notify_all();
   return {};
 }
@@ -73,7 +75,7 @@ void Run::publish_record(const std::function<void(UpdateRecord&)>& edit, bool st
   }
   changed_.notify_all();
   observer_.changed(copy);
-  if (!store) return;
+  if (!store || urgent_) return;
   if (Status saved = journal_.save(copy); !saved) {
     log::error("cannot store the update's record", {{"update_id", copy.id}, {"error", saved.error().message}});
   }
@@ -241,6 +243,7 @@ void Run::roll_back(const std::string& reason, const std::string& trigger) {
 }
 
 void Run::finish(State state, const std::string& reason, const std::string& trigger) {
+  catch_up_journal();
   pairs_.clear();
   UpdateRecord last = record();
   last.state = state;

@@ -21,6 +21,7 @@
 #include "update/paths.h"
 #include "update/plan.h"
 #include "update/sampler.h"
+#include "update/sampler_worker.h"
 
 namespace mapshift::update {
 
@@ -38,6 +39,7 @@ struct RunInput {
   std::string log_dir, bpffs;
   slo::Analysis analysis;
   Limits limits;
+  Sources sources = {};
 };
 
 // Journal intents, in the order of an update's life.
@@ -81,6 +83,8 @@ class Run {
     std::unique_ptr<Sync> sync;
     size_t record;      // index into record_.maps
     Nanos cost{0};      // of the last full pass
+    std::optional<Nanos> failing_since = {};  // of its passes during the bake
+    Nanos next_compare{0};
   };
   class Refresher;
 
@@ -129,13 +133,21 @@ class Run {
   [[nodiscard]] Status swap_program(const ProgramPlan& program, SwapReport& report);
   [[nodiscard]] Status publish_maps(uint64_t from, uint64_t to);
   [[nodiscard]] Status restore(bool swapped);
+  [[nodiscard]] Status swap_back(Nanos fresh_since);
   [[nodiscard]] Status restore_program(const ProgramPlan& program);
   [[nodiscard]] Status drop(uint64_t generation);
 
   // run_bake.cpp
   void measure_baseline();
+  [[nodiscard]] bool read_baselines(std::map<std::string, std::vector<slo::Sample>>& readings);
   void bake();
   void measure(slo::AnalysisRun& analysis);
+  void store_measurement(const slo::Measurement& measurement);
+  void catch_up_journal();
+  void judge(slo::AnalysisRun& analysis, size_t index, const slo::Sample& sample);
+  [[nodiscard]] bool decided(const slo::AnalysisRun& analysis);
+  [[nodiscard]] Result<double> migration(const slo::Objective& objective);
+  [[nodiscard]] Status compare(Pair& pair);
 
   Kernel& kernel_;
   Journal& journal_;
@@ -144,10 +156,13 @@ class Run {
   const Paths paths_;
   Sampler sampler_;
   std::vector<Pair> pairs_;
-  std::map<std::string, double> baselines_;
   bool owns_new_ = false;  // what lies in the new generation's folder is this update's
   bool swap_begun_ = false;
   std::set<std::string> skipped_;  // optional programs that the new generation has to do without
+  // A rollback was decided and the hooks still run the new generation: nothing is written to disk but its intent, since each
+  // write waits for the disk. Only the update's thread uses it.
+  bool urgent_ = false;
+  std::vector<slo::Measurement> unstored_;  // of that time
   Nanos began_, phase_began_;
   Nanos next_warm_{0};
 
@@ -156,7 +171,9 @@ class Run {
   UpdateRecord record_;                     // guarded by mutex_
   Order order_ = Order::kNone;              // guarded by mutex_
   std::string order_reason_, order_trigger_;  // guarded by mutex_
+  Nanos cause_at_{0};                       // when what ends the update was known; 0: not yet; guarded by mutex_
   bool ended_ = false;                      // guarded by mutex_
+  std::unique_ptr<SamplerWorker> worker_;   // while it bakes; last: its thread uses the above
 };
 
 }  // namespace mapshift::update

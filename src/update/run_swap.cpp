@@ -141,6 +141,18 @@ Status Run::restore_program(const ProgramPlan& program) {
   return {};
 }
 
+Status Run::swap_back(Nanos fresh_since) {
+  Refresher refresher(pairs_, SyncPhase::kLiveOld, fresh_since);
+  for (const ProgramPlan& program : input_.plan.programs) MS_CHECK(restore_program(program));
+  const Nanos restored = monotonic_now();
+  publish_record(
+      [&](UpdateRecord& record) {
+        if (cause_at_ != Nanos(0)) record.rollback_seconds = Seconds(restored - cause_at_).count();
+      },
+      false);
+  return {};
+}
+
 // Back to the old generation from wherever we are. Every part may have been done already, in part, or not at all.
 Status Run::restore(bool swapped) {
   if (swapped) {
@@ -152,10 +164,9 @@ Status Run::restore(bool swapped) {
     for (Pair& pair : pairs_) {
       if (auto report = pair.sync->pass_hot(SyncPhase::kLiveNew); !report) return fail(report.error());
     }
-    {
-      Refresher refresher(pairs_, SyncPhase::kLiveOld, fresh_since);
-      for (const ProgramPlan& program : input_.plan.programs) MS_CHECK(restore_program(program));
-    }
+    const Status back = swap_back(fresh_since);
+    catch_up_journal();
+    MS_CHECK(back);
     MS_CHECK(publish_maps(input_.plan.to.generation, input_.plan.from.generation));
     MS_CHECK(settle(SyncPhase::kLiveOld, input_.limits.rollback_timeout));
     // Without it a restart would look for the base that goes now.

@@ -128,6 +128,9 @@ void Run::keep_warm() {
   for (Pair& pair : pairs_) {
     if (auto report = pass(pair, SyncPhase::kLiveNew, true); !report) {
       log::error("a pass failed", {{"update_id", input_.record.id}, {"map", pair.plan->name}, {"error", report.error().message}});
+      if (!pair.failing_since) pair.failing_since = now;
+    } else {
+      pair.failing_since.reset();
     }
     cost += pair.cost;
   }

@@ -4,6 +4,8 @@
 #include <algorithm>
 
 #include "slo/indicator.h"
+#include "slo/limits.h"
+#include "update/sampler_host.h"
 
 namespace mapshift::update {
 
@@ -25,47 +27,91 @@ Status Sampler::read_program(const slo::Objective& objective, slo::Sample& sampl
   return {};
 }
 
+Status Sampler::read_map(const slo::Objective& objective, const ObjectSpec& object, uint64_t generation,
+                         slo::Sample& sample) const {
+  if (objective.ratio_num.empty()) {
+    MS_TRY(sample.value, counter(objective.counter, object, generation));
+    return {};
+  }
+  MS_TRY(sample.num, counter(objective.ratio_num, object, generation));
+  MS_TRY(sample.den, counter(objective.ratio_den, object, generation));
+  return {};
+}
+
+Status Sampler::read_promql(const slo::Objective& objective, slo::Sample& sample) const {
+  if (!sources_.promql) return fail(ErrorCode::kUnavailable, "no Prometheus is configured");
+  MS_TRY(sample.value, sources_.promql(objective.query));
+  return {};
+}
+
+Status Sampler::read_alert(const slo::Objective& objective, slo::Sample& sample) const {
+  if (!sources_.firing_alerts) return fail(ErrorCode::kUnavailable, "nobody tells this agent which alerts fire");
+  MS_TRY(const auto firing, sources_.firing_alerts(module_));
+  const auto counts = [&](const std::string& name) { return objective.alert.empty() || name == objective.alert; };
+  sample.value = static_cast<double>(std::count_if(firing.begin(), firing.end(), counts));
+  return {};
+}
+
+Status Sampler::read_into(const slo::Objective& objective, const ObjectSpec& object, uint64_t generation,
+                          slo::Sample& sample) const {
+  switch (objective.indicator) {
+    case slo::Indicator::kProgram: return read_program(objective, sample);
+    case slo::Indicator::kMap: return read_map(objective, object, generation, sample);
+    case slo::Indicator::kHost: return read_host(objective.value, objective.interface, sample);
+    case slo::Indicator::kPromql: return read_promql(objective, sample);
+    case slo::Indicator::kAlert: return read_alert(objective, sample);
+    case slo::Indicator::kMigration: {
+      MS_TRY(sample.value, migration_(objective));
+      return {};
+    }
+    case slo::Indicator::kVerdict:
+    case slo::Indicator::kGo: break;
+  }
+  return fail(ErrorCode::kUnsupported, "indicator \"" + std::string(slo::name_of(objective.indicator)) + "\" is not served");
+}
+
 slo::Sample Sampler::read(const slo::Objective& objective, const ObjectSpec& object, uint64_t generation) const {
   slo::Sample sample;
-  Status done = {};
-  if (objective.indicator == slo::Indicator::kProgram) {
-    done = read_program(objective, sample);
-  } else if (!objective.ratio_num.empty()) {
-    auto num = counter(objective.ratio_num, object, generation);
-    auto den = counter(objective.ratio_den, object, generation);
-    if (num && den) {
-      sample.num = *num;
-      sample.den = *den;
-    } else {
-      done = fail(num ? den.error() : num.error());
-    }
-  } else if (auto value = counter(objective.counter, object, generation); value) {
-    sample.value = *value;
-  } else {
-    done = fail(value.error());
-  }
-  if (!done) sample.error = done.error().message;
+  if (Status done = read_into(objective, object, generation, sample); !done) sample.error = done.error().message;
   sample.at = monotonic_now();
   return sample;
 }
 
-std::vector<Problem> check_objectives(const slo::Analysis& analysis, const ObjectSpec& object,
-                                      const std::vector<std::string>& attached_programs) {
+Status check_subject(const slo::Objective& objective, const ObjectSpec& object,
+                     const std::vector<std::string>& attached_programs) {
+  const auto& programs = attached_programs;
+  const bool attached = std::find(programs.begin(), programs.end(), objective.program) != programs.end();
+  if (objective.indicator == slo::Indicator::kProgram && !attached) {
+    return fail(ErrorCode::kNotFound, "the module attaches no program \"" + objective.program + "\"");
+  }
+  if (objective.indicator == slo::Indicator::kMigration && !objective.map.empty()) {
+    const auto same = [&](const MapSpec& map) { return map.name == objective.map; };
+    if (std::none_of(object.maps.begin(), object.maps.end(), same)) {
+      return fail(ErrorCode::kNotFound, "the module has no map \"" + objective.map + "\"");
+    }
+  }
+  if (objective.indicator != slo::Indicator::kMap) return {};
+  for (const std::string* path : {&objective.counter, &objective.ratio_num, &objective.ratio_den}) {
+    if (path->empty()) continue;
+    if (auto found = find_counter(object, *path); !found) return fail(ErrorCode::kNotFound, found.error().message);
+  }
+  return {};
+}
+
+std::vector<Problem> check_objectives(const std::vector<slo::Objective>& objectives, const ObjectSpec& object,
+                                      const std::vector<std::string>& attached_programs, const std::string& where) {
   std::vector<Problem> problems;
-  for (const slo::Objective& objective : analysis.objectives) {
-    const std::string where = "analysis.objectives." + objective.name;
+  for (const slo::Objective& objective : objectives) {
+    const std::string path = where + "." + objective.name;
     if (Status served = slo::check_served(objective); !served) {
-      problems.push_back({"unserved-indicator", where, served.error().message});
+      problems.push_back({"unserved-indicator", path, served.error().message});
       continue;
     }
-    if (objective.indicator == slo::Indicator::kProgram &&
-        std::find(attached_programs.begin(), attached_programs.end(), objective.program) == attached_programs.end()) {
-      problems.push_back({"unknown-program", where, "the module attaches no program \"" + objective.program + "\""});
+    if (Status found = check_subject(objective, object, attached_programs); !found) {
+      const bool program = objective.indicator == slo::Indicator::kProgram;
+      problems.push_back({program ? "unknown-program" : "unknown-counter", path, found.error().message});
     }
-    for (const std::string* path : {&objective.counter, &objective.ratio_num, &objective.ratio_den}) {
-      if (objective.indicator != slo::Indicator::kMap || path->empty()) continue;
-      if (auto found = find_counter(object, *path); !found) problems.push_back({"unknown-counter", where, found.error().message});
-    }
+    if (const auto never = slo::impossible(objective)) problems.push_back({"impossible-limit", path, *never});
   }
   return problems;
 }

@@ -1,32 +1,55 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <functional>
 #include <string>
+#include <vector>
 
 #include "kernel/kernel.h"
 #include "slo/objective.h"
 #include "slo/sample.h"
 #include "update/counter.h"
 #include "update/paths.h"
+#include "update/sources.h"
 
 namespace mapshift::update {
 
-// Reads what objectives judge, from the module as it runs now. Not thread-safe with itself on one path; holds nothing.
+// Reads what objectives judge, from the module as it runs now, its host and its neighbours. Holds nothing that changes:
+// read() of different objectives may run on different threads.
 class Sampler {
  public:
-  Sampler(Kernel& kernel, const Paths& paths) : kernel_(kernel), paths_(paths) {}
+  // A figure of the indicator `migration`: the update itself knows it.
+  using Migration = std::function<Result<double>(const slo::Objective&)>;
+  Sampler(Kernel& kernel, const Paths& paths, std::string module, Sources sources, Migration migration)
+      : kernel_(kernel), paths_(paths), module_(std::move(module)), sources_(std::move(sources)), migration_(std::move(migration)) {}
   // Trouble is in the sample. `object`, `generation`: the one that is active.
   [[nodiscard]] slo::Sample read(const slo::Objective& objective, const ObjectSpec& object, uint64_t generation) const;
+  // Whether a reading may block for longer than a system call does.
+  [[nodiscard]] static bool may_block(const slo::Objective& objective) {
+    return objective.indicator == slo::Indicator::kPromql || objective.indicator == slo::Indicator::kAlert;
+  }
 
  private:
   [[nodiscard]] Result<double> counter(const std::string& path, const ObjectSpec& object, uint64_t generation) const;
+  [[nodiscard]] Status read_map(const slo::Objective& objective, const ObjectSpec& object, uint64_t generation,
+                                slo::Sample& sample) const;
   [[nodiscard]] Status read_program(const slo::Objective& objective, slo::Sample& sample) const;
+  [[nodiscard]] Status read_promql(const slo::Objective& objective, slo::Sample& sample) const;
+  [[nodiscard]] Status read_alert(const slo::Objective& objective, slo::Sample& sample) const;
+  [[nodiscard]] Status read_into(const slo::Objective& objective, const ObjectSpec& object, uint64_t generation,
+                                 slo::Sample& sample) const;
 
   Kernel& kernel_;
   const Paths& paths_;
+  const std::string module_;
+  const Sources sources_;
+  const Migration migration_;
 };
 
 // Everything that an objective names must be there before an update starts. All problems.
-[[nodiscard]] std::vector<Problem> check_objectives(const slo::Analysis& analysis, const ObjectSpec& object,
-                                                    const std::vector<std::string>& attached_programs);
+[[nodiscard]] std::vector<Problem> check_objectives(const std::vector<slo::Objective>& objectives, const ObjectSpec& object,
+                                                    const std::vector<std::string>& attached_programs, const std::string& where);
+// Whether the module has the program, map or counter that the objective names; kNotFound says what is not there.
+[[nodiscard]] Status check_subject(const slo::Objective& objective, const ObjectSpec& object,
+                                   const std::vector<std::string>& attached_programs);
 
 }  // namespace mapshift::update

@@ -114,9 +114,9 @@ TEST(Config, ListenAddresses) {
 
 TEST(Config, SaysWhatIsNotServed) {
   const Result<Config> config = parse_config(R"({"alertmanager": {"poll": true}, "go": {"enabled": false},
-    "objectives": [{"name": "o", "indicator": "host", "value": "cpu", "max": 1}]})", "agent.json");
+    "objectives": [{"name": "o", "indicator": "go", "value": "stw_p99", "max": 1}, {"name": "p", "indicator": "host", "value": "cpu_share", "max": 1}]})", "agent.json");
   ASSERT_TRUE(config) << config.error().message;
-  EXPECT_THAT(not_served(*config), ElementsAre(HasSubstr("\"o\"")));
+  EXPECT_THAT(not_served(*config), ElementsAre(HasSubstr("objective o")));
 }
 
 TEST(Config, TheShippedExampleIsValidAndMissingFilesAreNamed) {

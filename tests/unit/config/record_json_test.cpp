@@ -35,6 +35,8 @@ update::UpdateRecord full_record() {
   record.warnings = {{"lru", "maps.flows", "recency order is lost"}};
   record.refusals = {{"full", "maps.flows", "no room"}};
   record.digest = "ab12";
+  record.rollback_seconds = 0.05;
+  record.baselines = {{"drop-ratio", 0.001}, {"run-time", 2e-7}};
   return record;
 }
 

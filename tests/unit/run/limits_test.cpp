@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What ends an update by itself: limits of the copy and of the swap, full maps, and objectives.
 #include <cstring>
+#include <future>
+#include <thread>
 
 #include "run_fixture.h"
 #include "type_builder.h"
@@ -225,7 +227,7 @@ TEST(RunObjectives, TheNextLifeJudgesAnew) {
   world.begin();
   world.watch();
   world.steps.on_call([&](size_t n, const std::string& call) {
-    if (call == "journal measurement") world.steps.fault_at(n, Fault::kDieBefore);
+    if (call == "journal intent rollback") world.steps.fault_at(n, Fault::kDieBefore);
     world.value += 1000;
     std::memcpy(world.kernel.element->data(), &world.value, sizeof world.value);
   });
@@ -239,6 +241,95 @@ TEST(RunObjectives, TheNextLifeJudgesAnew) {
   EXPECT_EQ(world.run->record().trigger, "objective");
   world.expect_running(1);
   world.expect_nothing_lost();
+}
+
+// Each write waits for the disk. What was measured is told all the same, and is there at the end.
+TEST(RunObjectives, BetweenABreachAndTheOldGenerationOnlyTheIntentIsWritten) {
+  Judged world(kLong);
+  world.step = 1000;
+  world.begin();
+  world.watch();
+  world.run->execute();
+  const auto calls = world.steps.calls();
+  const size_t baking = world.steps.find("journal save baking");
+  const size_t intent = world.steps.find("journal intent rollback", baking);
+  const size_t stored = world.steps.find("journal measurement", baking);
+  ASSERT_LT(stored, calls.size());
+  ASSERT_LT(intent, stored);
+  std::vector<std::string> written;
+  size_t swaps = 0;
+  for (size_t n = baking + 1; n < stored; ++n) {
+    if (calls[n].find("journal") == 0) written.push_back(calls[n]);
+    if (calls[n].find("swap") == 0) ++swaps;
+  }
+  EXPECT_EQ(written, std::vector<std::string>{"journal intent rollback"});
+  EXPECT_EQ(swaps, 2u) << "both hooks are back before the rest is written";
+  EXPECT_GT(world.run->record().rollback_seconds, 0);
+  EXPECT_EQ(world.journal->record.rollback_seconds, world.run->record().rollback_seconds);
+  EXPECT_EQ(world.journal->record.reason, world.reason());
+}
+
+TEST(RunObjectives, WhatIsHeldSaysWhy) {
+  Judged world(std::chrono::milliseconds(20));
+  world.kernel.element.reset();
+  world.begin();
+  int readings = 0;
+  std::string held;
+  world.watch([&] {
+    held = world.reason();
+    if (++readings == 10) EXPECT_TRUE(world.run->order(Order::kRollback, "enough", "cli"));
+  });
+  world.run->execute();
+  EXPECT_NE(held.find("held at the end of its bake"), std::string::npos) << held;
+  EXPECT_NE(held.find("errors"), std::string::npos) << held;
+  EXPECT_EQ(world.reason(), "enough");
+}
+
+// A neighbour that answers late, or never within the bake, is waited for by its own objective alone.
+TEST(RunObjectives, ASlowNeighbourNeitherPromotesNorDelaysABreach) {
+  Judged world(std::chrono::milliseconds(50));
+  slo::Objective query;
+  query.name = "query";
+  query.indicator = slo::Indicator::kPromql;
+  query.query = "up";
+  query.max = 10.0;
+  world.input.analysis.objectives.push_back(query);
+  std::promise<void> release;
+  auto released = release.get_future().share();
+  world.input.sources.promql = [released](const std::string&) -> Result<std::optional<double>> {
+    released.wait();
+    return 1.0;
+  };
+  world.begin();
+  int readings = 0;
+  world.watch([&] {
+    EXPECT_EQ(world.state(), State::kBaking) << "the bake is over, and the neighbour has not answered";
+    if (++readings == 15) world.step = 1'000'000;
+  });
+  std::thread late([&] {
+    while (world.state() != State::kRolledBack) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    release.set_value();
+  });
+  world.run->execute();
+  late.join();
+  EXPECT_EQ(world.state(), State::kRolledBack);
+  EXPECT_EQ(world.run->record().trigger, "objective");
+  EXPECT_GE(readings, 15);
+}
+
+TEST(RunObjectives, TheBaselineIsMeasuredBeforeTheSwapAndKept) {
+  Judged world(std::chrono::milliseconds(60));
+  slo::Objective& objective = world.input.analysis.objectives.front();
+  objective.max.reset();
+  objective.max_increase = 1000.0;
+  world.input.analysis.baseline = std::chrono::milliseconds(40);
+  world.step = 1;
+  world.begin();
+  world.watch();
+  world.run->execute();
+  EXPECT_EQ(world.state(), State::kCommitted) << world.reason();
+  ASSERT_TRUE(world.journal->record.baselines.contains("errors"));
+  EXPECT_GT(world.journal->record.baselines.at("errors"), 0);
 }
 
 }  // namespace

@@ -149,5 +149,38 @@ TEST(AnalysisRun, HugeDurationsDoNotOverflow) {
   EXPECT_TRUE(analysis.due(ms(2000)).empty());
 }
 
+TEST(AnalysisRun, AReadingThatWasAskedForIsNotDueAgainAndNothingPassesWithoutIt) {
+  AnalysisRun analysis(analysis_of({gauge_objective()}, ms(1000)), {}, Nanos(0));
+  (void)analysis.feed(0, gauge_at(0, 1), "");
+  analysis.asked(0);
+  EXPECT_TRUE(analysis.due(ms(5000)).empty());
+  EXPECT_EQ(analysis.next_event(ms(5000)), Nanos::max());
+  EXPECT_EQ(analysis.decide(ms(5000)).kind, Kind::kRunning) << "the answer may be a breach";
+  (void)analysis.feed(0, gauge_at(6000, 1e9), "");
+  EXPECT_EQ(analysis.decide(ms(6000)).kind, Kind::kBreached);
+}
+
+TEST(AnalysisRun, AReadingThatIsUnderWayDoesNotDelayTheBreachOfAnother) {
+  AnalysisRun analysis(analysis_of({gauge_objective(), program_objective("missed_rate")}), {}, Nanos(0));
+  analysis.asked(0);
+  (void)analysis.feed(1, counter_at(0, 0), "");
+  (void)analysis.feed(1, counter_at(1000, 1e6), "");
+  EXPECT_EQ(analysis.decide(ms(1000)).kind, Kind::kBreached);
+}
+
+TEST(AnalysisRun, IntervalsOfTenMillisecondsAreKept) {
+  Objective objective = gauge_objective();
+  objective.interval = ms(10);
+  AnalysisRun analysis(analysis_of({objective}, ms(1000)), {}, Nanos(0));
+  int readings = 0;
+  for (int64_t at = 0; at < 1000; ++at) {
+    for (const size_t index : analysis.due(ms(at))) {
+      (void)analysis.feed(index, gauge_at(at, 1), "");
+      ++readings;
+    }
+  }
+  EXPECT_EQ(readings, 100);
+}
+
 }  // namespace
 }  // namespace mapshift::slo

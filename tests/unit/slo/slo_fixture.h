@@ -25,7 +25,6 @@ inline Objective rate_objective(double max = 10) {
   return out;
 }
 
-// A gauge: promql is not served yet, but its readings are judged by the same rules.
 inline Objective gauge_objective(double max = 10) {
   Objective out;
   out.name = "errors";
@@ -42,6 +41,23 @@ inline Objective program_objective(std::string value) {
   out.program = "count_packets";
   out.value = std::move(value);
   out.max = 1;
+  return out;
+}
+
+inline Objective figure_objective(Indicator indicator, std::string value) {
+  Objective out;
+  out.name = "figure";
+  out.indicator = indicator;
+  out.program = indicator == Indicator::kProgram ? "count_packets" : "";
+  out.value = std::move(value);
+  out.max = 1;
+  return out;
+}
+
+inline Objective burn_objective(Nanos long_window = std::chrono::hours(1), Nanos short_window = std::chrono::minutes(5)) {
+  Objective out = ratio_objective();
+  out.max = {};
+  out.burn_rate = BurnRate{0.999, 14.4, long_window, short_window};
   return out;
 }
 

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "update/objectives.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "slo/indicator.h"
+#include "slo/limits.h"
+#include "update/sampler.h"
+#include "update/sampler_host.h"
+
+namespace mapshift::update {
+namespace {
+
+constexpr const char* kManifest = "analysis.objectives";
+constexpr const char* kConfiguration = "objectives";
+
+void append(std::vector<Problem>& to, std::vector<Problem> from) { std::move(from.begin(), from.end(), std::back_inserter(to)); }
+
+// A source that is not there at all, or the answer of one that is.
+Status try_query(const Sources& sources, const slo::Objective& objective, const std::string& where, Judging& judging) {
+  if (!sources.promql) return fail(ErrorCode::kUnavailable, "no Prometheus is configured");
+  const auto value = sources.promql(objective.query);
+  if (value && !*value) {
+    judging.warnings.push_back(
+        {"no-data-yet", where, "the query gives no series now: while it gives none it is inconclusive, never a pass"});
+  }
+  return value ? Status() : fail(value.error());
+}
+
+Status try_alerts(const Sources& sources, const std::string& module) {
+  if (!sources.firing_alerts) {
+    return fail(ErrorCode::kUnsupported,
+                "nobody tells this agent which alerts fire: set alertmanager.poll to true in its configuration");
+  }
+  const auto firing = sources.firing_alerts(module);
+  return firing ? Status() : fail(firing.error());
+}
+
+}  // namespace
+
+Judging judging_of(const Manifest& manifest, const std::vector<slo::Objective>& common, const std::optional<Nanos>& bake,
+                   const ObjectSpec& object, const std::vector<std::string>& attached_programs) {
+  Judging out;
+  out.module = manifest.name;
+  out.analysis = manifest.analysis.value_or(slo::Analysis{});
+  if (bake) out.analysis.bake = *bake;
+  append(out.refusals, check_objectives(out.analysis.objectives, object, attached_programs, kManifest));
+  std::vector<slo::Objective> fitting;
+  for (const slo::Objective& objective : common) {
+    const auto same = [&](const slo::Objective& own) { return own.name == objective.name; };
+    const auto& own = out.analysis.objectives;
+    if (std::any_of(own.begin(), own.end(), same)) continue;
+    if (Status found = check_subject(objective, object, attached_programs); !found) {
+      out.warnings.push_back({"objective-skipped", std::string(kConfiguration) + "." + objective.name,
+                              "this objective of the agent's configuration is not judged: " + found.error().message});
+      continue;
+    }
+    fitting.push_back(objective);
+  }
+  append(out.refusals, check_objectives(fitting, object, attached_programs, kConfiguration));
+  std::move(fitting.begin(), fitting.end(), std::back_inserter(out.analysis.objectives));
+  for (const slo::Objective& objective : out.analysis.objectives) {
+    const std::string where = std::string(kManifest) + "." + objective.name;
+    if (const auto idle = slo::toothless(objective)) out.warnings.push_back({"toothless-limit", where, *idle});
+    if (const auto late = slo::too_late(objective, out.analysis)) out.warnings.push_back({"bake-too-short", where, *late});
+  }
+  return out;
+}
+
+void try_sources(const Sources& sources, Judging& judging) {
+  bool prometheus_answers = true;
+  for (const slo::Objective& objective : judging.analysis.objectives) {
+    const std::string where = std::string(kManifest) + "." + objective.name;
+    if (objective.indicator == slo::Indicator::kAlert) {
+      const Status tried = try_alerts(sources, judging.module);
+      if (!tried) judging.refusals.push_back({"alerts-unavailable", where, tried.error().message});
+    }
+    if (!objective.interface.empty()) {
+      const auto found = read_interface(objective.interface);
+      if (!found) judging.refusals.push_back({"no-interface", where, found.error().message});
+    }
+    if (objective.indicator != slo::Indicator::kPromql || !prometheus_answers) continue;
+    const Status tried = try_query(sources, objective, where, judging);
+    if (tried) continue;
+    if (tried.error().code == ErrorCode::kInvalid) {
+      judging.refusals.push_back({"bad-query", where, tried.error().message});
+      continue;
+    }
+    prometheus_answers = false;
+    judging.refusals.push_back({"prometheus-unavailable", where,
+                                tried.error().message + ": this objective could not be judged; bring Prometheus back, correct "
+                                                        "prometheus.url in the agent's configuration, or take the objective out"});
+  }
+}
+
+}  // namespace mapshift::update

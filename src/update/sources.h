@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace mapshift::update {
+
+// Whom to ask about objectives that neither the module nor this host's files can tell. May be called from any thread; may
+// block for a time limit of its own, so never on the way of a rollback. An empty function: nobody to ask.
+struct Sources {
+  // The number that a query gives now; nothing when it gives no series. kInvalid: the query itself is wrong.
+  std::function<Result<std::optional<double>>(const std::string& query)> promql = {};
+  // Names of the alerts that fire now and concern the module, one for each alert.
+  std::function<Result<std::vector<std::string>>(const std::string& module)> firing_alerts = {};
+};
+
+}  // namespace mapshift::update
