@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Compares the two sides as they are, without base and without writing. */
+/*
+ * Compares the two sides as they are, without writing. Under traffic a value may have been written since the last visit:
+ * that waits to be moved and is no mismatch, and base tells it from values that differ though nothing waits.
+ */
 #ifndef MAPSHIFT_VERIFY_H
 #define MAPSHIFT_VERIFY_H
 
@@ -38,14 +41,30 @@ static long verify_field(u32 i, struct verify_job *v)
 	return 1;
 }
 
+static __always_inline bool waits(struct verify_job *v, u32 cpu)
+{
+	struct ms_base *b = bpf_map_lookup_elem(&base, v->key);
+	u64 *slot;
+
+	if (!b || !b->present)
+		return true;
+	slot = slot_at(b, percpu ? cpu : 0);
+	if (!slot || *slot != MS_SLOT_SYNCED)
+		return true;
+	return changed0(v->v0, slot) || changed1(v->v1, slot);
+}
+
 static long verify_cpu(u32 cpu, struct verify_job *v)
 {
 	v->v0 = find0(v->key, cpu);
 	v->v1 = find1(v->key, cpu);
-	if (!v->v0 || !v->v1)
+	if (!v->v0 || !v->v1) {
 		v->differs = !arrays;
-	else
-		bpf_loop(nr_fields, verify_field, v, 0);
+		return v->differs ? 1 : 0;
+	}
+	bpf_loop(nr_fields, verify_field, v, 0);
+	if (v->differs && waits(v, cpu))
+		v->differs = 0;
 	return v->differs ? 1 : 0;
 }
 
@@ -59,10 +78,15 @@ static long verify_one(struct bpf_map *map, void *key, void *value, void *ctx)
 	return 0;
 }
 
-/* A key that only side 1 has. */
+/* A key that only side 1 has. Without an entry in base it is new, and waits. */
 static long verify_extra(struct bpf_map *map, void *key, void *value, void *ctx)
 {
-	if (!arrays && !value0(key))
+	struct ms_base *b;
+
+	if (arrays || value0(key))
+		return 0;
+	b = bpf_map_lookup_elem(&base, key);
+	if (b && b->present)
 		mismatched++;
 	return 0;
 }

@@ -51,8 +51,6 @@ class Agent final : public http::Service {
   [[nodiscard]] Result<update::UpdateRecord> decide(const std::string& id, http::Verdict verdict, const std::string& reason,
                                                     const std::string& trigger) override;
   [[nodiscard]] Result<std::vector<alerts::Delivery>> receive_alerts(const std::vector<alerts::Alert>& alerts) override;
-  // For objectives about alerts; see Alerts::firing().
-  [[nodiscard]] Result<std::vector<std::string>> firing_alerts(const std::string& module) { return alerts_.firing(module); }
   [[nodiscard]] Status reload() override;
   [[nodiscard]] bool ready() override { return ready_.load(); }
 
@@ -106,6 +104,7 @@ class Agent final : public http::Service {
 
   // collecting.cpp
   void collect(metrics::Metrics& metrics);
+  void collect_programs(metrics::Metrics& metrics, const std::string& module);
   void count_entries();
 
   config::Config config_;  // guarded by mutex_ where reload() changes it: limits

@@ -9,16 +9,29 @@ constexpr std::chrono::seconds kCountInterval(30);  // counting walks the map: 1
 
 }  // namespace
 
+// What hooks run, and the programs of all generations that are there: a program that was swapped out keeps what it counted
+// since the last look. Also called before a generation goes. Counting one twice does no harm: counts are kept by program id.
+void Agent::collect_programs(metrics::Metrics& out, const std::string& module) {
+  const update::Paths paths(config_.bpffs, module);
+  const std::vector<std::string> none;
+  const auto set = [&](const std::string& program, const Result<ProgramStats>& stats) {
+    if (stats) out.set_program(module, program, {stats->id, static_cast<double>(stats->run_ns) / 1e9, stats->runs, stats->missed});
+  };
+  for (const std::string& program : kernel_->list(paths.root() + "/hooks").value_or(none)) {
+    set(program, kernel_->hook_stats(paths.hook(program)));
+    for (const std::string& generation : kernel_->list(paths.root() + "/gen").value_or(none)) {
+      set(program, kernel_->program_stats(paths.root() + "/gen/" + generation + "/progs/" + program));
+    }
+  }
+}
+
 // At each scrape: what the kernel has at hand. Entries are counted by count_entries() beforehand.
 void Agent::collect(metrics::Metrics& out) {
   alerts_.collect(out);
   const auto rows = store_->modules();
   if (!rows) return;
   for (const store::ModuleRow& row : *rows) {
-    for (const update::ModuleRecord record = describe(row); const update::ModuleProgram& program : record.programs) {
-      if (program.type.empty()) continue;
-      out.set_program(row.name, program.name, {program.id, program.run_seconds, program.runs, program.missed});
-    }
+    collect_programs(out, row.name);
     const update::Paths paths(config_.bpffs, row.name);
     for (const std::string& map : kernel_->list(paths.generation(row.generation) + "/maps").value_or(std::vector<std::string>())) {
       const auto stats = kernel_->map_stats(paths.map(row.generation, map));

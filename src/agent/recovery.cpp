@@ -22,6 +22,11 @@ void Agent::recover() {
   for (const store::ModuleRow& row : *rows) recover_module(row, updating.contains(row.name));
   for (const store::StoredUpdate& stored : *running) recover_update(stored);
   wait_for_recoveries();
+  // Now that their updates have ended: what these could not remove, and what a restart of the host took with it.
+  for (const store::ModuleRow& row : *rows) {
+    if (!updating.contains(row.name) || active_of_module(row.name)) continue;
+    if (auto now = store_->module(row.name); now) recover_module(*now, false);
+  }
   if (Status pruned = store_->prune_objects(); !pruned) log::warn("cannot remove unused objects", {{"error", pruned.error().message}});
   alerts_.start();
   ready_.store(true);
@@ -46,6 +51,12 @@ void Agent::recover_module(const store::ModuleRow& row, bool updating) {
     Status loaded = prepared ? load_generation(*prepared, plan_load(*kernel_, *prepared, config_.limits), row) : fail(prepared.error());
     if (loaded) log::warn("the host was restarted: the module was loaded again, its maps are empty", {{"module", row.name}});
     else log::error("the module does not run any more and cannot be loaded", {{"module", row.name}, {"error", loaded.error().message}});
+    return;
+  }
+  const auto last = store_->updates(row.name, 1);
+  if (!last || (!last->empty() && last->front().state == update::State::kStuck)) {
+    // Hooks may run either generation, and a person may still need the base.
+    log::warn("the module's last update is stuck: nothing of it is removed", {{"module", row.name}});
     return;
   }
   // What a commit or an undoing could not remove.

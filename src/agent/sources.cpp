@@ -12,8 +12,7 @@ update::Sources Agent::sources() {
     url = config_.prometheus_url;
   }
   const auto client = std::make_shared<promql::Client>(url);
-  return {[client](const std::string& query) { return client->query(query); },
-          [this](const std::string& module) { return firing_alerts(module); }};
+  return {[client](const std::string& query) { return client->query(query); }, [this](const std::string& module) { return alerts_.firing(module); }};
 }
 
 }  // namespace mapshift::agent

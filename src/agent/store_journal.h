@@ -8,14 +8,18 @@
 
 namespace mapshift::agent {
 
-// The journal of one update, kept in the store. `next`: the module's row once the update is committed; `promoted` is called
-// when that is stored, before anybody can see that the update is committed.
+// The journal of one update, kept in the store. `next`: the module's row once the update is committed.
 class StoreJournal final : public update::Journal {
  public:
-  StoreJournal(store::Store& store, store::ModuleRow next, std::function<void(const store::ModuleRow&)> promoted)
-      : store_(store), next_(std::move(next)), promoted_(std::move(promoted)) {}
+  struct Hooks {
+    std::function<void()> intends;                           // before each step: what a generation counted can still be read
+    std::function<void(const store::ModuleRow&)> promoted;  // the row is stored; nobody can see yet that the update is committed
+  };
+  StoreJournal(store::Store& store, store::ModuleRow next, Hooks hooks)
+      : store_(store), next_(std::move(next)), hooks_(std::move(hooks)) {}
   [[nodiscard]] Status save(const update::UpdateRecord& record) override { return store_.save_update(record); }
   [[nodiscard]] Status set_intent(const std::string& update_id, const std::string& intent) override {
+    hooks_.intends();
     return store_.set_intent(update_id, intent);
   }
   [[nodiscard]] Status add_measurement(const std::string& update_id, const slo::Measurement& measurement) override {
@@ -23,14 +27,14 @@ class StoreJournal final : public update::Journal {
   }
   [[nodiscard]] Status promote(const update::UpdateRecord& /*record*/) override {
     MS_CHECK(store_.put_module(next_));
-    promoted_(next_);
+    hooks_.promoted(next_);
     return {};
   }
 
  private:
   store::Store& store_;
   const store::ModuleRow next_;
-  const std::function<void(const store::ModuleRow&)> promoted_;
+  const Hooks hooks_;
 };
 
 }  // namespace mapshift::agent

@@ -116,7 +116,9 @@ Result<update::UpdateRecord> Agent::start_update(const update::Manifest& manifes
 void Agent::begin(update::RunInput input, store::ModuleRow next, bool resumed) {
   auto active = std::make_shared<Active>();
   const std::string id = input.record.id;
-  active->journal = std::make_unique<StoreJournal>(*store_, next, [this, id](const store::ModuleRow& row) { show_module(row, id); });
+  active->journal = std::make_unique<StoreJournal>(
+      *store_, next, StoreJournal::Hooks{[this, module = next.name] { collect_programs(metrics_, module); },
+                                         [this, id](const store::ModuleRow& row) { show_module(row, id); }});
   active->run = std::make_unique<update::Run>(*kernel_, *active->journal, observer_, std::move(input));
   {
     const std::lock_guard lock(mutex_);

@@ -60,6 +60,7 @@ Result<Object> Object::open(const std::string& path, const std::vector<std::byte
     if (!is_pin_name(map_name(map))) {
       return fail(ErrorCode::kInvalid, path + " has a map whose name cannot be pinned: " + map_name(map));
     }
+    object.map_names_.push_back(map_name(map));
     // An object may ask libbpf to share maps by name across all modules of the host; pins are ours alone.
     if (const int err = bpf_map__set_pin_path(map, nullptr); err != 0) return fail_errno(err, "configure " + map_name(map));
   }
@@ -121,8 +122,10 @@ std::string Object::verifier_log() const {
 }
 
 Status Object::fill_prog_arrays(const LoadRequest& request) const {
+  const std::vector<Loaded> loaded = maps();
   for (const auto& [map_name, slots] : request.prog_arrays) {
-    const int map = bpf_object__find_map_fd_by_name(object_.get(), map_name.c_str());
+    const auto found = std::find_if(loaded.begin(), loaded.end(), [&name = map_name](const Loaded& map) { return map.name == name; });
+    const int map = found == loaded.end() ? -1 : found->fd;
     for (const auto& [slot, name] : slots) {
       const bpf_program* program = bpf_object__find_program_by_name(object_.get(), name.c_str());
       const int fd = program == nullptr ? -1 : bpf_program__fd(program);
@@ -137,9 +140,11 @@ Status Object::fill_prog_arrays(const LoadRequest& request) const {
 
 std::vector<Object::Loaded> Object::maps() const {
   std::vector<Loaded> loaded;
+  auto name = map_names_.begin();
   bpf_map* map = nullptr;
   bpf_object__for_each_map(map, object_.get()) {
-    if (bpf_map__autocreate(map) && bpf_map__fd(map) >= 0) loaded.push_back({map_name(map), bpf_map__fd(map)});
+    if (bpf_map__autocreate(map) && bpf_map__fd(map) >= 0) loaded.push_back({*name, bpf_map__fd(map)});
+    ++name;
   }
   return loaded;
 }

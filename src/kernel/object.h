@@ -51,6 +51,7 @@ class Object {
 
   std::unique_ptr<bpf_object, Close> object_;
   std::string path_;
+  std::vector<std::string> map_names_;  // in libbpf's order: it renames a map that reuses one of another name
   std::string failed_;
   std::map<std::string, std::unique_ptr<char[]>> logs_;  // by program; filled by the kernel on failure
 };

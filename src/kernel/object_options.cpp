@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 
 #include "kernel/attach/type.h"
 #include "kernel/map.h"
@@ -75,14 +76,16 @@ std::string differences(const MapStats& running, const bpf_map* map) {
 }
 
 void reuse_maps(const bpf_object* object, const LoadRequest& request, Problems& problems) {
+  std::map<std::string, bpf_map*> found;  // all of them before the first one is renamed
+  for (const auto& [name, pin] : request.reuse) found[name] = find_map(object, name, problems);
   for (const auto& [name, pin] : request.reuse) {
-    bpf_map* map = find_map(object, name, problems);
+    bpf_map* map = found.at(name);
     if (map == nullptr) continue;
     const auto running = Map::open(pin);
     if (!running) {
       problems.push_back({"no-map-to-reuse", "maps." + name, running.error().message});
-    } else if (const auto found = differences(running->shape(), map); !found.empty()) {
-      problems.push_back({"map-differs", "maps." + name, "cannot be reused: " + found});
+    } else if (const auto differs = differences(running->shape(), map); !differs.empty()) {
+      problems.push_back({"map-differs", "maps." + name, "cannot be reused: " + differs});
     } else if (const int err = bpf_map__reuse_fd(map, running->fd()); err != 0) {
       problems.push_back({"map-differs", "maps." + name, std::string("cannot be reused: ") + std::strerror(-err)});
     }
@@ -195,7 +198,6 @@ void set_attach_type(const bpf_object* object, const std::string& name, const Ho
 Status Object::configure(const LoadRequest& request, const std::vector<std::string>& skipped) {
   Problems problems;
   set_max_entries(object_.get(), request, problems);
-  reuse_maps(object_.get(), request, problems);
   set_rodata(object_.get(), request, problems);
   check_prog_arrays(object_.get(), request, problems);
   for (const auto& [name, hook] : request.hooks) set_attach_type(object_.get(), name, hook, problems);
@@ -207,6 +209,7 @@ Status Object::configure(const LoadRequest& request, const std::vector<std::stri
     bpf_program* program = bpf_object__find_program_by_name(object_.get(), name.c_str());
     if (program != nullptr) bpf_program__set_autoload(program, false);
   }
+  reuse_maps(object_.get(), request, problems);  // last: libbpf gives such a map the name of the running one
   if (problems.empty()) return {};
   std::string message = path_ + " cannot be loaded as asked: " + problems.front().where + " " + problems.front().message;
   if (problems.size() > 1) message += " (and " + std::to_string(problems.size() - 1) + " more)";

@@ -105,6 +105,13 @@ void Run::enter(State state, const std::function<void(UpdateRecord&)>& edit) {
 
 Status Run::intend(const char* intent) { return journal_.set_intent(input_.record.id, intent); }
 
+// On the way back a missing intent costs a restarted agent time, or a needless warning; it is no reason to stop.
+void Run::intend_or_log(const char* intent) {
+  if (Status intended = intend(intent); !intended) {
+    log::error("cannot write the intent", {{"update_id", input_.record.id}, {"intent", intent}, {"error", intended.error().message}});
+  }
+}
+
 Status Run::interrupted() {
   switch (pending_order()) {
     case Order::kNone:
@@ -156,8 +163,8 @@ Status Run::clear_leftovers() {
                                            paths_.program(input_.plan.from.generation, program.name),
                                            paths_.program(input_.plan.to.generation, program.name)));
     if (side == 0) continue;
-    return fail(ErrorCode::kConflict, program.name + " runs generation " + std::to_string(input_.plan.to.generation) +
-                                          " already: an earlier update is stuck; see its `explain`, then unload the module and load it again");
+    return fail(ErrorCode::kConflict, program.name + " runs generation " + std::to_string(input_.plan.to.generation) + " already: an earlier "
+                                      "update is stuck; see its `explain`, then unload the module and load it again");
   }
   return drop(input_.plan.to.generation);
 }
@@ -168,7 +175,8 @@ Status Run::load() {
   MS_TRY(const LoadReport report, kernel_.load(request));
   for (const std::string& skipped : report.skipped_programs) {
     log::warn("an optional program did not load", {{"update_id", input_.record.id}, {"program", skipped}});
-    warn("optional-skipped", "programs." + skipped, "the kernel refused this optional program: its hook does without it in the new generation");
+    warn("optional-skipped", "programs." + skipped,
+         "the kernel refused this optional program: its hook does without it in the new generation");
     skipped_.insert(skipped);
   }
   return {};
@@ -181,7 +189,7 @@ void Run::give_up(const Error& error) {
   std::string text = ordered && !ended.reason.empty() ? ended.reason : error.message;
   if (!error.context.empty()) text += "\n" + error.context;
   if (swap_begun_) {
-    if (Status intended = intend(kIntentRollback); !intended) log::error("cannot write the intent", {{"error", intended.error().message}});
+    intend_or_log(kIntentRollback);
     enter(State::kRollingBack, [&](UpdateRecord& record) { record.reason = text; });
   }
   if (Status restored = restore(swap_begun_); !restored) {
@@ -224,13 +232,14 @@ void Run::commit(const std::string& reason, const std::string& trigger) {
   }
   std::string text = reason;
   if (Status dropped = drop(input_.record.from.generation); !dropped) {
-    text += (text.empty() ? "" : "; ") + ("what is left of the old generation goes at the next start: " + dropped.error().message);
+    text += text.empty() ? "" : "; ";
+    text += "what is left of the old generation goes at the next start: " + dropped.error().message;
   }
   finish(State::kCommitted, text, trigger);
 }
 
 void Run::roll_back(const std::string& reason, const std::string& trigger) {
-  if (Status intended = intend(kIntentRollback); !intended) log::error("cannot write the intent", {{"error", intended.error().message}});
+  intend_or_log(kIntentRollback);
   enter(State::kRollingBack, [&](UpdateRecord& record) {
     record.reason = reason;
     record.trigger = trigger;

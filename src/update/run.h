@@ -48,7 +48,7 @@ inline constexpr const char* kIntentSwap = "swap";
 inline constexpr const char* kIntentBake = "bake";
 inline constexpr const char* kIntentCommit = "commit";
 inline constexpr const char* kIntentRollback = "rollback";
-inline constexpr const char* kIntentUndone = "undone";  // the old generation runs and has everything: what is left is to drop the new one
+inline constexpr const char* kIntentUndone = "undone";  // the old generation runs and has everything; the new one is left to drop
 
 // The life of one update, from loading to its end.
 //
@@ -91,6 +91,7 @@ class Run {
   // run.cpp: the state machine
   void enter(State state, const std::function<void(UpdateRecord&)>& edit = {});
   [[nodiscard]] Status intend(const char* intent);
+  void intend_or_log(const char* intent);
   [[nodiscard]] Status advance();
   [[nodiscard]] Status clear_leftovers();
   [[nodiscard]] Status load();

@@ -8,7 +8,8 @@ namespace mapshift::update {
 
 void Run::resume() {
   const std::string& intent = input_.intent;
-  log::info("recovering an update", {{"update_id", input_.record.id}, {"state", std::string(to_string(input_.record.state))}, {"intent", intent}});
+  log::info("recovering an update",
+            {{"update_id", input_.record.id}, {"state", std::string(to_string(input_.record.state))}, {"intent", intent}});
   owns_new_ = true;
   swap_begun_ = intent == kIntentSwap || intent == kIntentBake || intent == kIntentRollback;
   if (intent == kIntentCommit) {
@@ -45,14 +46,16 @@ void Run::resume_commit() {
   const Status dropped = drop(input_.record.from.generation);
   finish(State::kCommitted,
          dropped ? "committed at the agent's restart"
-                 : "committed at the agent's restart; what is left of the old generation goes at the next start: " + dropped.error().message,
+                 : "committed at the agent's restart; what is left of the old generation goes at the next start: " +
+                       dropped.error().message,
          "recovery");
 }
 
 // The old generation runs and has everything: what is left of the new one goes.
 void Run::resume_undone() {
   const std::string before = record().reason;
-  const std::string text = (before.empty() ? "the agent stopped while it undid the update" : before) + "; finished at the agent's restart";
+  const std::string why = before.empty() ? "the agent stopped while it undid the update" : before;
+  const std::string text = why + "; finished at the agent's restart";
   if (Status dropped = drop(input_.plan.to.generation); !dropped) {
     finish(State::kStuck, text + "; and dropping the new generation failed: " + dropped.error().message, "recovery");
     return;
@@ -74,7 +77,8 @@ void Run::resume_swapped(bool decided) {
   }
   if (decided) {
     const std::string before = record().reason;
-    roll_back(before.empty() ? "the agent stopped in mid-swap; undone at its restart" : before + "; finished at the agent's restart", "recovery");
+    roll_back(before.empty() ? "the agent stopped in mid-swap; undone at its restart" : before + "; finished at the agent's restart",
+              "recovery");
     return;
   }
   if (Status settled = settle(SyncPhase::kLiveNew, input_.limits.migration_timeout); !settled) {
@@ -89,9 +93,11 @@ void Run::resume_swapped(bool decided) {
 // what it has.
 void Run::resume_without_base(const Error& why) {
   pairs_.clear();
-  warn("not-continued", "maps", "what the new generation wrote after the last pass before the agent stopped stayed behind: " + why.message);
+  warn("not-continued", "maps",
+       "what the new generation wrote after the last pass before the agent stopped stayed behind: " + why.message);
   const std::string before = record().reason;
-  roll_back((before.empty() ? "" : before + "; ") + "the update could not be continued exactly and was undone: " + why.message, "recovery");
+  roll_back((before.empty() ? "" : before + "; ") + "the update could not be continued exactly and was undone: " + why.message,
+            "recovery");
 }
 
 // A base that is gone would come back empty, and everything would be counted twice.

@@ -170,7 +170,7 @@ Status Run::restore(bool swapped) {
     MS_CHECK(publish_maps(input_.plan.to.generation, input_.plan.from.generation));
     MS_CHECK(settle(SyncPhase::kLiveOld, input_.limits.rollback_timeout));
     // Without it a restart would look for the base that goes now.
-    if (Status intended = intend(kIntentUndone); !intended) log::error("cannot write the intent", {{"error", intended.error().message}});
+    intend_or_log(kIntentUndone);
   }
   pairs_.clear();
   return owns_new_ ? drop(input_.plan.to.generation) : Status{};

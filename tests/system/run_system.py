@@ -6,6 +6,7 @@ Exit status: 0 passed, 1 failed, 77 skipped for want of privilege (with MAPSHIFT
 """
 
 import ctypes
+import fcntl
 import os
 import pathlib
 import subprocess
@@ -45,6 +46,9 @@ def main():
     if reason:
         print(f"SKIPPED: {reason}")
         return 1 if os.environ.get("MAPSHIFT_REQUIRE_KERNEL") == "1" else SKIPPED
+    # What a test leaves in the kernel is told by its name: two runs at a time on a machine would find each other's.
+    lock = open("/run/mapshift-system.lock", "w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
     program = unittest.main(module=sys.argv[1], argv=["system", "-v", *sys.argv[2:]], exit=False)
     return 0 if program.result.wasSuccessful() and program.result.testsRun > 0 else 1
 

@@ -205,14 +205,32 @@ TEST_F(Merges, ConversionsWidenNarrowAndClamp) {
       {8, false, 8, true, ~uint64_t{0}, ~uint64_t{0} >> 1, true},
   };
   for (const SyncOp op : {SyncOp::kLatest, SyncOp::kMax}) {
-    for (const Carry& c : table) {
-      Lab& lab = open({op, c.from, c.to, c.from_signed, c.to_signed});
-      set0(c.value);
-      lab.settle(kPre);
-      EXPECT_EQ(lab.settled().clamped, c.clamped ? 1u : 0u) << c.value;
-      EXPECT_EQ(see1(std::byte{0}), c.want) << c.value;
+    SyncSpec spec;  // one field of 8 bytes for each line
+    spec.key_size = 4;
+    spec.value_size0 = spec.value_size1 = 8 * std::size(table);
+    spec.max_entries0 = spec.max_entries1 = 64;
+    for (size_t i = 0; i < std::size(table); ++i) {
+      spec.fields.push_back(field(op, table[i].from, 8 * i, table[i].to, 8 * i));
+      spec.fields.back().signed0 = table[i].from_signed;
+      spec.fields.back().signed1 = table[i].to_signed;
+    }
+    Lab lab(bpffs_, spec);
+    for (uint32_t i = 0; i < std::size(table); ++i) {  // each line in a key of its own, for clamps are counted by key
+      std::array<uint64_t, std::size(table)> value{};
+      value[i] = table[i].value;
+      lab.put0(i, value);
+      EXPECT_EQ(lab.pass(kPre).clamped, table[i].clamped ? 1u : 0u) << table[i].value;
+      EXPECT_EQ((*lab.get1<decltype(value)>(i))[i], table[i].want) << table[i].value;
     }
   }
+}
+
+TEST_F(Merges, AHugeSumNarrowsWithoutOverflow) {
+  open({SyncOp::kSum, 8, 2});
+  set0(~uint64_t{0});
+  set1(0);
+  EXPECT_GT(lab_->settle(kNew), 0);
+  EXPECT_EQ(see1(), 65535u);
 }
 
 TEST_F(Merges, ANarrowedSumStopsAtItsEnd) {

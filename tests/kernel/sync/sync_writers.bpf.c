@@ -28,7 +28,7 @@ struct {
 u32 generation;
 /* Increments that an interrupt made. */
 u64 from_interrupts;
-u32 interrupt_mask, interrupt_plain, interrupt_burst;
+u32 interrupt_mask, interrupt_plain, interrupt_burst, interrupt_both;
 
 struct order { u32 count, mask, plain, churn, only, pad; u64 done; }; /* only: 1 the old side, 2 the new one, always */
 
@@ -127,7 +127,14 @@ SEC("syscall") int write_many(struct order *o)
 /* Runs in an interrupt of the CPU clock, in the middle of whatever that CPU does. */
 static long interrupt_one(u32 i, void *ctx)
 {
-	if (count_key(bpf_get_prandom_u32() & interrupt_mask, interrupt_plain))
+	u32 key = bpf_get_prandom_u32() & interrupt_mask;
+	int counted;
+
+	if (!interrupt_both)
+		counted = count_key(key, interrupt_plain);
+	else
+		counted = i & 1 ? count0(&key, interrupt_plain) : count1(&key, interrupt_plain);
+	if (counted)
 		__sync_fetch_and_add(&from_interrupts, 1);
 	return 0;
 }

@@ -49,7 +49,8 @@ class Writers {
     });
   }
   // False where the kernel has no CPU clock events.
-  bool start_interrupts(size_t cpu, bool plain = false) {
+  bool start_interrupts(size_t cpu, bool plain = false, bool both = false) {
+    skeleton_->bss->interrupt_both = both;
     skeleton_->bss->interrupt_plain = plain;
     skeleton_->bss->interrupt_burst = plain ? 256 : 8;
     Fd fd = run_in_interrupts(bpf_program__fd(skeleton_->progs.write_in_interrupt), cpu, 200'000);
@@ -107,6 +108,18 @@ class Concurrency : public SyncTest {
     }
     return out;
   }
+  static void pass_for(Lab& lab, std::chrono::seconds duration) {
+    const auto until = std::chrono::steady_clock::now() + duration;
+    while (std::chrono::steady_clock::now() < until) lab.pass(SyncPhase::kLiveNew);
+  }
+  static void expect_all(Lab& lab, const Writers& writers) {
+    EXPECT_GT(lab.settle(SyncPhase::kLiveNew), 0);
+    const Sums got = sums(lab);
+    EXPECT_EQ(got.packets0, writers.total());
+    EXPECT_EQ(got.packets1, writers.total());
+    EXPECT_EQ(got.n32, writers.total());
+    EXPECT_EQ(got.n64, writers.total());
+  }
   // Swaps back and forth six times under load, then compares everything.
   static void swap_back_and_forth(Lab& lab, Writers& writers, milliseconds stay) {
     for (int n = 0; n < 3; ++n) lab.pass(SyncPhase::kPrecopy);
@@ -155,6 +168,17 @@ TEST_P(PerCpuConcurrency, SixSwapsLoseNothing) {
   for (size_t cpu = 0; cpu < cpu_count(); ++cpu) ASSERT_TRUE(writers.start_interrupts(cpu, true));
   swap_back_and_forth(lab, writers, milliseconds(300));
 }
+// Both generations count in the same interrupts, so every pass writes to both sides of every slot.
+TEST_P(PerCpuConcurrency, BothGenerationsAtOnce) {
+  Lab lab(bpffs_, example_spec(GetParam(), 1024, 1024));
+  for (uint32_t key = 0; key < 16; ++key) lab.put_cpus0(key, std::vector<OldValue>(cpu_count()));
+  lab.settle(SyncPhase::kPrecopy);
+  Writers writers(lab, 15);
+  for (size_t cpu = 0; cpu < cpu_count(); ++cpu) ASSERT_TRUE(writers.start_interrupts(cpu, true, true));
+  pass_for(lab, std::chrono::seconds(2));
+  writers.stop();
+  expect_all(lab, writers);
+}
 INSTANTIATE_TEST_SUITE_P(Types, PerCpuConcurrency, testing::Values(MapType::kPercpuHash, MapType::kPercpuArray),
                          [](const auto& type) { return to_string(type.param); });
 
@@ -164,15 +188,9 @@ TEST_F(Concurrency, BothGenerationsAtOnce) {
   Writers writers(lab, 7);
   writers.start(0, {.mask = 7, .only = 1});
   writers.start(cpu_count() - 1, {.mask = 7, .only = 2});
-  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(2);
-  while (std::chrono::steady_clock::now() < until) lab.pass(SyncPhase::kLiveNew);
+  pass_for(lab, std::chrono::seconds(2));
   writers.stop();
-  EXPECT_GT(lab.settle(SyncPhase::kLiveNew), 0);
-  const Sums got = sums(lab);
-  EXPECT_EQ(got.packets0, writers.total());
-  EXPECT_EQ(got.packets1, writers.total());
-  EXPECT_EQ(got.n32, writers.total());
-  EXPECT_EQ(got.n64, writers.total());
+  expect_all(lab, writers);
 }
 
 // Keys that come and go beside them must not touch those that stay.

@@ -16,8 +16,8 @@ struct Folder {
   std::string_view name;
   int rank;
 };
-constexpr std::array kFolders{Folder{"base", 0},   Folder{"kernel", 1},  Folder{"promql", 1},  Folder{"slo", 2},   Folder{"observe", 2},
-                              Folder{"update", 3}, Folder{"alerts", 4},  Folder{"config", 4},  Folder{"metrics", 5}, Folder{"store", 6},
+constexpr std::array kFolders{Folder{"base", 0},   Folder{"kernel", 1}, Folder{"promql", 1},  Folder{"slo", 2},   Folder{"observe", 2},
+                              Folder{"update", 3}, Folder{"alerts", 4}, Folder{"config", 4},  Folder{"metrics", 5}, Folder{"store", 6},
                               Folder{"http", 6},   Folder{"cli", 6},     Folder{"agent", 7}};
 
 struct Wall {
