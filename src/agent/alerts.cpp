@@ -106,16 +106,13 @@ Result<std::vector<Delivery>> Alerts::judge_all(const std::vector<Alert>& alerts
 Status Alerts::keep(const std::vector<Delivery>& deliveries) {
   MS_CHECK(store_.put_deliveries(deliveries));
   bool ordered = false;
-  bool watchdog = false;
   for (const Delivery& one : deliveries) {
     metrics_.alert_received(alerts::name_of(one.disposition));
-    watchdog = watchdog || one.disposition == Disposition::kWatchdog;
     if (one.disposition != Disposition::kAccepted) continue;
     ordered = true;
     log::info("an alert orders a rollback", {{"update_id", one.update_id}, {"module", one.module}, {"alert", one.name}});
   }
   const std::lock_guard lock(mutex_);
-  if (watchdog) watchdog_at_ = monotonic_now();
   ordered_ = ordered_ || ordered;
   if (ordered) wake_.notify_all();
   return {};
@@ -129,11 +126,12 @@ Result<std::vector<Delivery>> Alerts::receive(const std::vector<Alert>& alerts) 
   return out;
 }
 
-void Alerts::remember(const std::vector<Alert>& alerts) {
+void Alerts::remember(const std::vector<Alert>& delivered) {
   const Nanos now = monotonic_now();
   const std::lock_guard lock(mutex_);
   std::erase_if(firing_, [&](const auto& entry) { return now - entry.second.seen > kForgotten; });
-  for (const Alert& alert : alerts) {
+  for (const Alert& alert : delivered) {
+    if (alert.fault.empty() && alert.firing() && alert.label("alertname") == alerts::kWatchdogName) watchdog_at_ = now;
     if (!alert.fault.empty() || alert.label("module").empty()) continue;
     if (!alert.firing()) firing_.erase(alert.key.fingerprint);
     else if (firing_.size() < kMostFiring) firing_[alert.key.fingerprint] = {alert.label("alertname"), alert.label("module"), now};
@@ -141,6 +139,11 @@ void Alerts::remember(const std::vector<Alert>& alerts) {
 }
 
 Result<std::vector<std::string>> Alerts::firing(const std::string& module) {
+  const Settings settings = hooks_.settings();
+  if (settings.poll && !path_proven()) {  // nobody polls while no update runs, and a plan asks before one does
+    MS_TRY(const std::vector<Alert> found, http::active_alerts(settings.url));
+    remember(found);
+  }
   if (!path_proven()) return fail(ErrorCode::kUnavailable, "blind: no watchdog alert arrives, so nobody knows which alerts fire");
   std::vector<std::string> out;
   const std::lock_guard lock(mutex_);
@@ -244,10 +247,6 @@ void Alerts::poll_once(const std::string& url) {
   const std::lock_guard lock(receiving_);
   auto judged = judge_all(*found);
   if (!judged) return log::error("cannot judge what was polled", {{"error", judged.error().message}});
-  if (std::ranges::any_of(*judged, [](const Delivery& one) { return one.disposition == Disposition::kWatchdog; })) {
-    const std::lock_guard guard(mutex_);
-    watchdog_at_ = monotonic_now();
-  }
   std::erase_if(*judged, [this](const Delivery& one) {
     const auto before = polled_.find(one.key);
     return before != polled_.end() && (before->second == one.disposition || one.disposition == Disposition::kDuplicate);

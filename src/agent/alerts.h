@@ -42,7 +42,7 @@ class Alerts {
 
   // Fails only when it could not store.
   [[nodiscard]] Result<std::vector<alerts::Delivery>> receive(const std::vector<alerts::Alert>& alerts);
-  // Names of the alerts about the module that fire as far as is known here. kUnavailable when the path is not proven: then
+  // Names of the alerts about the module that fire as far as is known here; may ask Alertmanager, for 2 s. kUnavailable when the path is not proven: then
   // nothing is known.
   [[nodiscard]] Result<std::vector<std::string>> firing(const std::string& module);
   // Adds what is known of alerts to an update's record.
@@ -54,7 +54,7 @@ class Alerts {
   [[nodiscard]] Result<alerts::ModuleFacts> module_facts(const std::string& module, const std::vector<update::UpdateRecord>& running);
   [[nodiscard]] Result<std::vector<alerts::Delivery>> judge_all(const std::vector<alerts::Alert>& alerts);
   [[nodiscard]] Status keep(const std::vector<alerts::Delivery>& deliveries);
-  void remember(const std::vector<alerts::Alert>& alerts);
+  void remember(const std::vector<alerts::Alert>& delivered);
   [[nodiscard]] bool path_proven();
   void act();
   void act_once();
