@@ -43,14 +43,25 @@ TEST_F(FilesTest, CheckConfig) {
 TEST_F(FilesTest, CheckModule) {
   const std::string manifest = write("m.json", R"({"name": "m", "version": "1", "object": "m.bpf.o"})");
   const auto check = [&] { return run_line(agent_, {"check", "module", manifest.c_str()}); };
-  EXPECT_THAT(check().err, HasSubstr("no such object file"));
+  EXPECT_THAT(check().err, HasSubstr("m.bpf.o"));
+  EXPECT_EQ(check().status, kFailed);
   write("m.bpf.o", "hello");
-  EXPECT_THAT(check().err, HasSubstr("not a BPF object file"));
-  std::string header = std::string("\x7f" "ELF\x02\x01\x01", 7) + std::string(9, '\0') + std::string("\x01\x00\xf7\x00", 4);
-  write("m.bpf.o", header);
-  const Outcome outcome = check();
+  EXPECT_THAT(check().err, HasSubstr("not an ELF object file"));
+}
+
+TEST_F(FilesTest, CheckModuleReadsTheObjectAgainstItsManifest) {
+  const char* manifest = MS_BINARY_DIR "/modules/flowmeter/flowmeter_v1.json";
+  const Outcome outcome = run_line(agent_, {"check", "module", manifest, "--set", "IFACE=lo"});
   EXPECT_EQ(outcome.status, kDone) << outcome.err;
-  EXPECT_THAT(outcome.out, HasSubstr("valid (m 1)"));
+  EXPECT_THAT(outcome.out, HasSubstr("valid (flowmeter 1.0.0)"));
+
+  const std::string misnamed = write("n.json", R"({"name": "n", "version": "1", "maps": {"flow": {}}, "programs": {
+      "count_packets": {"attach": {"type": "xdp", "interface": "lo"}},
+      "count_egress": {"attach": {"type": "tcx", "interface": "lo", "direction": "egress"}}},
+      "object": ")" MS_BINARY_DIR R"(/modules/flowmeter/flowmeter_v1.bpf.o"})");
+  const Outcome refused = run_line(agent_, {"check", "module", misnamed.c_str()});
+  EXPECT_EQ(refused.status, kFailed);
+  EXPECT_THAT(refused.err, HasSubstr("flows"));  // the nearest name that exists
 }
 
 TEST_F(FilesTest, TheShippedCompletionIsTheOneThatIsPrinted) {
