@@ -44,6 +44,7 @@ struct SyncSpec {
   std::vector<SyncDefault> defaults1; // at most kMaxSyncDefaults
   std::vector<SyncRemap> remaps;
   bool keep_delta = false;            // "on_delete": "keep_delta"
+  bool in_slices = false;             // let other tasks run in mid-pass: hash maps of one value a key only, others ignore it
 };
 inline constexpr size_t kMaxSyncFields = 1024;
 inline constexpr size_t kMaxSyncDefaults = 64;

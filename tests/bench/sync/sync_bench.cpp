@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <functional>
 #include <thread>
 
@@ -21,8 +22,9 @@ struct OldFlow { uint64_t packets, last; uint32_t state, spare; };
 struct NewFlow { uint32_t state, spare; uint64_t last, packets; };
 
 // The map of the targets: keys of 4 bytes, values of 24, 3 fields.
-SyncSpec flow_spec(uint32_t entries) {
+SyncSpec flow_spec(uint32_t entries, bool in_slices) {
   SyncSpec spec;
+  spec.in_slices = in_slices;
   spec.key_size = 4;
   spec.value_size0 = spec.value_size1 = sizeof(OldFlow);
   spec.max_entries0 = spec.max_entries1 = entries;
@@ -78,6 +80,12 @@ struct Row {
   std::string unit, target;
 };
 
+double cpu_time() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
+}
+
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   return values[values.size() / 2];
@@ -85,7 +93,8 @@ double median(std::vector<double> values) {
 
 class Bench {
  public:
-  Bench(const PrivateBpffs& bpffs, uint32_t keys, int rounds) : keys_(keys), rounds_(rounds), lab_(bpffs, flow_spec(keys)) {}
+  Bench(const PrivateBpffs& bpffs, uint32_t keys, int rounds, bool in_slices)
+      : keys_(keys), rounds_(rounds), lab_(bpffs, flow_spec(keys, in_slices)) {}
 
   std::vector<Row> run() {
     change(keys_);
@@ -98,6 +107,21 @@ class Bench {
     rate("(a) next key + lookup + update", [&] { return timed([&] { copy_one_by_one(lab_); }); }, 1, "");
     rate("(b) batch lookup + batch update", [&] { return timed([&] { copy_in_batches(lab_); }); }, rounds_, "");
     return rows_;
+  }
+
+  // One unchanged pass by CPU time: what a walk costs, whoever else wants the CPU.
+  double unchanged_rate() {
+    std::vector<double> rates;
+    for (int n = 0; n < rounds_; ++n) {
+      const double began = cpu_time();
+      lab_.pass(SyncPhase::kPrecopy, false);
+      rates.push_back(keys_ / (cpu_time() - began) / 1e6);
+    }
+    return median(rates);
+  }
+  void fill() {
+    change(keys_);
+    lab_.pass(SyncPhase::kPrecopy, false);
   }
 
  private:
@@ -164,7 +188,12 @@ int bench(int argc, char** argv) {
     std::fprintf(stderr, "%s\n", bpffs.problem().c_str());
     return 1;
   }
-  const std::vector<Row> rows = Bench(bpffs, keys, rounds).run();
+  std::vector<Row> rows = Bench(bpffs, keys, rounds, false).run();
+  for (const bool in_slices : {false, true}) {
+    Bench bench(bpffs, keys, rounds, in_slices);
+    bench.fill();
+    rows.push_back({std::string("unchanged pass by CPU time, ") + (in_slices ? "in slices" : "whole"), bench.unchanged_rate(), "M keys/s", ""});
+  }
   std::printf("%u keys of 4 bytes, values of 24 bytes, 3 fields; medians of %d\n", keys, rounds);
   for (const Row& row : rows) std::printf("%-42s %8.2f %-9s %s\n", row.name.c_str(), row.value, row.unit.c_str(), row.target.c_str());
   if (!json.empty() && !write_json(json, keys, rows)) {
