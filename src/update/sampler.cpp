@@ -33,8 +33,18 @@ Status Sampler::read_map(const slo::Objective& objective, const ObjectSpec& obje
     MS_TRY(sample.value, counter(objective.counter, object, generation));
     return {};
   }
-  MS_TRY(sample.num, counter(objective.ratio_num, object, generation));
-  MS_TRY(sample.den, counter(objective.ratio_den, object, generation));
+  MS_TRY(const Counter num, find_counter(object, objective.ratio_num));
+  MS_TRY(const Counter den, find_counter(object, objective.ratio_den));
+  // Both from one reading where they lie together: read one after the other, what counts between the two skews the ratio.
+  const std::vector<std::byte> first(4);
+  MS_TRY(const auto element, kernel_.read_element(paths_.map(generation, num.map), first));
+  sample.num = read_counter(num, element);
+  if (den.map == num.map) {
+    sample.den = read_counter(den, element);
+    return {};
+  }
+  MS_TRY(const auto other, kernel_.read_element(paths_.map(generation, den.map), first));
+  sample.den = read_counter(den, other);
   return {};
 }
 

@@ -166,10 +166,12 @@ TEST(Metrics, CollectsOnceForEachScrape) {
 
 TEST(Metrics, BoundsTheNumberOfSeries) {
   Metrics metrics("1");
+  metrics.set_consistency("m", "first", 0, 1, 1);
+  const std::string before = metrics.serialise();  // histograms start at 0 with all their buckets
   for (int i = 0; i < 6000; ++i) metrics.set_consistency("m", "map" + std::to_string(i), 0, 1, 1);
   EXPECT_GT(value(metrics, "mapshift_metrics_series_dropped_total"), 1000);
   const std::string text = metrics.serialise();
-  EXPECT_LT(std::count(text.begin(), text.end(), '\n'), 5000 + 3 * static_cast<int>(kMetrics.size()));
+  EXPECT_LE(std::count(text.begin(), text.end(), '\n') - std::count(before.begin(), before.end(), '\n'), 5000);
   metrics.remove_module("m");
   metrics.set_map_usage("n", "a", 3, 4);
   EXPECT_THAT(metrics.serialise(), HasSubstr("module=\"n\""));
