@@ -144,7 +144,7 @@ std::vector<std::string> length_violations(std::string_view path, std::string_vi
 }
 
 std::vector<std::string> paths_named_in(std::string_view document) {
-  static constexpr std::array<std::string_view, 8> kRoots{"src/", "bpf/", "tests/", "config/", "dashboards/", "alerts/", "docs/",
+  static constexpr std::array<std::string_view, 7> kRoots{"src/", "bpf/", "tests/", "config/", "dashboards/", "alerts/",
                                                           ".ci/"};
   std::vector<std::string> out;
   for (size_t open = document.find('`'); open != std::string_view::npos; open = document.find('`', open + 1)) {

@@ -5,7 +5,7 @@ import pathlib
 import re
 import sys
 
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "LICENSES/README.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "bpf/LICENSES/README.md")
 PATH = re.compile(r"`((?:src|bpf|tests|config|dashboards|alerts|\.ci)/[\w./-]*|CMakeLists\.txt)`")
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)\)")
 README_LINES = 150
