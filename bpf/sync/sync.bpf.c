@@ -187,12 +187,8 @@ static long visit_hot(u32 i, void *ctx)
 {
 	u32 at = (hot_from & 1) * hot_half + hot_begin + i;
 	void *key = bpf_map_lookup_elem(&hot_keys, &at);
-	struct ms_base *b;
 
-	if (!key)
-		return 0;
-	b = bpf_map_lookup_elem(&base, key);
-	if (b)
+	if (key)
 		sync_key(key);
 	return 0;
 }
