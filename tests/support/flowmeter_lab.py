@@ -106,6 +106,7 @@ class Agent:
         end = time.monotonic() + 20
         while not self.ready():
             if time.monotonic() > end or self.process.poll() is not None:
+                self.kill()
                 raise RuntimeError("the agent did not start: " + log_file.read_text()[-2000:])
             time.sleep(0.05)
 
@@ -142,5 +143,8 @@ class Agent:
 
     def stop(self):
         self.process.terminate()
-        self.process.wait(timeout=20)
-        run("umount", self.folder / "bpffs", check=False)
+        try:
+            self.process.wait(timeout=20)
+        finally:
+            self.kill()  # does nothing when it has ended
+            run("umount", self.folder / "bpffs", check=False)
