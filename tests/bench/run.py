@@ -28,7 +28,15 @@ def bench_sync(build):
         return json.load(open(out.name))
 
 
-BENCHES = {"sync": bench_sync, "packets": bench_packets.bench, "agent": bench_agent.bench}
+def bench_rollback(build):
+    """From the first failing measurement to the old generation at every hook, 100 times."""
+    with tempfile.NamedTemporaryFile(suffix=".json") as out:
+        script = pathlib.Path(__file__).parent / "rollback_latency.py"
+        subprocess.run([sys.executable, str(script), "--build", str(build), "--json", out.name], check=True)
+        return json.load(open(out.name))
+
+
+BENCHES = {"sync": bench_sync, "packets": bench_packets.bench, "rollback": bench_rollback, "agent": bench_agent.bench}
 
 
 def main():
