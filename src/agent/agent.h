@@ -59,6 +59,7 @@ class Agent final : public http::Service {
     std::unique_ptr<StoreJournal> journal;
     std::unique_ptr<update::Run> run;
     std::thread thread;
+    bool bakes_on = false;  // resumed, and nobody had decided its end
   };
   struct Usage {
     uint64_t entries = 0;

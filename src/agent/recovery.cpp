@@ -105,7 +105,7 @@ void Agent::recover_update(const store::StoredUpdate& stored) {
   begin(std::move(input), std::move(next_row), true);
 }
 
-// Ready means: nothing is half-way any more. A baking update may go on baking.
+// Ready means: nothing is half-way any more. An update that was only baking may go on baking; one whose end was decided may not.
 void Agent::wait_for_recoveries() {
   std::vector<std::shared_ptr<Active>> resumed;
   {
@@ -114,8 +114,7 @@ void Agent::wait_for_recoveries() {
   }
   for (auto& active : resumed) {
     update::UpdateRecord record = active->run->record();
-    const bool was_baking = record.state == update::State::kBaking;
-    while (!active->run->ended() && !(was_baking && record.state == update::State::kBaking)) {
+    while (!active->run->ended() && !(active->bakes_on && record.state == update::State::kBaking)) {
       record = active->run->wait(record.revision, std::chrono::seconds(1));
     }
   }

@@ -116,6 +116,7 @@ Result<update::UpdateRecord> Agent::start_update(const update::Manifest& manifes
 void Agent::begin(update::RunInput input, store::ModuleRow next, bool resumed) {
   auto active = std::make_shared<Active>();
   const std::string id = input.record.id;
+  active->bakes_on = resumed && input.intent == update::kIntentBake;
   active->journal = std::make_unique<StoreJournal>(
       *store_, next, StoreJournal::Hooks{[this, module = next.name] { collect_programs(metrics_, module); },
                                          [this, id](const store::ModuleRow& row) { show_module(row, id); }});

@@ -77,8 +77,8 @@ void Run::resume_swapped(bool decided) {
   }
   if (decided) {
     const std::string before = record().reason;
-    roll_back(before.empty() ? "the agent stopped in mid-swap; undone at its restart" : before + "; finished at the agent's restart",
-              "recovery");
+    const std::string stopped = input_.intent == kIntentRollback ? "the agent stopped as it began to roll back" : "the agent stopped in mid-swap";
+    roll_back(before.empty() ? stopped + "; undone at its restart" : before + "; finished at the agent's restart", "recovery");
     return;
   }
   if (Status settled = settle(SyncPhase::kLiveNew, input_.limits.migration_timeout); !settled) {

@@ -67,7 +67,7 @@ class Kill(SystemTest):
 
     def check_recovered(self, agent, identity, frames):
         record = agent.update(identity)
-        if record["state"] == "baking":  # it goes on where it was
+        if record["state"] == "baking":  # nobody had decided its end, or the agent would not be ready
             self.assertEqual(agent.cli("commit", "meter").status, 0)
             record = agent.update(identity)
         self.assertIn(record["state"], ("committed", "rolled_back", "aborted"), record)
@@ -110,6 +110,20 @@ class Kill(SystemTest):
         agent.start()
         print(f"seed {SEED}: killed in three recoveries, now {agent.update(identity)['state']}", flush=True)
         self.check_recovered(agent, identity, frames)
+
+    def test_an_end_that_was_decided(self):
+        """Killed between the intent and the state that follows it: nobody may find the update baking, nor commit it."""
+        agent = self.agent()
+        self.load(agent, self.large(1))
+        identity = self.start_update(agent, self.large(2), "--bake", "60s")
+        agent.follow(identity, ("baking",))
+        agent.kill()
+        with sqlite3.connect(f"{self.folder}/state/mapshift.db") as database:
+            database.execute("UPDATE updates SET intent = 'rollback' WHERE state = 'baking'")
+        agent.start()
+        record = agent.update(identity)
+        self.assertEqual(record["state"], "rolled_back", record)
+        self.assertIn("began to roll back", record["reason"])
 
     def test_in_mid_load(self):
         for _ in range(3):
