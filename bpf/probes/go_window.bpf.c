@@ -13,8 +13,9 @@
 
 enum { RUNNABLE = 1, RUNNING = 2, SYSCALL = 3, WAITING = 4, DEAD = 6 };
 
-/* Of the present window; user space sets both before the probes are attached. What an earlier window left in the maps
- * pairs with nothing, since between the windows a goroutine may have run and waited many times. */
+/* Of the present window, which user space opens when all probes are attached and closes before it detaches the first: 0 is
+ * closed, so that a window has sharp edges. What an earlier window left in the maps pairs with nothing, since between the
+ * windows a goroutine may have run and waited many times. */
 volatile __u32 window;
 volatile __u64 window_began;
 
@@ -196,7 +197,7 @@ int status(struct pt_regs *ctx)
 	struct ms_go_process *process;
 
 	process = hit(&key.tgid, MS_GO_HIT_STATUS);
-	if (!process)
+	if (!process || !window)
 		return 0;
 	if (to == RUNNING && (from != SYSCALL || process->flags & MS_GO_SYSCALLS_RUN))
 		__sync_fetch_and_add(&process->to_running, 1);
@@ -220,7 +221,7 @@ int netpoll_ready(struct pt_regs *ctx)
 	__u32 mode = GO_ARG3(ctx), tgid;
 
 	process = hit(&tgid, MS_GO_HIT_NETPOLL);
-	if (!process)
+	if (!process || !window)
 		return 0;
 	if (mode == 'r')
 		__sync_fetch_and_add(&process->netpoll[0], 1);
@@ -237,7 +238,7 @@ static int io_entry(struct pt_regs *ctx, __u8 operation)
 	struct since call = { .at = bpf_ktime_get_ns(), .window = window, .state = operation };
 	struct ms_go_process *process = hit(&key.tgid, MS_GO_HIT_IO_ENTRY);
 
-	if (process && bpf_map_update_elem(&calls, &key, &call, BPF_ANY))
+	if (process && window && bpf_map_update_elem(&calls, &key, &call, BPF_ANY))
 		__sync_fetch_and_add(&process->lost, 1);
 	return 0;
 }
@@ -247,18 +248,22 @@ static int io_return(struct pt_regs *ctx, __u8 operation)
 {
 	struct call_key key = { .g = GO_G(ctx) };
 	struct ms_go_process *process = hit(&key.tgid, MS_GO_HIT_IO_RETURN);
+	__u64 now = bpf_ktime_get_ns(), began = window_began;
 	struct since *call;
 
-	if (!process)
+	if (!process || !window)
 		return 0;
 	if (GO_RESULT2(ctx))
 		__sync_fetch_and_add(&process->io_errors[operation & 1], 1);
 	call = bpf_map_lookup_elem(&calls, &key);
-	if (!call)
-		return 0;
-	if (call->window == window && call->state == operation)
-		observe(process, key.tgid, MS_GO_IO_TIME, operation, bpf_ktime_get_ns() - call->at);
-	bpf_map_delete_elem(&calls, &key);
+	if (!call || call->window != window) {
+		if (now > began)
+			observe(process, key.tgid, MS_GO_IO_LONGER, operation, now - began);
+	} else if (call->state == operation) {
+		observe(process, key.tgid, MS_GO_IO_TIME, operation, now - call->at);
+	}
+	if (call)
+		bpf_map_delete_elem(&calls, &key);
 	return 0;
 }
 

@@ -71,8 +71,8 @@ class GoWindowProbes {
   [[nodiscard]] Status add(int tgid, uint32_t waitreason_offset, uint32_t flags) const;
   void remove(int tgid) const;
   [[nodiscard]] Result<ProbeSet> attach(const std::string& path, const GoWindowPoints& points) const;
-  // To be called before the probes of a window are attached: nothing pairs with what an earlier number saw.
-  void begin(uint32_t window, Nanos now) const;
+  // Counts from now on, though not what began in a window of another number. 0: counts nothing but hits.
+  void open(uint32_t window, Nanos now) const;
   // Forgets what is under way. Only while nothing is attached.
   void forget() const;
   [[nodiscard]] std::optional<ms_go_process> read(int tgid) const;

@@ -85,7 +85,7 @@ Result<ProbeSet> GoWindowProbes::attach(const std::string& path, const GoWindowP
   return set;
 }
 
-void GoWindowProbes::begin(uint32_t window, Nanos now) const {
+void GoWindowProbes::open(uint32_t window, Nanos now) const {
   state_->skeleton->bss->window_began = static_cast<uint64_t>(now.count());
   state_->skeleton->bss->window = window;
 }

@@ -97,6 +97,7 @@ enum ms_go_histogram_kind {
 	MS_GO_RUN_QUEUE,	/* from runnable to running */
 	MS_GO_RUN_QUEUE_LONGER,
 	MS_GO_IO_TIME,		/* `reason` is an ms_go_io */
+	MS_GO_IO_LONGER,
 };
 
 struct ms_go_histogram_key {
