@@ -10,8 +10,9 @@
 /* A stop that is under way. The runtime holds worldsema meanwhile, so a process has one at most. */
 struct stop {
 	__u64 started, stopped;
-	__u8 reason, hints, next_hint, exact;
-	__u32 pad;
+	__u8 reason, hints;
+	__u16 pad;
+	__u32 pad2;
 };
 
 struct {
@@ -75,8 +76,7 @@ int stop_world(struct pt_regs *ctx)
 	stop->started = bpf_ktime_get_ns();
 	stop->stopped = 0;
 	stop->reason = process->minor_version == 21 ? GO_ARG1(ctx) : MS_GO_NO_REASON;
-	stop->hints = stop->next_hint;
-	stop->next_hint = 0;
+	stop->hints = 0;
 	return 0;
 }
 
@@ -146,6 +146,7 @@ int world_started(struct pt_regs *ctx)
 	return 0;
 }
 
+/* Once a cycle, while the world is stopped for the first time. */
 SEC("uprobe")
 int gc_start(struct pt_regs *ctx)
 {
@@ -158,13 +159,13 @@ int gc_start(struct pt_regs *ctx)
 		return 0;
 	stop = stop_of(event.tgid);
 	if (stop)
-		stop->next_hint = MS_GO_HINT_SWEEP_TERMINATION;
+		stop->hints |= MS_GO_HINT_SWEEP_TERMINATION;
 	event.ended = bpf_ktime_get_ns();
 	emit(process, &event);
 	return 0;
 }
 
-/* Once a cycle, while the world is stopped. */
+/* Once a cycle, while the world is stopped for the last time. */
 SEC("uprobe")
 int mark_termination(struct pt_regs *ctx)
 {

@@ -32,7 +32,7 @@ enum ms_go_event_kind {
 
 #define MS_GO_NO_REASON 255
 
-/* What a runtime that keeps no reasons (before 1.21) did just before the world stopped, or while it was stopped. */
+/* What the collector did while the world was stopped: all there is to know before 1.21, whose runtime keeps no reasons. */
 #define MS_GO_HINT_SWEEP_TERMINATION 1
 #define MS_GO_HINT_MARK_TERMINATION 2
 
