@@ -19,8 +19,8 @@ namespace mapshift::observe::go {
 struct ProbedFile {
   uint64_t device = 0, inode = 0;
   Points points;
-  ProbeSet rare;
-  ProbeSet held;          // the hot probes, where the budget lets them stay
+  Uprobes rare;
+  Uprobes held;           // the hot probes, where the budget lets them stay
   std::set<int> pids;
   std::string failed;     // why the hot probes could not be attached the last time
   uint32_t windows = 0;

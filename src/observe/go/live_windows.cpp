@@ -33,7 +33,7 @@ struct LiveProbes::Window {
   WindowKind kind = WindowKind::kGoroutines;
   Nanos length{0};
   std::map<int, double> allowance;  // by process, CPU seconds
-  ProbeSet probes;
+  Uprobes probes;
   Nanos began{0}, ended{0};
   std::map<int, Edge> first, last;
 };
@@ -82,7 +82,7 @@ void LiveProbes::cross_check_held() {
   {
     const std::lock_guard lock(mutex_);
     for (const auto& [pid, process] : processes_) {
-      if (!process.file->held.empty()) pids.push_back(pid);
+      if (process.file->held.attached()) pids.push_back(pid);
     }
   }
   for (const int pid : pids) {
@@ -105,8 +105,7 @@ void LiveProbes::cross_check_held() {
 bool LiveProbes::choose(Nanos now, Window& window, Nanos& wake) {
   for (const auto& [id, file] : files_) {
     if (!file->points.why_no_windows.empty() || !file->failed.empty() || file->pids.empty()) continue;
-    const bool has_io = !file->points.io.io_entry[MS_GO_READ].empty() || !file->points.io.io_entry[MS_GO_WRITE].empty();
-    const WindowKind kind = has_io && file->windows % kIoEvery == kIoEvery - 1 ? WindowKind::kIo : WindowKind::kGoroutines;
+    const WindowKind kind = !file->points.io.empty() && file->windows % kIoEvery == kIoEvery - 1 ? WindowKind::kIo : WindowKind::kGoroutines;
     Nanos earliest = now, length = Budget::kLongest;
     std::map<int, double> allowance;
     for (const int pid : file->pids) {
@@ -158,7 +157,7 @@ void LiveProbes::look(Window& window) {
   window.ended = monotonic_now();
   hot_.open(0, window.ended);
   edge(window.last);
-  window.probes.clear();
+  window.probes = Uprobes();
   count(window);
   hot_.forget();
 }
