@@ -93,11 +93,11 @@ void LiveProbes::cross_check_held() {
     if (!recorded || !counters || found == processes_.end()) continue;
     ProbedProcess& process = found->second;
     if (process.last_recorded && *recorded >= *process.last_recorded) {
-      process.seen += static_cast<double>(counters->to_running - process.last_to_running);
+      process.seen += expected_records(process.last_checked, *counters);
       process.recorded += static_cast<double>(*recorded - *process.last_recorded);
     }
     process.last_recorded = recorded;
-    process.last_to_running = counters->to_running;
+    process.last_checked = *counters;
   }
 }
 
@@ -203,7 +203,7 @@ void LiveProbes::count(const Window& window) {
     process.budget.window(window.kind, window.began, window.ended, cost - cost_.window, cost_.window);
     process.windows++;
     if (window.kind != WindowKind::kGoroutines || !first.recorded || !edge.recorded || *edge.recorded < *first.recorded) continue;
-    process.seen += static_cast<double>(edge.counters.to_running - first.counters.to_running);
+    process.seen += expected_records(first.counters, edge.counters);
     process.recorded += static_cast<double>(*edge.recorded - *first.recorded);
   }
 }
