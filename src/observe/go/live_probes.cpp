@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "observe/go/live_probes.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <iterator>
 
 #include "observe/go/calibrate.h"
@@ -26,8 +30,18 @@ LiveProbes::~LiveProbes() {
   thread_.join();
 }
 
-std::string LiveProbes::path_of(const ProbedFile& file) const {
-  return file.pids.empty() ? std::string() : processes_.at(*file.pids.begin()).traced.executable;
+Result<std::shared_ptr<ProbedFile>> open_probed(const Traced& process, const ProbeCost& cost) {
+  auto file = std::make_shared<ProbedFile>();
+  file->opened = Fd(::open(process.executable.c_str(), O_PATH | O_CLOEXEC));
+  struct stat status {};
+  if (!file->opened.valid() || ::fstat(file->opened.get(), &status) != 0) return fail_errno(errno, "open " + process.executable);
+  if (status.st_dev != process.device || status.st_ino != process.inode) {
+    return fail(ErrorCode::kStale, "process " + std::to_string(process.pid) + " runs another executable by now");
+  }
+  file->device = process.device;
+  file->inode = process.inode;
+  file->points = points_of(*process.binary, cost);
+  return file;
 }
 
 Status LiveProbes::add(const Traced& process) {
@@ -44,16 +58,14 @@ Status LiveProbes::add(const Traced& process) {
     if (found != files_.end()) file = found->second;
   }
   if (!file) {
-    file = std::make_shared<ProbedFile>();
-    file->device = process.device;
-    file->inode = process.inode;
-    file->points = points_of(binary, cost_);
-    auto attached = rare_.attach(process.executable, file->points.rare);
+    auto opened = open_probed(process, cost_);
+    auto attached = opened ? rare_.attach((*opened)->path(), (*opened)->points.rare) : Result<Uprobes>(fail(opened.error()));
     if (!attached) {
       rare_.remove(process.pid);
       hot_.remove(process.pid);
       return fail(std::move(attached).error());
     }
+    file = std::move(*opened);
     file->rare = std::move(*attached);
   }
   const std::lock_guard lock(mutex_);
@@ -103,10 +115,9 @@ void LiveProbes::set_recorded(Recorded recorded) {
 // Called with both locks: who asks for everything waits for it.
 void LiveProbes::hold(ProbedFile& file) {
   if (file.held.attached() || !file.points.why_no_windows.empty() || !file.failed.empty()) return;
-  const std::string path = path_of(file);
   Places all = file.points.goroutines;
   std::ranges::copy(file.points.io, std::back_inserter(all));
-  auto set = hot_.attach(path, all);
+  auto set = hot_.attach(file.path(), all);
   if (!set) {
     file.failed = set.error().message;
     return;

@@ -18,14 +18,19 @@ namespace mapshift::observe::go {
 // An executable, with all processes that run it: probes belong to the file.
 struct ProbedFile {
   uint64_t device = 0, inode = 0;
+  // Keeps the file: by way of a process the same path may open another one after an exec, where our offsets are no places for a probe.
+  Fd opened;
   Points points;
   Uprobes rare;
   Uprobes held;           // the hot probes, where the budget lets them stay
   std::set<int> pids;
+  [[nodiscard]] std::string path() const { return "/proc/self/fd/" + std::to_string(opened.get()); }
   std::string failed;     // why the hot probes could not be attached the last time
   uint32_t windows = 0;
   Nanos last_window{0};
 };
+
+[[nodiscard]] Result<std::shared_ptr<ProbedFile>> open_probed(const Traced& process, const ProbeCost& cost);
 
 struct ProbedProcess {
   ProbedProcess(Traced process, double share, std::shared_ptr<ProbedFile> of)
@@ -82,7 +87,6 @@ class LiveProbes : public Probes {
   static constexpr double kEnoughRecorded = 50;
 
   [[nodiscard]] double cost_of(const ProbedFile& file, const ms_go_process& now, const ms_go_process& before) const;
-  [[nodiscard]] std::string path_of(const ProbedFile& file) const;  // needs mutex_
 
   const GoRareProbes rare_;
   const GoWindowProbes hot_;

@@ -29,7 +29,6 @@ struct LiveProbes::Window {
     std::optional<uint64_t> recorded;
   };
   std::shared_ptr<ProbedFile> file;
-  std::string path;
   WindowKind kind = WindowKind::kGoroutines;
   Nanos length{0};
   std::map<int, double> allowance;  // by process, CPU seconds
@@ -120,31 +119,25 @@ bool LiveProbes::choose(Nanos now, Window& window, Nanos& wake) {
       continue;
     }
     if (window.file && window.file->last_window <= file->last_window) continue;
-    window = Window{file, path_of(*file), kind, length, std::move(allowance), {}, {}, {}, {}, {}};
+    window = Window{file, kind, length, std::move(allowance), {}, {}, {}, {}, {}};
   }
   return window.file != nullptr;
 }
 
 bool LiveProbes::attach(Window& window) {
   const Points& points = window.file->points;
-  auto set = hot_.attach(window.path, window.kind == WindowKind::kIo ? points.io : points.goroutines);
+  auto set = hot_.attach(window.file->path(), window.kind == WindowKind::kIo ? points.io : points.goroutines);
   if (set) {
     window.probes = std::move(*set);
     return true;
   }
   const std::lock_guard lock(mutex_);
-  // The process whose file it was may have ended just now; its remove() is on the way.
-  window.file->last_window = monotonic_now();
-  if (set.error().sys_errno != ENOENT && set.error().sys_errno != ESRCH) window.file->failed = set.error().message;
+  window.file->failed = set.error().message;
   return false;
 }
 
 void LiveProbes::look(Window& window) {
-  if (!attach(window)) {
-    std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, kTick, [this] { return stop_; });
-    return;
-  }
+  if (!attach(window)) return;
   const auto edge = [&](std::map<int, Window::Edge>& edges) {
     for (const auto& [pid, allowance] : window.allowance) {
       if (const auto counters = hot_.read(pid)) edges[pid] = {*counters, recorded_ ? recorded_(pid) : std::nullopt};
