@@ -28,7 +28,7 @@ echo "VM-KERNEL $(uname -r)"
 cd "$(cat /vm/directory)"
 while read -r name limit command; do
   echo "VM-BEGIN $name"
-  timeout "$limit" sh -c "$command" < /dev/null 2>&1
+  timeout "$limit" /bin/sh -c "$command" < /dev/null 2>&1
   echo "VM-END $name $?"
 done < /vm/tests
 echo VM-DONE

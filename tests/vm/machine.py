@@ -66,6 +66,7 @@ class Root:
         for name in ("bin", "sbin", "proc", "sys", "dev", "tmp", "run", "vm/modules"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         self.program("/bin/busybox")
+        self.program("/bin/sh")  # not busybox: its shell prefers its own ip to the real one
         for tool in TOOLS:
             path = shutil.which(tool, path="/usr/sbin:/usr/bin:/sbin:/bin")
             if path:
