@@ -61,7 +61,10 @@ Result<std::optional<Found>> identify(int pid, Executables& executables, const s
   if (!executable || !(*executable)->is_go) return std::optional<Found>();
   out.executable = std::move(*executable);
   if (file->claimed) return std::optional<Found>(std::move(out));
-  if (const auto image = image_of(pid); image) out.image = *image;
+  const auto image = image_of(pid);
+  if (image) out.image = *image;
+  // In the middle of an exec there is none.
+  if (!image && image.error().code != ErrorCode::kUnauthorized) return fail(ErrorCode::kStale, image.error().message);
   // The image belongs to the file if the file is still the one: an exec in between changes one or the other later.
   const auto again = file_key(file->open_path);
   if (!again || *again != out.file) return fail(ErrorCode::kStale, "process " + std::to_string(pid) + " runs another program now");
