@@ -65,7 +65,7 @@ function(go_program)
   if(ARG_ON_DEMAND)
     set(all)
   endif()
-  file(GLOB sources CONFIGURE_DEPENDS ${ARG_DIR}/*.go ${ARG_DIR}/go.mod)
+  file(GLOB sources CONFIGURE_DEPENDS ${ARG_DIR}/*.go ${ARG_DIR}/*.c ${ARG_DIR}/go.mod)
   set(output ${MAPSHIFT_GO_BIN}/${ARG_NAME})
   add_custom_command(OUTPUT ${output}
     COMMAND ${CMAKE_COMMAND} -E env ${go_environment} CGO_ENABLED=${cgo} CC=${CMAKE_C_COMPILER} ${ARG_GO} build ${flags} -o ${output} .
