@@ -5,6 +5,7 @@
 package main
 
 import (
+	"bufio"
 	"flag"
 	"fmt"
 	"hash/fnv"
@@ -19,11 +20,15 @@ import (
 func main() {
 	rounds := flag.Int("rounds", 20, "how many lines to print")
 	seconds := flag.Float64("seconds", 120, "fails after this time")
+	wait := flag.Bool("wait", false, "begins when a line comes from stdin")
 	flag.Parse()
 	time.AfterFunc(time.Duration(*seconds*float64(time.Second)), func() {
 		fmt.Fprintln(os.Stderr, "steady: out of time")
 		os.Exit(1)
 	})
+	if *wait {
+		bufio.NewReader(os.Stdin).ReadString('\n')
+	}
 	state := uint64(1)
 	for round := 0; round < *rounds; round++ {
 		parts := make([]uint64, len(tasks))

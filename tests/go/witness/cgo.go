@@ -1,7 +1,8 @@
 //go:build cgo
 
 // SPDX-License-Identifier: Apache-2.0
+
+// The import makes the linker put libc and runtime/cgo into the program.
 package main
 
-// What makes the linker put libc and runtime/cgo into the program.
 import "C"

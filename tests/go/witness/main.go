@@ -8,6 +8,7 @@
 //	stop N    N stops of the world that are not the collector's
 //	park N    N more goroutines that wait to receive from a channel, for good
 //	churn N   N goroutines that begin and end
+//	exec PATH becomes another program
 package main
 
 import (
@@ -21,6 +22,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -49,6 +51,9 @@ func obey(words []string) error {
 	}
 	if len(words) != 2 {
 		return fmt.Errorf("not a command: %q", words)
+	}
+	if words[0] == "exec" {
+		return syscall.Exec(words[1], words[1:], os.Environ())
 	}
 	count, err := strconv.Atoi(words[1])
 	if err != nil || count < 0 || count > most {
