@@ -10,6 +10,8 @@ namespace mapshift::observe::go {
 namespace {
 
 constexpr Nanos kTick = std::chrono::milliseconds(500);
+// How long somebody may wait for our lease on a file.
+constexpr Nanos kGiveWay = std::chrono::milliseconds(100);
 constexpr Nanos kLook = std::chrono::milliseconds(5);
 // Of this many windows of an executable one looks at reads and writes.
 constexpr uint32_t kIoEvery = 4;
@@ -40,18 +42,24 @@ struct LiveProbes::Window {
 void LiveProbes::run() {
   std::unique_lock lock(mutex_);
   while (!stop_) {
+    if (std::ranges::any_of(files_, [](const auto& each) { return threatened(*each.second); })) {
+      lock.unlock();
+      give_way();
+      lock.lock();
+    }
     const Nanos now = monotonic_now();
-    if (now - last_tick_ >= kTick) tick(now);
+    const bool ticked = now - last_tick_ >= kTick;
+    if (ticked) tick(now);
     if (share_ >= 1 || holding_) {
       lock.unlock();
       hold_or_release();
-      cross_check_held();
+      if (ticked) cross_check_held();
       lock.lock();
-      if (!stop_) changed_.wait_for(lock, kTick);
+      if (!stop_) changed_.wait_for(lock, kGiveWay);
       continue;
     }
     Window window;
-    Nanos wake = now + kTick;
+    Nanos wake = now + kGiveWay;
     if (choose(now, window, wake)) {
       lock.unlock();
       look(window);
@@ -155,11 +163,12 @@ void LiveProbes::look(Window& window) {
   hot_.forget();
 }
 
-// Ends at its time, or when it has cost any of the processes what it may.
+// Ends at its time, when it has cost any of the processes what it may, or when no process runs the file any more: then it may be
+// written to, and a probe would be where another instruction is.
 void LiveProbes::watch(Window& window) {
   const Nanos end = window.began + window.length;
   std::unique_lock lock(mutex_);
-  while (!stop_) {
+  while (!stop_ && !window.file->pids.empty() && !threatened(*window.file)) {
     const Nanos left = end - monotonic_now();
     if (left <= Nanos(0)) return;
     changed_.wait_for(lock, std::min(left, kLook));

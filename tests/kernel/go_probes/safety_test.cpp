@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
 #include <atomic>
 #include <cstdlib>
 #include <filesystem>
@@ -100,6 +102,22 @@ TEST_F(Safety, NothingIsPutOnAnotherExecutable) {
   const auto added = probes_->add(traced);
   ASSERT_FALSE(added);
   EXPECT_EQ(added.error().code, ErrorCode::kStale);
+}
+
+// Written over in place, the file is the same inode with other code.
+TEST_F(Safety, AFileThatWasWrittenOverIsProbedAnew) {
+  if (go_versions().size() < 2) GTEST_SKIP() << "needs two toolchains";
+  const std::string path = std::filesystem::temp_directory_path() / ("go-probes-" + std::to_string(::getpid()));
+  open(1);
+  for (const std::string& version : {go_versions().front(), go_versions().back()}) {
+    std::filesystem::copy_file(known_answers(version), path, std::filesystem::copy_options::overwrite_existing);
+    Program program(path, "receive", 30, "10ms");
+    add(program);
+    program.work();
+    EXPECT_EQ(total(report(program.pid()), "chan receive"), 30U) << version;
+    // Nobody says that it has ended.
+  }
+  std::filesystem::remove(path);
 }
 
 TEST_F(Safety, OlderKernelsLinkEachProbeByItself) {
