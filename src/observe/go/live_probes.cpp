@@ -103,6 +103,7 @@ Status LiveProbes::add(const Traced& process) {
   auto& mine = processes_.emplace(std::piecewise_construct, std::forward_as_tuple(process.pid),
                                   std::forward_as_tuple(process, share_, file)).first->second;
   mine.counted_to.fill(monotonic_now());
+  if (const auto used = cpu_seconds(process.pid)) mine.budget.used(monotonic_now(), *used);
   if (mine.budget.always()) hold(*file);
   changed_.notify_all();
   return {};
@@ -234,7 +235,8 @@ void LiveProbes::fill(int pid, ProcessReport& report) {
   if (found == processes_.end()) return;
   rare_.consume([this](const ms_go_event& event) { take(event); });
   if (holding_) collect_held();
-  const ProbedProcess& process = found->second;
+  ProbedProcess& process = found->second;
+  if (const auto used = cpu_seconds(pid)) process.budget.used(now, *used);
   const ProbedFile& file = *process.file;
   report.pauses = process.log.pauses();
   report.cycles = process.log.cycles();

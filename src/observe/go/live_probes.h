@@ -70,6 +70,9 @@ struct ProbedProcess {
   return static_cast<double>(now.to_running - before.to_running) + 0.875 * static_cast<double>(now.exited - before.exited);
 }
 
+// CPU time of all threads of a process since it began; nothing when it is gone.
+[[nodiscard]] std::optional<double> cpu_seconds(int pid);
+
 // Probes as the agent runs them: one thread for the windows. Lock order: change_, mutex_.
 class LiveProbes : public Probes {
  public:

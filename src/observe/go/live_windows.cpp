@@ -16,14 +16,14 @@ constexpr Nanos kLook = std::chrono::milliseconds(5);
 // Of this many windows of an executable one looks at reads and writes.
 constexpr uint32_t kIoEvery = 4;
 
+}  // namespace
+
 std::optional<double> cpu_seconds(int pid) {
   clockid_t clock{};
   timespec used{};
   if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) != 0) return std::nullopt;
   return static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) / 1e9;
 }
-
-}  // namespace
 
 struct LiveProbes::Window {
   struct Edge {
