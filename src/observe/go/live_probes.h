@@ -67,7 +67,7 @@ struct ProbedProcess {
 // running, and forgets to start anew when one ends (Go 1.19 to 1.26): that is one chance in eight more for whoever gets its memory,
 // less the chance that it would have been recorded anyway.
 [[nodiscard]] inline double expected_records(const ms_go_process& before, const ms_go_process& now) {
-  return static_cast<double>(now.to_running - before.to_running) + 0.875 * static_cast<double>(now.exited - before.exited);
+  return static_cast<double>(now.to_running - before.to_running) + 0.875 * static_cast<double>(now.ended - before.ended);
 }
 
 // CPU time of all threads of a process since it began; nothing when it is gone.

@@ -12,7 +12,8 @@ namespace {
 constexpr Nanos kTick = std::chrono::milliseconds(500);
 // How long somebody may wait for our lease on a file.
 constexpr Nanos kGiveWay = std::chrono::milliseconds(100);
-constexpr Nanos kLook = std::chrono::milliseconds(5);
+// Between looks at the counters of a window: the first, and what later ones may be.
+constexpr Nanos kFirstLook = std::chrono::milliseconds(5), kShortestLook = std::chrono::milliseconds(1), kLongestLook = std::chrono::milliseconds(20);
 // Of this many windows of an executable one looks at reads and writes.
 constexpr uint32_t kIoEvery = 4;
 
@@ -167,15 +168,21 @@ void LiveProbes::look(Window& window) {
 // written to, and a probe would be where another instruction is.
 void LiveProbes::watch(Window& window) {
   const Nanos end = window.began + window.length;
+  Nanos look = kFirstLook;
   std::unique_lock lock(mutex_);
   while (!stop_ && !window.file->pids.empty() && !threatened(*window.file)) {
-    const Nanos left = end - monotonic_now();
-    if (left <= Nanos(0)) return;
-    changed_.wait_for(lock, std::min(left, kLook));
+    const Nanos now = monotonic_now();
+    if (now >= end) return;
+    changed_.wait_for(lock, std::min(end - now, look));
+    const double passed = Seconds(monotonic_now() - window.began).count();
+    double soonest = Seconds(2 * kLongestLook).count();  // when one of them will have spent what it may, if it goes on like this
     for (const auto& [pid, allowance] : window.allowance) {
-      const auto now = hot_.read(pid);
-      if (now && cost_of(*window.file, *now, window.first[pid].counters) >= allowance) return;
+      const auto counters = hot_.read(pid);
+      const double cost = counters ? cost_of(*window.file, *counters, window.first[pid].counters) : 0;
+      if (cost >= allowance) return;
+      if (cost > 0) soonest = std::min(soonest, (allowance - cost) / cost * passed);
     }
+    look = std::clamp(std::chrono::duration_cast<Nanos>(Seconds(soonest / 2)), kShortestLook, kLongestLook);
   }
 }
 
