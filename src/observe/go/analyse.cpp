@@ -13,6 +13,8 @@
 namespace mapshift::observe::go {
 namespace {
 
+constexpr size_t kLongestWanted = 64;  // bytes of a function's name, its end included
+
 using Places = std::map<std::string, Code::Place, std::less<>>;
 
 struct Wanted {
@@ -46,7 +48,7 @@ Result<std::pair<Places, uint64_t>> places_of(ElfImage& image) {
   for (uint32_t i = 0; i < table.size(); ++i) {
     const auto entry = table.at(i);
     if (!entry) continue;
-    const auto name = table.name(entry->name);
+    const auto name = table.name(entry->name, kLongestWanted);
     if (name && wanted(Code::wanted(), *name)) out.try_emplace(std::string(*name), Code::Place{entry->address, entry->size});
   }
   return std::pair(std::move(out), table.text_start());
@@ -159,7 +161,11 @@ Result<Binary> analyse(int fd) {
   SymbolTable table = symbols ? std::move(*symbols) : SymbolTable();
   out.has_symbols = table.present;
   auto places = places_of(image);
-  if (!places && (table.functions.empty() || table.text_start == 0)) return fail(std::move(places).error());
+  if (!places && (table.functions.empty() || table.text_start == 0)) {
+    auto error = std::move(places).error();
+    if (error.code == ErrorCode::kNotFound) error.code = ErrorCode::kInvalid;  // every program of Go has one
+    return fail(std::move(error));
+  }
   out.text_start = places ? places->second : table.text_start;
   const Segment* segment = image.segment(out.text_start, 1);
   if (segment == nullptr) return fail(ErrorCode::kInvalid, "the executable is damaged: its code lies in no segment");

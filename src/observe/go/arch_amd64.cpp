@@ -13,7 +13,8 @@ namespace {
 using Access = Instruction::Access;
 using Flow = Instruction::Flow;
 
-constexpr int64_t kStackGuard = 16;  // g.stackguard0, compared with SP in prologues; g is in R14
+// g.stackguard0, and stackguard1 for functions of the system stack, compared with SP in prologues; g is in R14.
+constexpr int64_t kStackGuard = 16, kSystemStackGuard = 24;
 
 // The 64-bit register that a register is a part of.
 unsigned whole(unsigned reg) {
@@ -110,7 +111,9 @@ class Decoder {
   void operand(const cs_insn& raw, const cs_x86_op& op, Instruction& out) {
     if (op.type == X86_OP_IMM && raw.id == X86_INS_CMP) out.compared = op.imm;
     if (op.type != X86_OP_MEM) return;
-    if (raw.id == X86_INS_CMP && op.mem.base == X86_REG_R14 && op.mem.disp == kStackGuard) out.checks_stack = true;
+    if (raw.id == X86_INS_CMP && op.mem.base == X86_REG_R14) {
+      out.checks_stack = op.mem.disp == kStackGuard || op.mem.disp == kSystemStackGuard;
+    }
     if (raw.id == X86_INS_NOP || op.mem.index != X86_REG_INVALID || op.mem.segment != X86_REG_INVALID) return;
     if (op.mem.base == X86_REG_RIP) out.location = raw.address + raw.size + static_cast<uint64_t>(op.mem.disp);
     else if (op.mem.base < known_.size() && known_[op.mem.base] != 0) out.location = known_[op.mem.base] + static_cast<uint64_t>(op.mem.disp);

@@ -9,6 +9,7 @@ namespace {
 constexpr uint64_t kMaxFunction = 64U << 10;
 constexpr size_t kMaxReturns = 256;
 constexpr size_t kPrologue = 6;  // instructions in which a stack check is to be found
+constexpr size_t kMaxLook = 32;  // instructions after it in which an emulated one is looked for
 
 using Flow = Instruction::Flow;
 
@@ -31,13 +32,15 @@ bool is_jumped_to(const std::vector<Instruction>& code, uint64_t address) {
 const Instruction* entry_point(const std::vector<Instruction>& code, bool exact) {
   if (code.empty()) return nullptr;
   const size_t begin = after_stack_check(code);
-  for (size_t i = begin; i < code.size(); ++i) {
-    if (code[i].emulated && !is_jumped_to(code, code[i].address)) return &code[i];
+  for (size_t i = begin; i < std::min(code.size(), begin + kMaxLook); ++i) {
+    // What follows the target of a jump may be a loop.
+    if (is_jumped_to(code, code[i].address)) break;
+    if (code[i].emulated) return &code[i];
     if (code[i].flow != Flow::kNext || code[i].writes_arguments) break;
   }
   // Nothing emulated after the check. The check's own branch is, but it is passed again when the stack had to grow.
   if (begin > 0 && !exact) return &code[begin - 1];
-  return begin < code.size() ? &code[begin] : nullptr;
+  return begin < code.size() && !is_jumped_to(code, code[begin].address) ? &code[begin] : nullptr;
 }
 
 const std::vector<std::string_view>& Code::wanted() {

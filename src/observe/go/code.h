@@ -38,7 +38,7 @@ class Code {
 };
 
 // Which instruction to probe at the entry: after the stack check, with the arguments still in registers, passed once by every call,
-// and emulated where there is such a one. Null for no instructions.
+// and emulated where there is such a one. Null where no place is passed just once.
 [[nodiscard]] const Instruction* entry_point(const std::vector<Instruction>& code, bool exact);
 
 }  // namespace mapshift::observe::go

@@ -10,9 +10,11 @@ namespace {
 
 using namespace dwarf;
 
-constexpr uint64_t kMaxInfo = 512U << 20, kMaxAbbrev = 4U << 20, kMaxStrings = 256U << 20;
+constexpr uint64_t kMaxInfo = 256U << 20, kMaxAbbrev = 4U << 20, kMaxStrings = 256U << 20;
 constexpr uint32_t kMaxUnits = 1U << 18;
 constexpr size_t kMaxMembers = 1024;
+// Attributes and entries that are read, to bound the time: a hundred times what a large program has.
+constexpr uint64_t kMaxWork = 200U << 20, kEntryWork = 8, kMaxAbbreviations = 8U << 20;
 constexpr uint64_t kMaxOffset = 1U << 20;
 constexpr uint8_t kPartialUnitTypes = 3;  // DW_UT_partial; larger ones have further fields in their header
 
@@ -25,14 +27,17 @@ struct Entry {
 // Walks the entries of one compile unit.
 class UnitReader {
  public:
-  UnitReader(const DwarfSections& sections, const Unit& unit, Bytes all, uint64_t at, const std::vector<Abbreviation>& codes)
-      : sections_(sections), unit_(unit), all_(all), cursor_(all, at), codes_(codes) {}
+  UnitReader(const DwarfSections& sections, const Unit& unit, Bytes all, uint64_t at, const std::vector<Abbreviation>& codes,
+             uint64_t& budget)
+      : sections_(sections), unit_(unit), all_(all), cursor_(all, at), codes_(codes), budget_(budget) {}
 
   // Nothing at the end of siblings, of the unit, and where it is damaged; ok() tells.
   std::optional<Entry> next() {
     const uint64_t code = cursor_.uleb();
     if (code == 0 || !cursor_.ok()) return std::nullopt;
-    if (code >= codes_.size() || codes_[code].tag == 0) {
+    const bool known = code < codes_.size() && codes_[code].tag != 0;
+    if (known) budget_ -= std::min(budget_, codes_[code].attributes.size() + kEntryWork);
+    if (!known || budget_ == 0) {
       cursor_.skip(std::numeric_limits<uint64_t>::max());
       return std::nullopt;
     }
@@ -56,6 +61,7 @@ class UnitReader {
   Bytes all_;  // the section up to the unit's end
   Cursor cursor_;
   const std::vector<Abbreviation>& codes_;
+  uint64_t& budget_;
 };
 
 class Reader {
@@ -101,10 +107,10 @@ class Reader {
 
   bool entries(const Unit& unit, Bytes all, uint64_t at, uint64_t abbreviations) {
     if (codes_.empty() || abbreviations != codes_at_) {
-      codes_ = read_abbreviations(sections_.abbrev, abbreviations);
+      codes_ = read_abbreviations(sections_.abbrev, abbreviations, abbreviation_budget_);
       codes_at_ = abbreviations;
     }
-    UnitReader reader(sections_, unit, all, at, codes_);
+    UnitReader reader(sections_, unit, all, at, codes_, budget_);
     const auto top = reader.next();
     // Foreign units (C code linked by cgo) may use forms that are not known here: they are not ours to judge.
     if (!top || top->abbreviation->tag != kCompileUnit || (top->name != "runtime" && top->name != "internal/poll")) return true;
@@ -153,7 +159,7 @@ class Reader {
   const std::vector<std::string_view>& wanted_;
   StructLayouts found_;
   std::vector<Abbreviation> codes_;
-  uint64_t codes_at_ = 0;
+  uint64_t codes_at_ = 0, budget_ = kMaxWork, abbreviation_budget_ = kMaxAbbreviations;
 };
 
 }  // namespace

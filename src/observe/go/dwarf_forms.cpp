@@ -7,7 +7,8 @@ namespace mapshift::observe::go::dwarf {
 namespace {
 
 constexpr uint64_t kMaxCodes = 4096, kMaxAttributes = 256;
-constexpr size_t kMaxText = 4096;
+constexpr size_t kMaxName = 256;          // of names in other sections: those that are looked for are short
+constexpr size_t kMaxInline = 1U << 20;  // names of anonymous structures are long
 constexpr uint8_t kPlusConstant = 0x23;  // DW_OP_plus_uconst
 
 enum Form : uint16_t {
@@ -37,22 +38,27 @@ Value block(Cursor& cursor, Bytes all, uint64_t size) {
   return out;
 }
 
-Value text_in(Bytes section, uint64_t at) { return {0, text_at(section, at, kMaxText).value_or(std::string_view())}; }
+Value text_in(Bytes section, uint64_t at, const Attr& attribute) {
+  if (attribute.name != kName) return {};
+  return {0, text_at(section, at, kMaxName).value_or(std::string_view())};
+}
 
 Value unknown(Cursor& cursor) { return no_number(cursor, std::numeric_limits<uint64_t>::max()); }
 
 }  // namespace
 
-std::vector<Abbreviation> read_abbreviations(Bytes abbrev, uint64_t at) {
+std::vector<Abbreviation> read_abbreviations(Bytes abbrev, uint64_t at, uint64_t& budget) {
   std::vector<Abbreviation> out;
   Cursor cursor(abbrev, at);
   while (const uint64_t code = cursor.uleb()) {
-    if (!cursor.ok() || code > kMaxCodes) return {};
+    if (!cursor.ok() || code > kMaxCodes || budget == 0) return {};
+    --budget;
     if (out.size() <= code) out.resize(code + 1);
     Abbreviation one;
     one.tag = static_cast<uint16_t>(cursor.uleb());
     one.children = cursor.number<uint8_t>() != 0;
-    while (cursor.ok() && one.attributes.size() < kMaxAttributes) {
+    while (cursor.ok() && one.attributes.size() < kMaxAttributes && budget > 0) {
+      --budget;
       Attr attr{static_cast<uint16_t>(cursor.uleb()), static_cast<uint16_t>(cursor.uleb())};
       if (attr.form == kImplicitConst) attr.constant = cursor.sleb();
       if (attr.name == 0 && attr.form == 0) break;
@@ -79,9 +85,9 @@ Value read_value(Cursor& cursor, Bytes all, const Attr& attribute, const Unit& u
     case kUdata: case kRefUdata: case kStrx: case kAddrx: case kLoclistx: case kRnglistx: return {cursor.uleb(), {}};
     case kSdata: return {static_cast<uint64_t>(cursor.sleb()), {}};
     case kImplicitConst: return {static_cast<uint64_t>(attribute.constant), {}};
-    case kString: return {0, cursor.text(kMaxText)};
-    case kStrp: return text_in(str, offset(cursor, unit));
-    case kLineStrp: return text_in(line_str, offset(cursor, unit));
+    case kString: return {0, cursor.text(kMaxInline)};
+    case kStrp: return text_in(str, offset(cursor, unit), attribute);
+    case kLineStrp: return text_in(line_str, offset(cursor, unit), attribute);
     case kSecOffset: case kStrpSup: return {offset(cursor, unit), {}};
     case kRefAddr: return unit.version == 2 ? no_number(cursor, unit.address_size) : Value{offset(cursor, unit), {}};
     case kFlagPresent: return {1, {}};

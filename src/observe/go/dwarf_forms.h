@@ -23,8 +23,9 @@ struct Abbreviation {
   std::vector<Attr> attributes;
 };
 
-// By code. Empty when the table is damaged or beyond its limits.
-[[nodiscard]] std::vector<Abbreviation> read_abbreviations(Bytes abbrev, uint64_t offset);
+// By code. Empty when the table is damaged or beyond its limits. Takes a unit of `budget` for each code and attribute: a file of
+// many small units could make us read one large table for each.
+[[nodiscard]] std::vector<Abbreviation> read_abbreviations(Bytes abbrev, uint64_t offset, uint64_t& budget);
 
 struct Unit {
   uint16_t version = 0;
@@ -38,7 +39,7 @@ struct Value {
   std::string_view text = {};
 };
 
-// Reads or skips one value; the cursor is not ok() afterwards when it is damaged or the form is unknown.
+// Reads or skips one value; texts in other sections are looked up for names only. The cursor is not ok() afterwards when it is damaged or the form is unknown.
 Value read_value(Cursor& cursor, Bytes all, const Attr& attribute, const Unit& unit, Bytes str, Bytes line_str);
 
 }  // namespace mapshift::observe::go::dwarf

@@ -47,10 +47,12 @@ Result<std::vector<uint8_t>> ElfImage::inflate(const Section& section, uint64_t 
 void ElfImage::read_relocations() {
   if (relocations_read_) return;
   relocations_read_ = true;
+  uint64_t left = kMaxRelocations * sizeof(Elf64_Rela);
   for (const auto& one : sections_) {
-    if (one.type != SHT_RELA || (one.flags & SHF_ALLOC) == 0) continue;
-    const auto bytes = contents(one, kMaxRelocations * sizeof(Elf64_Rela));
+    if (one.type != SHT_RELA || (one.flags & SHF_ALLOC) == 0 || (one.flags & SHF_COMPRESSED) != 0) continue;
+    const auto bytes = contents(one, left);
     if (!bytes) continue;  // pointers stay unknown, and what needs them is said to be missing
+    left -= bytes->size();
     const size_t count = bytes->size() / sizeof(Elf64_Rela);
     relocations_.reserve(relocations_.size() + count);
     for (size_t i = 0; i < count; ++i) {
@@ -58,7 +60,6 @@ void ElfImage::read_relocations() {
       if (!is_relative(machine_, ELF64_R_TYPE(rela.r_info))) continue;
       relocations_.emplace_back(rela.r_offset, static_cast<uint64_t>(rela.r_addend));
     }
-    if (relocations_.size() > kMaxRelocations) break;
   }
   std::sort(relocations_.begin(), relocations_.end());
 }

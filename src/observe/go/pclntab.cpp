@@ -4,7 +4,7 @@
 namespace mapshift::observe::go {
 namespace {
 
-constexpr uint64_t kMaxTable = 512U << 20, kMaxData = 64U << 20;
+constexpr uint64_t kMaxTable = 256U << 20, kMaxData = 64U << 20;
 constexpr uint32_t kMaxFunctions = 4U << 20, kMaxTries = 4;
 constexpr uint64_t kHeaderSize = 72;
 constexpr uint32_t kMagic118 = 0xfffffff0, kMagic120 = 0xfffffff1, kMagic116 = 0xfffffffa, kMagic12 = 0xfffffffb;

@@ -26,9 +26,8 @@ class PclnTable {
   [[nodiscard]] std::optional<Entry> at(uint32_t i) const;
   // Zero-terminated names, and whatever else follows in the table.
   [[nodiscard]] Bytes names() const;
-  [[nodiscard]] std::optional<std::string_view> name(uint32_t offset) const { return text_at(names(), offset, kMaxName); }
-
-  static constexpr size_t kMaxName = 4096;
+  // Nothing when it has `limit` bytes or more.
+  [[nodiscard]] std::optional<std::string_view> name(uint32_t offset, size_t limit) const { return text_at(names(), offset, limit); }
 
  private:
   static Result<PclnTable> search(ElfImage& image);

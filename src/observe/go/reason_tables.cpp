@@ -12,6 +12,7 @@ using Access = Instruction::Access;
 constexpr uint64_t kHeader = 16;  // of a Go string: a pointer and a length
 constexpr int64_t kFewest = 8, kMost = 200;
 constexpr uint64_t kLongest = 128;
+constexpr int kMaxTries = 64;
 
 struct Known {
   std::string_view symbol, first, second;
@@ -58,10 +59,13 @@ std::pair<uint64_t, uint32_t> find(ElfImage& image, Code& code, const DataSymbol
   }
   for (const auto function : known.functions) {
     const auto& instructions = code.instructions(function);
-    for (size_t i = 0; i < instructions.size(); ++i) {
+    int tries = 0;
+    for (size_t i = 0; i < instructions.size() && tries < kMaxTries; ++i) {
       if (instructions[i].access != Access::kAddress || instructions[i].location == 0) continue;
       const auto count = bound_before(instructions, i);
-      if (!count || !believable(image, known, instructions[i].location, *count)) continue;
+      if (!count) continue;
+      ++tries;
+      if (!believable(image, known, instructions[i].location, *count)) continue;
       return {instructions[i].location, static_cast<uint32_t>(*count)};
     }
   }

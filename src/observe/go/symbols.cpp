@@ -6,8 +6,8 @@
 namespace mapshift::observe::go {
 namespace {
 
-constexpr uint64_t kMaxTable = 256U << 20, kMaxStrings = 512U << 20;
-constexpr size_t kMaxName = 4096;
+constexpr uint64_t kMaxTable = 96U << 20, kMaxStrings = 256U << 20;
+constexpr size_t kMaxName = 512;
 
 }  // namespace
 
@@ -22,7 +22,7 @@ Result<bool> for_each_symbol(const ElfImage& image, const std::function<void(con
     const auto type = ELF64_ST_TYPE(symbol.st_info);
     if (symbol.st_shndx == SHN_UNDEF || (type != STT_FUNC && type != STT_OBJECT && type != STT_NOTYPE)) continue;
     const auto name = text_at(names, symbol.st_name, kMaxName);
-    if (!name || name->empty()) continue;
+    if (!name || name->empty()) continue;  // or longer than any that is of use
     each({*name, symbol.st_value, symbol.st_size, type == STT_FUNC});
   }
   return true;
