@@ -70,8 +70,8 @@ Result<std::optional<Found>> identify(int pid, Executables& executables, const s
     if (opened.error().code == ErrorCode::kStale) return fail(std::move(opened).error());
     return std::optional<Found>();
   }
-  out.file = std::move(file->file);
-  out.executable = executables.look(out.file, out.key);
+  out.file = std::make_shared<const Fd>(std::move(file->file));
+  out.executable = executables.look(*out.file, out.key);
   if (!out.executable->is_go) return std::optional<Found>();
   if (file->claimed) return std::optional<Found>(std::move(out));
   const auto image = image_of(pid);

@@ -23,7 +23,7 @@ struct Found {
   uint64_t start_ticks = 0;
   std::string path, cgroup;
   FileKey key;
-  Fd file;  // open: whatever the process becomes, this is what was analysed
+  std::shared_ptr<const Fd> file;  // open: whatever the process becomes, this is what was analysed
   std::shared_ptr<const Executable> executable;
   std::optional<Image> image = {};  // nothing: the kernel does not show it, so its memory is out of reach
   Fd pidfd;
