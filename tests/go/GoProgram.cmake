@@ -2,7 +2,7 @@
 # Go programs for tests, the demo and benchmarks. No network is needed, and nothing is written outside the build folder.
 #
 # Sets MAPSHIFT_GO, the toolchain for programs that need just one (empty: there is none), and MAPSHIFT_GO_TOOLCHAINS, all of the
-# machine, oldest first, one of each version: PATH's go and Debian's /usr/lib/go-*. MAPSHIFT_GO_VERSION_<path> is "1.22.12".
+# machine, oldest first, one of each version: PATH's go, Debian's /usr/lib/go-*, and MAPSHIFT_GO_MORE. MAPSHIFT_GO_VERSION_<path> is "1.22.12".
 
 set(MAPSHIFT_GO_BIN ${CMAKE_BINARY_DIR}/go/bin)
 set(go_environment
@@ -10,7 +10,9 @@ set(go_environment
   GOCACHE=${CMAKE_BINARY_DIR}/go/cache GOPATH=${CMAKE_BINARY_DIR}/go/path XDG_CONFIG_HOME=${CMAKE_BINARY_DIR}/go/config)
 
 find_program(MAPSHIFT_GO_IN_PATH go)
+set(MAPSHIFT_GO_MORE "" CACHE STRING "More Go toolchains to test with: a list of paths of `go`")
 file(GLOB candidates /usr/lib/go-*/bin/go)
+list(APPEND candidates ${MAPSHIFT_GO_MORE})
 if(MAPSHIFT_GO_IN_PATH)
   list(PREPEND candidates ${MAPSHIFT_GO_IN_PATH})
 endif()
@@ -65,7 +67,7 @@ function(go_program)
   if(ARG_ON_DEMAND)
     set(all)
   endif()
-  file(GLOB sources CONFIGURE_DEPENDS ${ARG_DIR}/*.go ${ARG_DIR}/go.mod)
+  file(GLOB sources CONFIGURE_DEPENDS ${ARG_DIR}/*.go ${ARG_DIR}/*.c ${ARG_DIR}/go.mod)
   set(output ${MAPSHIFT_GO_BIN}/${ARG_NAME})
   add_custom_command(OUTPUT ${output}
     COMMAND ${CMAKE_COMMAND} -E env ${go_environment} CGO_ENABLED=${cgo} CC=${CMAKE_C_COMPILER} ${ARG_GO} build ${flags} -o ${output} .
