@@ -26,6 +26,7 @@ LiveProbes::~LiveProbes() {
 }
 
 std::string LiveProbes::path_of(const ProbedFile& file) const {
+  if (file.open) return file.path;
   return file.pids.empty() ? std::string() : processes_.at(*file.pids.begin()).traced.executable;
 }
 
@@ -46,6 +47,8 @@ Status LiveProbes::add(const Traced& process) {
     file = std::make_shared<ProbedFile>();
     file->device = process.device;
     file->inode = process.inode;
+    file->open = process.file;
+    file->path = process.executable;
     file->points = points_of(binary, cost_);
     auto attached = rare_.attach(process.executable, file->points.rare);
     if (!attached) {

@@ -18,6 +18,8 @@ namespace mapshift::observe::go {
 // An executable, with all processes that run it: probes belong to the file.
 struct ProbedFile {
   uint64_t device = 0, inode = 0;
+  std::shared_ptr<const Fd> open;  // with its path, where the first process brought it
+  std::string path;
   Points points;
   ProbeSet rare;
   ProbeSet held;          // the hot probes, where the budget lets them stay
