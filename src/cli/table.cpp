@@ -32,6 +32,7 @@ std::string Table::text(const std::string& indent) const {
       if (r > 0 && c < right.size() && !is_number(rows_[r][c])) right[c] = false;
     }
   }
+  for (const size_t column : right_) right[column] = true;
   std::string out;
   for (const auto& row : rows_) {
     std::string line = indent;
