@@ -15,7 +15,7 @@ using namespace observe::go;
 using observe::Histogram;
 
 // Together with the columns of numbers, and two blanks between any two, within 120.
-constexpr size_t kNameWidth = 15, kVersionWidth = 8, kReasonWidth = 17;
+constexpr size_t kNameWidth = 14, kVersionWidth = 8, kReasonWidth = 17;
 
 // Both kinds of stops together.
 Histogram all_stops(const ProcessReport& report) {
