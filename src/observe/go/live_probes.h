@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "observe/go/budget.h"
+#include "observe/go/pauses.h"
+#include "observe/go/points.h"
+#include "observe/go/probes.h"
+#include "observe/go/tally.h"
+
+namespace mapshift::observe::go {
+
+// An executable, with all processes that run it: probes belong to the file.
+struct ProbedFile {
+  uint64_t device = 0, inode = 0;
+  Points points;
+  ProbeSet rare;
+  ProbeSet held;          // the hot probes, where the budget lets them stay
+  std::set<int> pids;
+  std::string failed;     // why the hot probes could not be attached the last time
+  uint32_t windows = 0;
+  Nanos last_window{0};
+};
+
+struct ProbedProcess {
+  ProbedProcess(Traced process, double share, std::shared_ptr<ProbedFile> of)
+      : traced(std::move(process)), file(std::move(of)), log(traced.stw_reasons), tally(traced.wait_reasons), budget(share) {}
+
+  Traced traced;
+  std::shared_ptr<ProbedFile> file;
+  PauseLog log;
+  Tally tally;
+  Budget budget;
+  std::array<Nanos, kWindowKinds> counted_to{};  // what was seen until then stands for all until then
+  uint64_t rare_hits = 0;
+  double seen = 0, recorded = 0;  // transitions to running, for the cross-check
+  std::optional<uint64_t> last_recorded = {};  // while the probes are held
+  uint64_t last_to_running = 0;
+  uint64_t windows = 0;
+};
+
+// Probes as the agent runs them: one thread for the windows. Lock order: change_, mutex_.
+class LiveProbes : public Probes {
+ public:
+  LiveProbes(GoRareProbes rare, GoWindowProbes hot, ProbeCost cost, double share);
+  ~LiveProbes() override;
+
+  [[nodiscard]] Status add(const Traced& process) override;
+  void remove(int pid) override;
+  void fill(int pid, ProcessReport& report) override;
+  void set_budget(double share) override;
+  void set_recorded(Recorded recorded) override;
+
+ private:
+  struct Window;
+  void run();
+  void tick(Nanos now);                          // needs mutex_
+  [[nodiscard]] bool choose(Nanos now, Window& window, Nanos& wake);  // needs mutex_
+  void look(Window& window);
+  [[nodiscard]] bool attach(Window& window);
+  void watch(Window& window);
+  void count(const Window& window);
+  void hold_or_release();
+  void hold(ProbedFile& file);                   // needs change_
+  void collect(ProbedProcess& process, const ms_go_process& counters, const GoHistograms& histograms);  // needs mutex_
+  void collect_held();                           // needs mutex_
+  void cross_check_held();
+  void take(const ms_go_event& event);           // needs mutex_
+  // Fewer say nothing about a ratio.
+  static constexpr double kEnoughRecorded = 50;
+
+  [[nodiscard]] double cost_of(const ProbedFile& file, const ms_go_process& now, const ms_go_process& before) const;
+  [[nodiscard]] std::string path_of(const ProbedFile& file) const;  // needs mutex_
+
+  const GoRareProbes rare_;
+  const GoWindowProbes hot_;
+  const ProbeCost cost_;
+  Recorded recorded_;  // set before the first add()
+
+  std::mutex change_;  // who attaches or detaches other than for a window
+  std::mutex mutex_;   // all below
+  std::condition_variable changed_;
+  bool stop_ = false;
+  double share_;
+  uint32_t number_ = 0;  // of the last window
+  bool holding_ = false;
+  Nanos last_tick_{0};
+  std::map<int, ProbedProcess> processes_;
+  std::map<std::pair<uint64_t, uint64_t>, std::shared_ptr<ProbedFile>> files_;
+  std::map<int, ms_go_process> counted_;  // the kernel's counters at the last look
+  std::thread thread_;
+};
+
+}  // namespace mapshift::observe::go

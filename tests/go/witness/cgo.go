@@ -1,0 +1,8 @@
+//go:build cgo
+
+// SPDX-License-Identifier: Apache-2.0
+
+// The import makes the linker put libc and runtime/cgo into the program.
+package main
+
+import "C"
