@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Runs every query of the dashboards in a real Prometheus that has scraped a real agent before, during and after an update that
-was committed and one that its objective rolled back. None may fail, and each must give data but those that
-tests/rules/agent_no_data.txt names. Usage: dashboards_agent.py PROMETHEUS; MAPSHIFT_BUILD is the build's folder.
+was committed and one that its objective rolled back, beside a Go service under load. None may fail, and each must give data but those
+that tests/rules/agent_no_data.txt names. Usage: dashboards_agent.py PROMETHEUS; MAPSHIFT_BUILD is the build's folder.
 
 Exit status: 0 passed, 1 failed, 77 skipped for want of privilege (with MAPSHIFT_REQUIRE_KERNEL=1 that is a failure)."""
 
@@ -33,7 +33,29 @@ SEEN = [  # what makes an answer one about an agent that updates
     'max_over_time(mapshift_update_phase{phase="baking"}[1m]) > 0',
     'mapshift_updates_total{result="committed"} > 0',
     'mapshift_rollbacks_total{trigger="objective"} > 0',
+    "mapshift_go_gc_cycles_total > 0",
+    "mapshift_go_block_seconds_count > 0",  # the probes had a window
+    "mapshift_go_crosscheck_ratio > 0",
 ]
+GO = BUILD / "go" / "bin"
+
+
+@contextlib.contextmanager
+def busy_service():
+    """A Go service with a load that leaves most of the machine to the others; both end with their stdin, or by themselves."""
+    commands = [[GO / "go-service", "-seconds", "120"]]
+    running = []
+    try:
+        for command in commands:
+            running.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+            if len(running) == 1:
+                address = json.loads(running[0].stdout.readline())["address"]
+                commands.append([GO / "go-load", "-address", address, "-seconds", "120", "-rate", "300", "-connections", "4"])
+        yield
+    finally:
+        for process in reversed(running):
+            process.terminate()
+            process.communicate()
 
 
 @contextlib.contextmanager
@@ -41,7 +63,7 @@ def lab(folder):
     """An agent with flowmeter v1 loaded, and frames that enter through its interface."""
     sender = subprocess.Popen([sys.executable, "-c", SENDER, PEER, THERE_ADDRESS, HERE_ADDRESS, "100"])
     try:
-        agent = Agent(BUILD, folder, go={"enabled": False})
+        agent = Agent(BUILD, folder, go={"processes": [{"path": str(GO / "go-service")}], "census_interval": "1s"})
         try:
             loaded = agent.cli("load", agent.manifest(1, ANALYSIS), "--set", f"IFACE={LINK}")
             if loaded.returncode != 0:
@@ -98,7 +120,7 @@ def main():
     private_world()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="mapshift-dashboards-"))
     try:
-        with lab(folder) as agent:
+        with busy_service(), lab(folder) as agent:
             target = json.loads((folder / "run" / "agent.json").read_text())["metrics"]
             watch = folder / "prometheus"
             watch.mkdir()
