@@ -41,21 +41,23 @@ GO = BUILD / "go" / "bin"
 
 
 @contextlib.contextmanager
-def busy_service():
-    """A Go service with a load that leaves most of the machine to the others; both end with their stdin, or by themselves."""
-    commands = [[GO / "go-service", "-seconds", "120"]]
-    running = []
+def go_program(name, *arguments):
+    """Ends when its stdin does, or by itself after two minutes."""
+    process = subprocess.Popen([GO / name, "-seconds", "120", *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
-        for command in commands:
-            running.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
-            if len(running) == 1:
-                address = json.loads(running[0].stdout.readline())["address"]
-                commands.append([GO / "go-load", "-address", address, "-seconds", "120", "-rate", "300", "-connections", "4"])
-        yield
+        yield process
     finally:
-        for process in reversed(running):
-            process.terminate()
-            process.communicate()
+        process.terminate()
+        process.communicate()
+
+
+@contextlib.contextmanager
+def busy_service():
+    """A Go service under a load that leaves most of the machine to the others."""
+    with go_program("go-service") as service:
+        address = json.loads(service.stdout.readline())["address"]
+        with go_program("go-load", "-address", address, "-rate", "300", "-connections", "4"):
+            yield
 
 
 @contextlib.contextmanager
