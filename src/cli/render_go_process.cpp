@@ -144,7 +144,10 @@ std::string optional_count(const std::optional<uint64_t>& count) { return count 
 
 std::string optional_seconds(const std::optional<double>& seconds) { return seconds ? human_seconds(*seconds) : "-"; }
 
-std::string percent(double share) { return std::isfinite(share) ? fmt::format("{:.2g} %", share * 100) : "-"; }
+std::string percent(double share) {
+  if (!std::isfinite(share)) return "-";
+  return share < 0.1 ? fmt::format("{:.2g} %", share * 100) : fmt::format("{:.0f} %", share * 100);
+}
 
 std::string render_go_process(const ProcessReport& report, Nanos now) {
   std::string out = fmt::format("{}, pid {}, {}{}\n", fit(report.name, 50), report.pid, fit(report.go_version, 24),

@@ -6,6 +6,7 @@
 
 #include "cli/exit_status.h"
 #include "cli/render_go.h"
+#include "cli/render_go_parts.h"
 #include "config/go_json.h"
 #include "scripted_agent.h"
 
@@ -168,6 +169,16 @@ TEST(RenderGo, FitsByColumns) {
   EXPECT_EQ(fit("µµµµ", 3), "µµ…");
   EXPECT_EQ(fit("", 3), "");
   EXPECT_EQ(fit("a\tb", 3), "a?b");
+}
+
+TEST(RenderGo, CellsAreShort) {
+  EXPECT_EQ(percent(0), "0 %");
+  EXPECT_EQ(percent(0.00423), "0.42 %");
+  EXPECT_EQ(percent(0.125), "12 %");
+  EXPECT_EQ(percent(1), "100 %");
+  EXPECT_EQ(optional_seconds(0.99999), "1 s") << "not 1e+03 ms";
+  EXPECT_EQ(optional_seconds(0.00099999), "1 ms");
+  EXPECT_EQ(optional_seconds({}), "-");
 }
 
 Json list_of(const std::vector<ProcessReport>& reports) {
