@@ -22,6 +22,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
 from dashboards_live import RULES, get, prometheus, rule_problems, run_queries  # noqa: E402
 from flowmeter_lab import HERE_ADDRESS, LINK, PEER, SENDER, THERE_ADDRESS, Agent, private_world  # noqa: E402
+from go_service import busy_service, service_path  # noqa: E402
 
 BUILD = pathlib.Path(os.environ.get("MAPSHIFT_BUILD", "build/release")).resolve()
 # The objective that flowmeter ships with, asked often, so that two updates take seconds.
@@ -37,27 +38,6 @@ SEEN = [  # what makes an answer one about an agent that updates
     "mapshift_go_block_seconds_count > 0",  # the probes had a window
     "mapshift_go_crosscheck_ratio > 0",
 ]
-GO = BUILD / "go" / "bin"
-
-
-@contextlib.contextmanager
-def go_program(name, *arguments):
-    """Ends when its stdin does, or by itself after two minutes."""
-    process = subprocess.Popen([GO / name, "-seconds", "120", *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.communicate()
-
-
-@contextlib.contextmanager
-def busy_service():
-    """A Go service under a load that leaves most of the machine to the others."""
-    with go_program("go-service") as service:
-        address = json.loads(service.stdout.readline())["address"]
-        with go_program("go-load", "-address", address, "-rate", "300", "-connections", "4"):
-            yield
 
 
 @contextlib.contextmanager
@@ -65,7 +45,7 @@ def lab(folder):
     """An agent with flowmeter v1 loaded, and frames that enter through its interface."""
     sender = subprocess.Popen([sys.executable, "-c", SENDER, PEER, THERE_ADDRESS, HERE_ADDRESS, "100"])
     try:
-        agent = Agent(BUILD, folder, go={"processes": [{"path": str(GO / "go-service")}], "census_interval": "1s"})
+        agent = Agent(BUILD, folder, go={"processes": [{"path": str(service_path(BUILD))}], "census_interval": "1s"})
         try:
             loaded = agent.cli("load", agent.manifest(1, ANALYSIS), "--set", f"IFACE={LINK}")
             if loaded.returncode != 0:
@@ -122,7 +102,7 @@ def main():
     private_world()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="mapshift-dashboards-"))
     try:
-        with busy_service(), lab(folder) as agent:
+        with busy_service(BUILD), lab(folder) as agent:
             target = json.loads((folder / "run" / "agent.json").read_text())["metrics"]
             watch = folder / "prometheus"
             watch.mkdir()
