@@ -75,17 +75,15 @@ ProbeCost calibrate(const GoWindowProbes& probes) {
   for (const auto& [place, result] : {std::pair{&ms_probe_emulated, &cost.emulated}, std::pair{&ms_probe_stepped, &cost.stepped}}) {
     const auto offset = file_offset(reinterpret_cast<const void*>(place));
     if (!offset) break;
-    GoWindowPoints points;
-    points.status = {*offset};
     const double before = thread_cpu();
-    auto set = probes.attach("/proc/self/exe", points);
+    auto set = probes.attach("/proc/self/exe", {{*offset, MS_GO_AT_STATUS}});
     if (!set) break;
     const double attaching = thread_cpu() - before;
     // The first hits pay for pages and maps.
     (void)measure(place);
     *result = std::max(measure(place), 1e-7);
     const double detach = thread_cpu();
-    set->clear();
+    *set = Uprobes();
     cost.window = attaching + thread_cpu() - detach;
   }
   probes.open(0, monotonic_now());

@@ -2,6 +2,7 @@
 #include "observe/go/live_probes.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "observe/go/calibrate.h"
 
@@ -104,14 +105,11 @@ void LiveProbes::set_recorded(Recorded recorded) {
 
 // Called with both locks: who asks for everything waits for it.
 void LiveProbes::hold(ProbedFile& file) {
-  if (!file.held.empty() || !file.points.why_no_windows.empty() || !file.failed.empty()) return;
+  if (file.held.attached() || !file.points.why_no_windows.empty() || !file.failed.empty()) return;
   const std::string path = path_of(file);
-  auto set = hot_.attach(path, file.points.goroutines);
-  if (set) {
-    auto io = hot_.attach(path, file.points.io);
-    if (io) std::ranges::move(*io, std::back_inserter(*set));
-    else file.failed = io.error().message;
-  }
+  Places all = file.points.goroutines;
+  std::ranges::copy(file.points.io, std::back_inserter(all));
+  auto set = hot_.attach(path, all);
   if (!set) {
     file.failed = set.error().message;
     return;
@@ -124,7 +122,7 @@ void LiveProbes::hold(ProbedFile& file) {
 
 void LiveProbes::hold_or_release() {
   const std::lock_guard change(change_);
-  std::vector<ProbeSet> released;  // detached last, without the lock
+  std::vector<Uprobes> released;  // detached last, without the lock
   {
     const std::lock_guard lock(mutex_);
     if (share_ >= 1) {
@@ -164,7 +162,7 @@ void LiveProbes::collect_held() {
   const auto histograms = hot_.histograms();
   static const GoHistograms none;
   for (auto& [pid, process] : processes_) {
-    if (process.file->held.empty()) continue;
+    if (!process.file->held.attached()) continue;
     const auto counters = hot_.read(pid);
     const auto found = histograms.find(pid);
     if (counters) collect(process, *counters, found == histograms.end() ? none : found->second);
@@ -183,7 +181,7 @@ void LiveProbes::fill(int pid, ProcessReport& report) {
   report.pauses = process.log.pauses();
   report.cycles = process.log.cycles();
   process.tally.fill(report);
-  report.probing.duty = file.held.empty() ? process.budget.duty(now) : 1;
+  report.probing.duty = file.held.attached() ? 1 : process.budget.duty(now);
   report.probing.overhead = process.budget.overhead(now);
   report.probing.windows = process.windows;
   report.probing.lost = process.tally.lost();

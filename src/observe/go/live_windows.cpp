@@ -33,7 +33,7 @@ struct LiveProbes::Window {
   WindowKind kind = WindowKind::kGoroutines;
   Nanos length{0};
   std::map<int, double> allowance;  // by process, CPU seconds
-  ProbeSet probes;
+  Uprobes probes;
   Nanos began{0}, ended{0};
   std::map<int, Edge> first, last;
 };
@@ -82,7 +82,7 @@ void LiveProbes::cross_check_held() {
   {
     const std::lock_guard lock(mutex_);
     for (const auto& [pid, process] : processes_) {
-      if (!process.file->held.empty()) pids.push_back(pid);
+      if (process.file->held.attached()) pids.push_back(pid);
     }
   }
   for (const int pid : pids) {
@@ -93,11 +93,11 @@ void LiveProbes::cross_check_held() {
     if (!recorded || !counters || found == processes_.end()) continue;
     ProbedProcess& process = found->second;
     if (process.last_recorded && *recorded >= *process.last_recorded) {
-      process.seen += static_cast<double>(counters->to_running - process.last_to_running);
+      process.seen += expected_records(process.last_checked, *counters);
       process.recorded += static_cast<double>(*recorded - *process.last_recorded);
     }
     process.last_recorded = recorded;
-    process.last_to_running = counters->to_running;
+    process.last_checked = *counters;
   }
 }
 
@@ -105,8 +105,7 @@ void LiveProbes::cross_check_held() {
 bool LiveProbes::choose(Nanos now, Window& window, Nanos& wake) {
   for (const auto& [id, file] : files_) {
     if (!file->points.why_no_windows.empty() || !file->failed.empty() || file->pids.empty()) continue;
-    const bool has_io = !file->points.io.io_entry[MS_GO_READ].empty() || !file->points.io.io_entry[MS_GO_WRITE].empty();
-    const WindowKind kind = has_io && file->windows % kIoEvery == kIoEvery - 1 ? WindowKind::kIo : WindowKind::kGoroutines;
+    const WindowKind kind = !file->points.io.empty() && file->windows % kIoEvery == kIoEvery - 1 ? WindowKind::kIo : WindowKind::kGoroutines;
     Nanos earliest = now, length = Budget::kLongest;
     std::map<int, double> allowance;
     for (const int pid : file->pids) {
@@ -158,7 +157,7 @@ void LiveProbes::look(Window& window) {
   window.ended = monotonic_now();
   hot_.open(0, window.ended);
   edge(window.last);
-  window.probes.clear();
+  window.probes = Uprobes();
   count(window);
   hot_.forget();
 }
@@ -204,7 +203,7 @@ void LiveProbes::count(const Window& window) {
     process.budget.window(window.kind, window.began, window.ended, cost - cost_.window, cost_.window);
     process.windows++;
     if (window.kind != WindowKind::kGoroutines || !first.recorded || !edge.recorded || *edge.recorded < *first.recorded) continue;
-    process.seen += static_cast<double>(edge.counters.to_running - first.counters.to_running);
+    process.seen += expected_records(first.counters, edge.counters);
     process.recorded += static_cast<double>(*edge.recorded - *first.recorded);
   }
 }
