@@ -36,7 +36,7 @@ class GoObjectives(unittest.TestCase):
         cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="mapshift-go-objectives-"))
         cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
         cls.enterClassContext(busy_service(BUILD))
-        cls.agent = Agent(BUILD, cls.folder, go={"processes": [{"path": str(service_path(BUILD))}]})
+        cls.agent = Agent(BUILD, cls.folder, go={"overhead_budget": 0.05, "processes": [{"path": str(service_path(BUILD))}]})
         cls.addClassCleanup(cls.agent.stop)
         loaded = cls.agent.cli("load", cls.agent.manifest(1, analysis()), "--set", f"IFACE={LINK}")
         if loaded.returncode != 0:
@@ -68,6 +68,7 @@ class GoObjectives(unittest.TestCase):
 
     def test_1_figures_are_measured_and_pass(self):
         objectives = [objective("latency", "sched_p99", max=10, minSamples=5), objective("goroutines", "goroutines", min=5, max=1e6),
+                      objective("waits", "block_p99", reason="IO wait", max=1000, interval="1s"),
                       objective("latency-before", "sched_p99", maxIncrease="1000000%")]
         status, record, errors = self.agent.update(2, analysis(*objectives), "--wait")
         self.assertEqual((status, record.get("state")), (0, "committed"), errors + record.get("reason", ""))
