@@ -7,8 +7,9 @@ namespace mapshift::observe::go {
 
 Result<std::unique_ptr<Capture>> start_capture(Settings settings) {
   auto probes = open_probes(settings.overhead_budget);
-  const std::string why_not = probes ? "" : probes.error().message;  // tier 0 needs none
-  MS_TRY(std::unique_ptr<Capture> out, LiveCapture::start(std::move(settings), probes ? std::move(*probes) : nullptr, why_not));
+  const std::string why_not = probes ? "" : "no single pauses and nothing of the scheduler's hot paths: " + probes.error().message;
+  MS_TRY(std::unique_ptr<Capture> out,
+         LiveCapture::start(std::move(settings), probes ? std::move(*probes) : nullptr, why_not));
   return out;
 }
 

@@ -33,7 +33,7 @@ struct Walked {
   uint64_t bias = 0;
   const std::vector<std::string>& wait_reasons;
   StartNames& names;
-  std::string executable;  // opens the file, for names not met before
+  const Fd& executable;  // for names not met before
 };
 
 // Walks runtime.allgs as `figures` gives it: one system call per 1024 goroutines. Fails as Memory::read does; kUnsupported when what

@@ -13,11 +13,12 @@ namespace {
 struct Executed {
   std::string open_path, shown_path;
   FileKey key;
+  Fd file;
   bool claimed = false;
 };
 
 Result<Executed> executed_by(int pid) {
-  Executed out{executable_link(pid), {}, {}, false};
+  Executed out{executable_link(pid), {}, {}, {}, false};
   auto key = file_key(out.open_path);
   if (!key && key.error().code == ErrorCode::kUnauthorized) {
     out.open_path = first_argument(pid);
@@ -42,24 +43,36 @@ bool wanted(const std::vector<Filter>& filters, const std::string& path, const s
   });
 }
 
+// Opens it; kStale when it became another one since it was looked at.
+[[nodiscard]] Status open_it(Executed& executed) {
+  MS_TRY(executed.file, open_file(executed.open_path));
+  MS_TRY(const FileKey opened, file_key(executed.file));
+  if (opened != executed.key) return fail(ErrorCode::kStale, executed.open_path + " is another file now");
+  return {};
+}
+
 Result<std::optional<Found>> identify(int pid, Executables& executables, const std::vector<Filter>& filters) {
   Found out;
   out.pid = pid;
   auto pidfd = open_pidfd(pid);
   if (!pidfd) return std::optional<Found>();
   out.pidfd = std::move(*pidfd);
-  const auto file = executed_by(pid);
+  auto file = executed_by(pid);
   const auto ticks = start_ticks(pid);
   if (!file || !ticks) return std::optional<Found>();
   out.start_ticks = *ticks;
   out.path = file->shown_path;
-  out.file = file->key;
+  out.key = file->key;
   out.cgroup = cgroup_of(pid);
   if (!wanted(filters, out.path, out.cgroup)) return std::optional<Found>();
-  auto executable = executables.look(file->open_path, file->key);
-  if (!executable && executable.error().code == ErrorCode::kStale) return fail(std::move(executable).error());
-  if (!executable || !(*executable)->is_go) return std::optional<Found>();
-  out.executable = std::move(*executable);
+  if (executables.known_not_go(out.key)) return std::optional<Found>();
+  if (Status opened = open_it(*file); !opened) {
+    if (opened.error().code == ErrorCode::kStale) return fail(std::move(opened).error());
+    return std::optional<Found>();
+  }
+  out.file = std::make_shared<const Fd>(std::move(file->file));
+  out.executable = executables.look(*out.file, out.key);
+  if (!out.executable->is_go) return std::optional<Found>();
   if (file->claimed) return std::optional<Found>(std::move(out));
   const auto image = image_of(pid);
   if (image) out.image = *image;
@@ -67,7 +80,7 @@ Result<std::optional<Found>> identify(int pid, Executables& executables, const s
   if (!image && image.error().code != ErrorCode::kUnauthorized) return fail(ErrorCode::kStale, image.error().message);
   // The image belongs to the file if the file is still the one: an exec in between changes one or the other later.
   const auto again = file_key(file->open_path);
-  if (!again || *again != out.file) return fail(ErrorCode::kStale, "process " + std::to_string(pid) + " runs another program now");
+  if (!again || *again != out.key) return fail(ErrorCode::kStale, "process " + std::to_string(pid) + " runs another program now");
   return std::optional<Found>(std::move(out));
 }
 

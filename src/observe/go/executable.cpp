@@ -61,14 +61,12 @@ bool is_system_function(std::string_view name) {
   return name.starts_with("runtime.") && name != "runtime.main" && name != "runtime.corostart" && name != "runtime.handleAsyncEvent";
 }
 
-void StartNames::learn(const std::vector<uint64_t>& addresses, const std::string& executable) {
+void StartNames::learn(const std::vector<uint64_t>& addresses, const Fd& executable) {
   {
     const std::scoped_lock lock(mutex_);
     if (unreadable_ || known_.size() >= kMost || std::ranges::all_of(addresses, [this](uint64_t a) { return known_.contains(a); })) return;
   }
-  const auto fd = open_file(executable);
-  if (!fd) return;
-  const auto names = FunctionNames::read(fd->get());
+  const auto names = FunctionNames::read(executable.get());
   const std::scoped_lock lock(mutex_);
   unreadable_ = !names;
   for (const uint64_t address : addresses) {
@@ -89,15 +87,18 @@ bool StartNames::unreadable() const {
   return unreadable_;
 }
 
-Result<std::shared_ptr<const Executable>> Executables::look(const std::string& path, const FileKey& key) {
+bool Executables::known_not_go(const FileKey& key) {
+  const std::scoped_lock lock(mutex_);
+  const auto found = known_.find(key);
+  return found != known_.end() && !found->second->is_go;
+}
+
+std::shared_ptr<const Executable> Executables::look(const Fd& file, const FileKey& key) {
   {
     const std::scoped_lock lock(mutex_);
     if (const auto found = known_.find(key); found != known_.end()) return found->second;
   }
-  MS_TRY(const Fd fd, open_file(path));
-  MS_TRY(const FileKey opened, file_key(fd));
-  if (opened != key) return fail(ErrorCode::kStale, path + " is another file now");
-  const auto made = std::make_shared<const Executable>(examine(fd.get()));
+  const auto made = std::make_shared<const Executable>(examine(file.get()));
   const std::scoped_lock lock(mutex_);
   if (known_.emplace(key, made).second) order_.push_back(key);
   for (; order_.size() > kMost; order_.pop_front()) known_.erase(order_.front());

@@ -20,8 +20,8 @@ class StartNames {
     std::string text;     // "main.worker", or the address where nobody knows
     bool system = false;  // the runtime does not count such goroutines: its own workers
   };
-  // `executable` is a path that opens the file now. Addresses are as linked.
-  void learn(const std::vector<uint64_t>& addresses, const std::string& executable);
+  // Addresses are as linked.
+  void learn(const std::vector<uint64_t>& addresses, const Fd& executable);
   [[nodiscard]] Name at(uint64_t address) const;
   // The file has no names: goroutines of the runtime itself cannot be told from others.
   [[nodiscard]] bool unreadable() const;
@@ -44,8 +44,8 @@ struct Executable {
 // Each file is analysed once. The oldest verdicts are forgotten beyond a bound. Thread-safe; the analysis holds no lock.
 class Executables {
  public:
-  // `path` opens the file. Fails where opening fails; kStale when it is not the file of `key` any more.
-  [[nodiscard]] Result<std::shared_ptr<const Executable>> look(const std::string& path, const FileKey& key);
+  [[nodiscard]] bool known_not_go(const FileKey& key);  // most executables of most machines: they are not even opened
+  [[nodiscard]] std::shared_ptr<const Executable> look(const Fd& file, const FileKey& key);
 
  private:
   static constexpr size_t kMost = 2048;

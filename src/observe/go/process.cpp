@@ -58,7 +58,7 @@ Result<Figures> Process::believed(const Figures* before) const {
 
 Result<Census> Process::walk() const {
   const Binary& binary = *found_.executable->binary;
-  const Walked walked{memory_, binary.layout, bias_, wait_reasons_, *found_.executable->names, executable_link(found_.pid)};
+  const Walked walked{memory_, binary.layout, bias_, wait_reasons_, *found_.executable->names, *found_.file};
   // The array moves when it grows, and what it leaves may be used for something else before we are through.
   static constexpr int kTries = 3;
   for (int left = kTries; left > 0; --left) {
@@ -72,8 +72,7 @@ Result<Census> Process::walk() const {
 
 Status Process::first_reading() {
   const Binary& binary = *found_.executable->binary;
-  MS_TRY(const Fd file, open_file(executable_link(found_.pid)));
-  MS_TRY(bias_, load_bias(*found_.image, file.get()));
+  MS_TRY(bias_, load_bias(*found_.image, found_.file->get()));
   MS_TRY(Figures figures, believed(nullptr));
   // Counts that stand still or rise are the runtime's; the second reading is a little later by its nature.
   MS_TRY(figures, believed(&figures));
@@ -206,8 +205,9 @@ std::optional<uint64_t> Process::recorded() const {
 
 Traced Process::traced() const {
   const std::scoped_lock lock(mutex_);
-  return {found_.pid, found_.start_ticks, executable_link(found_.pid), found_.file.device, found_.file.inode, bias_,
-          found_.executable->binary, wait_reasons_, stw_reasons_};
+  // Not /proc/PID/exe: after an exec that is another file, and a probe in the middle of another instruction.
+  return {found_.pid, found_.start_ticks, "/proc/self/fd/" + std::to_string(found_.file->get()), found_.key.device, found_.key.inode,
+          bias_, found_.executable->binary, wait_reasons_, stw_reasons_, found_.file};
 }
 
 ProcessReport Process::outline() const {

@@ -22,7 +22,8 @@ struct Found {
   int pid = 0;
   uint64_t start_ticks = 0;
   std::string path, cgroup;
-  FileKey file;
+  FileKey key;
+  std::shared_ptr<const Fd> file;  // open: whatever the process becomes, this is what was analysed
   std::shared_ptr<const Executable> executable;
   std::optional<Image> image = {};  // nothing: the kernel does not show it, so its memory is out of reach
   Fd pidfd;

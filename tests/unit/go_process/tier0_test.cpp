@@ -110,12 +110,13 @@ class CensusOf : public ::testing::Test {
     Figures figures;
     figures.allglen = list_.size();
     figures.allgs = address_of(list_.data());
-    return take_census({memory_, describe({}, 0).layout, 0, reasons_, names_, "/proc/self/exe"}, figures);
+    return take_census({memory_, describe({}, 0).layout, 0, reasons_, names_, none_}, figures);
   }
   static Goroutine waiting(uint8_t reason) { return {.status = 4, .reason = reason}; }
 
   Memory memory_{getpid()};
   StartNames names_;
+  const Fd none_;
   std::vector<std::string> reasons_ = {"", "sleep", "select"};
   std::vector<Goroutine> goroutines_;
   std::vector<uint64_t> list_;
