@@ -87,6 +87,7 @@ class LiveProbes : public Probes {
 
  private:
   struct Window;
+  [[nodiscard]] Result<std::shared_ptr<ProbedFile>> admit(const Traced& process);
   [[nodiscard]] Result<std::shared_ptr<ProbedFile>> file_of(const Traced& process);  // needs change_
   void run();
   void tick(Nanos now);                          // needs mutex_
@@ -97,7 +98,7 @@ class LiveProbes : public Probes {
   void count(const Window& window);
   void hold_or_release();
   void give_way();                               // files that somebody wants to write to
-  void hold(ProbedFile& file);                   // needs change_
+  void hold(ProbedFile& file);                   // needs both locks
   void collect(ProbedProcess& process, const ms_go_process& counters, const GoHistograms& histograms);  // needs mutex_
   void collect_held();                           // needs mutex_
   void cross_check_held();
@@ -117,12 +118,12 @@ class LiveProbes : public Probes {
   std::condition_variable changed_;
   bool stop_ = false;
   double share_;
-  uint32_t number_ = 0;  // of the last window
   bool holding_ = false;
   Nanos last_tick_{0};
   std::map<int, ProbedProcess> processes_;
   std::map<std::pair<uint64_t, uint64_t>, std::shared_ptr<ProbedFile>> files_;
   std::map<int, ms_go_process> counted_;  // the kernel's counters at the last look
+  uint32_t number_ = 0;  // of the last window; the thread's alone
   std::thread thread_;
 };
 

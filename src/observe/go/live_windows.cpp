@@ -164,13 +164,13 @@ void LiveProbes::look(Window& window) {
   hot_.forget();
 }
 
-// Ends at its time, when it has cost any of the processes what it may, or when no process runs the file any more: then it may be
-// written to, and a probe would be where another instruction is.
+// Ends at its time, when it has cost any of the processes what it may, when everything is asked for, or when no process runs the
+// file any more: then it may be written to, and a probe would be where another instruction is.
 void LiveProbes::watch(Window& window) {
   const Nanos end = window.began + window.length;
   Nanos look = kFirstLook;
   std::unique_lock lock(mutex_);
-  while (!stop_ && !window.file->pids.empty() && !threatened(*window.file)) {
+  while (!stop_ && share_ < 1 && !window.file->pids.empty() && !threatened(*window.file)) {
     const Nanos now = monotonic_now();
     if (now >= end) return;
     changed_.wait_for(lock, std::min(end - now, look));
