@@ -60,8 +60,7 @@ static struct stop *stop_of(__u32 tgid)
 }
 
 /* To 1.21, where the restart knows nothing of the stop. */
-SEC("uprobe")
-int stop_world(struct pt_regs *ctx)
+static int stop_world(struct pt_regs *ctx)
 {
 	struct ms_go_rare_process *process;
 	struct stop *stop;
@@ -81,8 +80,7 @@ int stop_world(struct pt_regs *ctx)
 }
 
 /* To 1.22. */
-SEC("uprobe")
-int world_stopped(struct pt_regs *ctx)
+static int world_stopped(struct pt_regs *ctx)
 {
 	struct stop *stop;
 	__u32 tgid;
@@ -96,8 +94,7 @@ int world_stopped(struct pt_regs *ctx)
 }
 
 /* startTheWorldWithSema(now, worldStop{reason, startedStopping, finishedStopping, ...}); finishedStopping since 1.23. */
-SEC("uprobe")
-int start_world(struct pt_regs *ctx)
+static int start_world(struct pt_regs *ctx)
 {
 	struct ms_go_rare_process *process;
 	struct stop *stop;
@@ -119,8 +116,7 @@ int start_world(struct pt_regs *ctx)
 }
 
 /* It returns the time at which the world ran again, which is the one that the runtime's own histogram gets. */
-SEC("uprobe")
-int world_started(struct pt_regs *ctx)
+static int world_started(struct pt_regs *ctx)
 {
 	struct ms_go_rare_process *process;
 	struct ms_go_event event = { .kind = MS_GO_PAUSE };
@@ -147,8 +143,7 @@ int world_started(struct pt_regs *ctx)
 }
 
 /* Once a cycle, while the world is stopped for the first time. */
-SEC("uprobe")
-int gc_start(struct pt_regs *ctx)
+static int gc_start(struct pt_regs *ctx)
 {
 	struct ms_go_rare_process *process;
 	struct ms_go_event event = { .kind = MS_GO_GC_START };
@@ -166,8 +161,7 @@ int gc_start(struct pt_regs *ctx)
 }
 
 /* Once a cycle, while the world is stopped for the last time. */
-SEC("uprobe")
-int mark_termination(struct pt_regs *ctx)
+static int mark_termination(struct pt_regs *ctx)
 {
 	struct ms_go_rare_process *process;
 	struct ms_go_event event = { .kind = MS_GO_MARK_TERMINATION };
@@ -182,6 +176,26 @@ int mark_termination(struct pt_regs *ctx)
 	__sync_fetch_and_add(&process->cycles, 1);
 	event.ended = bpf_ktime_get_ns();
 	emit(process, &event);
+	return 0;
+}
+
+SEC("uprobe")
+int rare(struct pt_regs *ctx)
+{
+	switch (bpf_get_attach_cookie(ctx)) {
+	case MS_GO_AT_STOP_WORLD:
+		return stop_world(ctx);
+	case MS_GO_AT_WORLD_STOPPED:
+		return world_stopped(ctx);
+	case MS_GO_AT_START_WORLD:
+		return start_world(ctx);
+	case MS_GO_AT_WORLD_STARTED:
+		return world_started(ctx);
+	case MS_GO_AT_GC_START:
+		return gc_start(ctx);
+	case MS_GO_AT_MARK_TERMINATION:
+		return mark_termination(ctx);
+	}
 	return 0;
 }
 

@@ -189,8 +189,7 @@ static void transition(struct ms_go_process *process, struct call_key *key, __u3
 		enter(process, key, old, 0, 0, now);
 }
 
-SEC("uprobe")
-int status(struct pt_regs *ctx)
+static int status(struct pt_regs *ctx)
 {
 	__u32 from = GO_ARG2(ctx), to = GO_ARG3(ctx);
 	struct call_key key = { .g = GO_ARG1(ctx) };
@@ -214,8 +213,7 @@ int status(struct pt_regs *ctx)
 }
 
 /* netpollready(toRun, pd, mode) */
-SEC("uprobe")
-int netpoll_ready(struct pt_regs *ctx)
+static int netpoll_ready(struct pt_regs *ctx)
 {
 	struct ms_go_process *process;
 	__u32 mode = GO_ARG3(ctx), tgid;
@@ -268,27 +266,23 @@ static int io_return(struct pt_regs *ctx, __u8 operation)
 }
 
 SEC("uprobe")
-int read_entry(struct pt_regs *ctx)
+int hot(struct pt_regs *ctx)
 {
-	return io_entry(ctx, MS_GO_READ);
-}
-
-SEC("uprobe")
-int read_return(struct pt_regs *ctx)
-{
-	return io_return(ctx, MS_GO_READ);
-}
-
-SEC("uprobe")
-int write_entry(struct pt_regs *ctx)
-{
-	return io_entry(ctx, MS_GO_WRITE);
-}
-
-SEC("uprobe")
-int write_return(struct pt_regs *ctx)
-{
-	return io_return(ctx, MS_GO_WRITE);
+	switch (bpf_get_attach_cookie(ctx)) {
+	case MS_GO_AT_STATUS:
+		return status(ctx);
+	case MS_GO_AT_NETPOLL_READY:
+		return netpoll_ready(ctx);
+	case MS_GO_AT_READ:
+		return io_entry(ctx, MS_GO_READ);
+	case MS_GO_AT_READ_RETURN:
+		return io_return(ctx, MS_GO_READ);
+	case MS_GO_AT_WRITE:
+		return io_entry(ctx, MS_GO_WRITE);
+	case MS_GO_AT_WRITE_RETURN:
+		return io_return(ctx, MS_GO_WRITE);
+	}
+	return 0;
 }
 
 static long drop(void *map, const void *key, void *value, void *ctx)

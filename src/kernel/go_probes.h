@@ -21,15 +21,8 @@ struct go_window_bpf;
 
 namespace mapshift {
 
-// Where the programs of one object go in one executable: offsets into the file.
-using Offsets = std::vector<uint64_t>;
-using ProbeSet = std::vector<Uprobes>;
-
-struct GoRarePoints {
-  Offsets stop_world, world_stopped;   // entry and returns of stopTheWorldWithSema: to 1.21, to 1.22
-  Offsets start_world, world_started;  // entry and returns of startTheWorldWithSema
-  Offsets gc_start, mark_termination;
-};
+// Where probes go in one executable; cookies are of ms_go_place.
+using Places = std::vector<UprobePlace>;
 
 // Tier 1 of the Go probes, loaded: bpf/probes/go_rare.bpf.c. Thread-safe, but for consume(): one thread at a time.
 class GoRareProbes {
@@ -39,7 +32,7 @@ class GoRareProbes {
   // Only the processes that were added are counted, whoever else runs the executable. kTooLarge: MS_GO_MAX_PROCESSES.
   [[nodiscard]] Status add(int tgid, int go_minor) const;
   void remove(int tgid) const;
-  [[nodiscard]] Result<ProbeSet> attach(const std::string& path, const GoRarePoints& points) const;
+  [[nodiscard]] Result<Uprobes> attach(const std::string& path, const Places& places) const;
   [[nodiscard]] std::optional<ms_go_rare_process> read(int tgid) const;
   // All events since the last call, oldest first.
   void consume(const std::function<void(const ms_go_event&)>& take) const;
@@ -48,11 +41,6 @@ class GoRareProbes {
   struct State;
   explicit GoRareProbes(std::shared_ptr<State> state) : state_(std::move(state)) {}
   std::shared_ptr<State> state_;
-};
-
-struct GoWindowPoints {
-  Offsets status, netpoll_ready;
-  std::array<Offsets, MS_GO_IO> io_entry = {}, io_return = {};
 };
 
 struct GoHistogramKey {
@@ -70,7 +58,7 @@ class GoWindowProbes {
 
   [[nodiscard]] Status add(int tgid, uint32_t waitreason_offset, uint32_t flags) const;
   void remove(int tgid) const;
-  [[nodiscard]] Result<ProbeSet> attach(const std::string& path, const GoWindowPoints& points) const;
+  [[nodiscard]] Result<Uprobes> attach(const std::string& path, const Places& places) const;
   // Counts from now on, though not what began in a window of another number. 0: counts nothing but hits.
   void open(uint32_t window, Nanos now) const;
   // Forgets what is under way. Only while nothing is attached.

@@ -52,19 +52,8 @@ void GoRareProbes::remove(int tgid) const {
   (void)bpf_map_delete_elem(bpf_map__fd(state_->skeleton->maps.stops), &tgid);
 }
 
-Result<ProbeSet> GoRareProbes::attach(const std::string& path, const GoRarePoints& points) const {
-  const auto& programs = state_->skeleton->progs;
-  // What reads is attached before what it reads from is written, so that the first stop seen is seen whole or not at all.
-  const std::array<std::pair<bpf_program*, const Offsets*>, 6> all{{
-      {programs.world_started, &points.world_started}, {programs.start_world, &points.start_world},
-      {programs.world_stopped, &points.world_stopped}, {programs.mark_termination, &points.mark_termination},
-      {programs.stop_world, &points.stop_world},       {programs.gc_start, &points.gc_start}}};
-  ProbeSet set;
-  for (const auto& [program, offsets] : all) {
-    MS_TRY(Uprobes probes, Uprobes::attach(state_->kind, bpf_program__fd(program), path, *offsets));
-    set.push_back(std::move(probes));
-  }
-  return set;
+Result<Uprobes> GoRareProbes::attach(const std::string& path, const Places& places) const {
+  return Uprobes::attach(state_->kind, bpf_program__fd(state_->skeleton->progs.rare), path, places);
 }
 
 std::optional<ms_go_rare_process> GoRareProbes::read(int tgid) const {

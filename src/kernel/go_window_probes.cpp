@@ -71,18 +71,8 @@ void GoWindowProbes::remove(int tgid) const {
   for (const ms_go_histogram_key& each : gone) (void)bpf_map_delete_elem(fd, &each);
 }
 
-Result<ProbeSet> GoWindowProbes::attach(const std::string& path, const GoWindowPoints& points) const {
-  const auto& programs = state_->skeleton->progs;
-  const std::array<std::pair<bpf_program*, const Offsets*>, 6> all{{
-      {programs.read_return, &points.io_return[MS_GO_READ]},   {programs.read_entry, &points.io_entry[MS_GO_READ]},
-      {programs.write_return, &points.io_return[MS_GO_WRITE]}, {programs.write_entry, &points.io_entry[MS_GO_WRITE]},
-      {programs.netpoll_ready, &points.netpoll_ready},         {programs.status, &points.status}}};
-  ProbeSet set;
-  for (const auto& [program, offsets] : all) {
-    MS_TRY(Uprobes probes, Uprobes::attach(state_->kind, bpf_program__fd(program), path, *offsets));
-    set.push_back(std::move(probes));
-  }
-  return set;
+Result<Uprobes> GoWindowProbes::attach(const std::string& path, const Places& places) const {
+  return Uprobes::attach(state_->kind, bpf_program__fd(state_->skeleton->progs.hot), path, places);
 }
 
 void GoWindowProbes::open(uint32_t window, Nanos now) const {

@@ -13,11 +13,17 @@
 namespace mapshift {
 namespace {
 
-Result<Fd> attach_many(int program_fd, const std::string& path, std::span<const uint64_t> offsets) {
-  std::vector<unsigned long> places(offsets.begin(), offsets.end());
+Result<Fd> attach_many(int program_fd, const std::string& path, std::span<const UprobePlace> places) {
+  std::vector<unsigned long> offsets;
+  std::vector<__u64> cookies;
+  for (const UprobePlace& place : places) {
+    offsets.push_back(place.offset);
+    cookies.push_back(place.cookie);
+  }
   LIBBPF_OPTS(bpf_link_create_opts, options);
   options.uprobe_multi.path = path.c_str();
-  options.uprobe_multi.offsets = places.data();
+  options.uprobe_multi.offsets = offsets.data();
+  options.uprobe_multi.cookies = cookies.data();
   options.uprobe_multi.cnt = static_cast<uint32_t>(places.size());
   const int fd = bpf_link_create(program_fd, 0, BPF_TRACE_UPROBE_MULTI, &options);
   if (fd < 0) return fail_errno(-fd, "attach " + std::to_string(places.size()) + " probes to " + path);
@@ -33,16 +39,18 @@ Result<uint32_t> uprobe_event_type() {
   return static_cast<uint32_t>(std::strtoul(text.data(), nullptr, 10));
 }
 
-Result<std::vector<Fd>> attach_one(int program_fd, const std::string& path, uint64_t offset, uint32_t type) {
+Result<std::vector<Fd>> attach_one(int program_fd, const std::string& path, const UprobePlace& place, uint32_t type) {
   perf_event_attr attributes{};
   attributes.size = sizeof(attributes);
   attributes.type = type;
   attributes.config1 = reinterpret_cast<uint64_t>(path.c_str());
-  attributes.config2 = offset;
+  attributes.config2 = place.offset;
   // Any CPU stands for all of them when the event belongs to a probe of all processes.
   Fd event(static_cast<int>(::syscall(SYS_perf_event_open, &attributes, -1, 0, -1, PERF_FLAG_FD_CLOEXEC)));
   if (!event.valid()) return fail_errno(errno, "open a probe on " + path);
-  Fd link(bpf_link_create(program_fd, event.get(), BPF_PERF_EVENT, nullptr));
+  LIBBPF_OPTS(bpf_link_create_opts, options);
+  options.perf_event.bpf_cookie = place.cookie;
+  Fd link(bpf_link_create(program_fd, event.get(), BPF_PERF_EVENT, &options));
   if (!link.valid()) return fail_errno(-link.get(), "attach a probe to " + path);
   std::vector<Fd> both;
   both.push_back(std::move(link));
@@ -69,17 +77,17 @@ UprobeLink best_uprobe_link() {
   return has ? UprobeLink::kMulti : UprobeLink::kPerf;
 }
 
-Result<Uprobes> Uprobes::attach(UprobeLink kind, int program_fd, const std::string& path, std::span<const uint64_t> offsets) {
+Result<Uprobes> Uprobes::attach(UprobeLink kind, int program_fd, const std::string& path, std::span<const UprobePlace> places) {
   Uprobes probes;
-  if (offsets.empty()) return probes;
+  if (places.empty()) return probes;
   if (kind == UprobeLink::kMulti) {
-    MS_TRY(Fd link, attach_many(program_fd, path, offsets));
+    MS_TRY(Fd link, attach_many(program_fd, path, places));
     probes.links_.push_back(std::move(link));
     return probes;
   }
   MS_TRY(const uint32_t type, uprobe_event_type());
-  for (const uint64_t offset : offsets) {
-    MS_TRY(std::vector<Fd> owned, attach_one(program_fd, path, offset, type));
+  for (const UprobePlace& place : places) {
+    MS_TRY(std::vector<Fd> owned, attach_one(program_fd, path, place, type));
     for (Fd& fd : owned) probes.links_.push_back(std::move(fd));
   }
   return probes;

@@ -14,6 +14,7 @@ from lab import BUILD, SystemTest
 PROGRAMS = BUILD / "go" / "bin"
 WANTED = ("1.19", "1.20", "1.21", "1.22", "1.23", "1.24", "1.25", "1.26")  # what of these is not on this machine is named
 PATIENCE = 20  # seconds
+STALE = 3  # seconds
 
 
 def matrix(program):
@@ -130,6 +131,19 @@ class GoTest(SystemTest):
         found = [value for text, value in agent.metrics()[metric].items()
                  if all(f'{name}="{wanted}"' in text.split(",") for name, wanted in labels.items())]
         return sum(found) if found else None
+
+    def assert_series(self, want, agent, metric, **labels):
+        """That it has, or soon has, this value: a scrape may be given figures of the second before."""
+        end = time.monotonic() + STALE
+        while (found := self.series(agent, metric, **labels)) != want and time.monotonic() < end:
+            time.sleep(0.1)
+        self.assertEqual(found, want, f"{metric} {labels}")
+
+    def assert_cycles(self, want, agent, pid):
+        end = time.monotonic() + STALE
+        while (found := self.processes(agent).get(pid, {}).get("gc_cycles")) != want and time.monotonic() < end:
+            time.sleep(0.1)
+        self.assertEqual(found, want)
 
     def assert_healthy(self, agent):
         self.assertIsNone(agent.process.poll(), "the agent ended")

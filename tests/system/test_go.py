@@ -11,7 +11,7 @@ import time
 from go_targets import GoTest, matrix, minor, not_here
 
 FIFTY = 50
-SCRAPES = 20
+SCRAPES = 8
 ROUNDS = 40  # of steady: a second or two
 
 
@@ -22,13 +22,13 @@ class Figures(GoTest):
         witness.tell("stop 5")
         witness.tell("churn 50")
         said = witness.tell("park 100")
-        self.assertEqual(self.series(agent, "mapshift_go_gc_cycles_total", process=name), said["gc_cycles"])
+        self.assert_series(said["gc_cycles"], agent, "mapshift_go_gc_cycles_total", process=name)
         pauses = said.get("pauses_gc", said["gc_pauses"])
-        self.assertEqual(self.series(agent, "mapshift_go_stw_pause_seconds_count", process=name, kind="gc"), pauses)
+        self.assert_series(pauses, agent, "mapshift_go_stw_pause_seconds_count", process=name, kind="gc")
         if minor(version) >= 22:
             self.assertEqual(said["pauses_other"] - before["pauses_other"], 5)
-            self.assertEqual(self.series(agent, "mapshift_go_stw_pause_seconds_count", process=name, kind="other"), said["pauses_other"])
-            self.assertEqual(self.series(agent, "mapshift_go_stw_stopping_seconds_count", process=name, kind="gc"), pauses)
+            self.assert_series(said["pauses_other"], agent, "mapshift_go_stw_pause_seconds_count", process=name, kind="other")
+            self.assert_series(pauses, agent, "mapshift_go_stw_stopping_seconds_count", process=name, kind="gc")
         self.assertAlmostEqual(self.series(agent, "mapshift_go_sched_latency_seconds_count", process=name), said["sched_latencies"],
                                delta=50 + said["sched_latencies"] * 0.01)  # it goes on a little after it has said so
         status, one, error = agent.json("go", witness.pid)
@@ -51,21 +51,21 @@ class Figures(GoTest):
             with self.subTest(version=version, variant=variant):
                 one = found[witness.pid]
                 self.assertEqual((one["name"], one["go_version"], one["path"]), (name, f"go{version}", str(self.programs / name)))
-                self.assertEqual(self.series(agent, "mapshift_go_info", process=name, go_version=f"go{version}"), 1)
+                self.assert_series(1, agent, "mapshift_go_info", process=name, go_version=f"go{version}")
                 self.check_figures(agent, version, witness, name)
-        self.assertEqual(self.series(agent, "mapshift_go_processes", state="captured"), len(rows))
+        self.assert_series(len(rows), agent, "mapshift_go_processes", state="captured")
 
     def test_each_stop_and_cycle(self):
         """What probes see of single stops agrees with the runtime's own counts."""
         agent = self.go_agent()
         rows = [(version, self.witness(self.program(path))) for version, variant, path in matrix("witness") if variant in ("default", "stripped")]
         self.wait_for_state(agent, [witness.pid for _, witness in rows])
-        time.sleep(1)  # probes are attached soon after
+        time.sleep(2)  # probes are attached soon after
         before = self.processes(agent)
         for _, witness in rows:
             witness.tell("gc 4")
             witness.tell("stop 6")
-        time.sleep(0.5)
+        time.sleep(1.5)
         after = self.processes(agent)
         for version, witness in rows:
             with self.subTest(version=version, path=witness.process.args[0].name):
@@ -90,7 +90,7 @@ class Figures(GoTest):
         witness.tell("park 7")
         done = agent.cli("go", witness.pid)
         self.assertEqual(done.status, 0, done.err)
-        self.assertRegex(done.out, r"chan receive\D+[78]\b")
+        self.assertRegex(done.out, r"(?m)^ *7 +waiting +chan receive")
         status, everything, _ = agent.json("go")
         self.assertEqual((status, [one["name"] for one in everything["processes"]]), (0, ["shop"]))
         self.assertEqual(agent.cli("go", os.getpid()).status, 1)
@@ -109,7 +109,7 @@ class Figures(GoTest):
         second.tell("gc 5")
         for name, one in names.items():
             want = 2 if one is first else 5
-            self.assertEqual(self.series(agent, "mapshift_go_gc_cycles_total", process=name), want)
+            self.assert_series(want, agent, "mapshift_go_gc_cycles_total", process=name)
 
     def test_nothing_when_it_is_off(self):
         self.witness(self.newest())
@@ -130,7 +130,7 @@ class Cost(GoTest):
         time.sleep(1)
         before, began = self.series(agent, "process_cpu_seconds_total"), time.monotonic()
         for _ in range(SCRAPES):
-            time.sleep(0.3)
+            time.sleep(1.2)  # younger figures may be given again
             cpu = self.series(agent, "process_cpu_seconds_total")
         lasted = time.monotonic() - began
         each = (cpu - before) / SCRAPES

@@ -30,7 +30,7 @@ class Damaged(GoTest):
     def tearDown(self):
         self.assert_healthy(self.running)
         said = self.good.tell("gc 2")
-        self.assertEqual(self.series(self.running, "mapshift_go_gc_cycles_total", process="good"), said["gc_cycles"], "the good one is not captured any more")
+        self.assert_series(said["gc_cycles"], self.running, "mapshift_go_gc_cycles_total", process="good")
 
     def start(self, path, *arguments):
         process = subprocess.Popen([path, *arguments], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
@@ -57,7 +57,7 @@ class Damaged(GoTest):
         if one and one["state"] == "captured":
             said = process.tell("gc 3")
             if one["gc_cycles"] is not None:
-                self.assertEqual(self.processes(self.running)[process.pid]["gc_cycles"], said["gc_cycles"])
+                self.assert_cycles(said["gc_cycles"], self.running, process.pid)
         elif one:
             self.assertTrue(one["reason"], one)
         return one
@@ -125,7 +125,7 @@ class Fleeting(GoTest):
         self.assertEqual(found[new.pid]["go_version"], new.first["go_version"])
         for witness, count in ((old, 2), (new, 4)):
             said = witness.tell(f"gc {count}")
-            self.assertEqual(self.processes(agent)[witness.pid]["gc_cycles"], said["gc_cycles"])
+            self.assert_cycles(said["gc_cycles"], agent, witness.pid)
 
     def test_replaced_before_it_is_looked_at(self):
         path = self.newest("server")
@@ -150,7 +150,7 @@ class Fleeting(GoTest):
         found = self.wait_for("the second program is captured", lambda: {pid: one for pid, one in self.processes(agent).items() if one["name"] == "second"})
         self.assertEqual((list(found), found[shell.pid]["gc_cycles"]), ([shell.pid], 0))
         said = shell.tell("gc 2")
-        self.assertEqual(self.series(agent, "mapshift_go_gc_cycles_total", process="second"), said["gc_cycles"])
+        self.assert_series(said["gc_cycles"], agent, "mapshift_go_gc_cycles_total", process="second")
         self.assertIsNone(self.series(agent, "mapshift_go_gc_cycles_total", process="first"))
 
     def test_killed_while_it_is_read(self):
@@ -178,7 +178,7 @@ class Fleeting(GoTest):
             stop.set()
             reader.join()
         self.wait_for("the dead are gone", lambda: not self.processes(agent))
-        self.assertEqual(self.series(agent, "mapshift_go_processes", state="captured"), 0)
+        self.assert_series(0, agent, "mapshift_go_processes", state="captured")
         self.assertFalse([name for name, values in agent.metrics().items() if any('process="victim' in labels for labels in values)])
         self.assertLessEqual(descriptors(agent.process.pid), held + 5)
         self.assert_healthy(agent)
@@ -197,7 +197,7 @@ class Fleeting(GoTest):
         self.assertEqual(list(found), [stays.pid])
         self.assertLessEqual(descriptors(agent.process.pid), before + 5)
         said = stays.tell("gc 3")
-        self.assertEqual(self.series(agent, "mapshift_go_gc_cycles_total", process="stays"), said["gc_cycles"])
+        self.assert_series(said["gc_cycles"], agent, "mapshift_go_gc_cycles_total", process="stays")
         self.assert_healthy(agent)
 
 
@@ -207,7 +207,7 @@ class Denied(GoTest):
         witness = self.witness(self.newest("secret"))
         found = self.wait_for_state(agent, [witness.pid], "denied")
         self.assertTrue(found[witness.pid]["reason"])
-        self.assertEqual(self.series(agent, "mapshift_go_processes", state="denied"), 1)
+        self.assert_series(1, agent, "mapshift_go_processes", state="denied")
         self.assertIsNone(self.series(agent, "mapshift_go_gc_cycles_total", process="secret"))
         self.assertIn("denied", agent.cli("go").out)
         self.assert_healthy(agent)

@@ -22,6 +22,23 @@
 #define MS_GO_BOUNDS 23
 #define MS_GO_BUCKETS (MS_GO_BOUNDS + 1)
 
+/* Where a probe is, as its cookie: one program serves all places of a tier, so that one link holds them and detaching waits
+ * for the kernel once. */
+enum ms_go_place {
+	MS_GO_AT_STOP_WORLD = 1,
+	MS_GO_AT_WORLD_STOPPED,
+	MS_GO_AT_START_WORLD,
+	MS_GO_AT_WORLD_STARTED,
+	MS_GO_AT_GC_START,
+	MS_GO_AT_MARK_TERMINATION,
+	MS_GO_AT_STATUS,
+	MS_GO_AT_NETPOLL_READY,
+	MS_GO_AT_READ,
+	MS_GO_AT_READ_RETURN,
+	MS_GO_AT_WRITE,
+	MS_GO_AT_WRITE_RETURN,
+};
+
 /* --- tier 1: each stop of the world, each collection --- */
 
 enum ms_go_event_kind {

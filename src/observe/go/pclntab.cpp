@@ -4,7 +4,7 @@
 namespace mapshift::observe::go {
 namespace {
 
-constexpr uint64_t kMaxTable = 256U << 20, kMaxData = 64U << 20;
+constexpr uint64_t kMaxTable = 512U << 20, kMaxData = 64U << 20;
 constexpr uint32_t kMaxFunctions = 4U << 20, kMaxTries = 4;
 constexpr uint64_t kHeaderSize = 72;
 constexpr uint32_t kMagic118 = 0xfffffff0, kMagic120 = 0xfffffff1, kMagic116 = 0xfffffffa, kMagic12 = 0xfffffffb;
@@ -49,8 +49,7 @@ Result<PclnTable> PclnTable::read(ElfImage& image) {
     const Section* section = image.section(name);
     if (section == nullptr) continue;
     PclnTable table;
-    MS_TRY(table.data_, image.contents(*section, kMaxTable));
-    MS_CHECK(table.read_header(image, section->address));
+    MS_CHECK(table.read_table(image, section->address, section->size));
     return table;
   }
   return search(image);
@@ -68,28 +67,28 @@ Result<PclnTable> PclnTable::search(ElfImage& image) {
     if ((magic != kMagic118 && magic != kMagic120) || *load<uint16_t>(bytes, at + 4) != 0 || bytes[at + 7] != 8) continue;
     ++tries;
     PclnTable table;
-    table.data_.assign(bytes.begin() + static_cast<ptrdiff_t>(at), bytes.end());
-    const auto status = table.read_header(image, section->address + at);
+    const auto status = table.read_table(image, section->address + at, bytes.size() - at);
     if (status) return table;
     last = status.error();
   }
   return fail(std::move(last));
 }
 
-Status PclnTable::read_header(ElfImage& image, uint64_t address) {
-  const auto magic = load<uint32_t>(data_, 0);
-  if (!magic || data_.size() < kHeaderSize) return broken("it is too short");
-  if (*magic == kMagic116 || *magic == kMagic12) return fail(ErrorCode::kUnsupported, "its table of functions is of Go before 1.18");
-  if (*magic != kMagic118 && *magic != kMagic120) return broken("its magic is unknown");
-  if (data_[7] != 8) return broken("its pointers have not 8 bytes");
-  const auto field = [&](uint64_t at) { return *load<uint64_t>(data_, at); };
-  const uint64_t count = field(8), cu = field(40);
-  names_ = field(32);
-  functions_ = field(64);
+Status PclnTable::read_table(ElfImage& image, uint64_t address, uint64_t size) {
+  if (size < kHeaderSize) return broken("it is too short");
+  if (size > kMaxTable) return fail(ErrorCode::kTooLarge, "the table of functions (.gopclntab) has more than 512 MiB");
+  MS_TRY(const auto header, image.read(address, kHeaderSize));
+  const auto magic = *load<uint32_t>(header, 0);
+  if (magic == kMagic116 || magic == kMagic12) return fail(ErrorCode::kUnsupported, "its table of functions is of Go before 1.18");
+  if (magic != kMagic118 && magic != kMagic120) return broken("its magic is unknown");
+  if (header[7] != 8) return broken("its pointers have not 8 bytes");
+  const auto field = [&](uint64_t at) { return *load<uint64_t>(header, at); };
+  const uint64_t count = field(8), names = field(32), names_end = field(40), functions = field(64);
   if (count == 0 || count > kMaxFunctions) return broken("its number of functions is impossible");
-  if (functions_ > data_.size() || (count * 2 + 1) * 4 > data_.size() - functions_) return broken("it is shorter than it says");
-  if (names_ >= data_.size()) return broken("its names lie outside of it");
-  names_end_ = cu > names_ && cu <= data_.size() ? cu : data_.size();
+  if (functions > size || (count * 2 + 1) * 4 > size - functions) return broken("it is shorter than it says");
+  if (names >= names_end || names_end > size) return broken("its names lie outside of it");
+  MS_TRY(names_, image.read(address + names, names_end - names));
+  MS_TRY(functions_, image.read(address + functions, size - functions));
   count_ = static_cast<uint32_t>(count);
   text_ = image.pointer(address + 24).value_or(0);
   if (text_ == 0) text_ = find_text(image, address).value_or(0);
@@ -98,15 +97,13 @@ Status PclnTable::read_header(ElfImage& image, uint64_t address) {
   return {};
 }
 
-Bytes PclnTable::names() const { return Bytes(data_).subspan(names_, names_end_ - names_); }
-
 std::optional<PclnTable::Entry> PclnTable::at(uint32_t i) const {
   if (i >= count_) return std::nullopt;
-  const uint64_t row = functions_ + uint64_t{i} * 8;
-  const auto begin = load<uint32_t>(data_, row), record = load<uint32_t>(data_, row + 4), end = load<uint32_t>(data_, row + 8);
+  const uint64_t row = uint64_t{i} * 8;
+  const auto begin = load<uint32_t>(functions_, row), record = load<uint32_t>(functions_, row + 4), end = load<uint32_t>(functions_, row + 8);
   if (!begin || !record || !end || *end <= *begin) return std::nullopt;
-  const auto name = load<uint32_t>(data_, functions_ + *record + 4);
-  if (!name || *name >= names_end_ - names_) return std::nullopt;
+  const auto name = load<uint32_t>(functions_, uint64_t{*record} + 4);
+  if (!name || *name >= names_.size()) return std::nullopt;
   return Entry{text_ + *begin, *end - *begin, *name};
 }
 

@@ -24,16 +24,17 @@ class PclnTable {
   [[nodiscard]] uint64_t text_start() const { return text_; }
   // The i-th function by address; nothing when its record is damaged.
   [[nodiscard]] std::optional<Entry> at(uint32_t i) const;
-  // Zero-terminated names, and whatever else follows in the table.
-  [[nodiscard]] Bytes names() const;
+  // Zero-terminated names.
+  [[nodiscard]] Bytes names() const { return names_; }
   // Nothing when it has `limit` bytes or more.
   [[nodiscard]] std::optional<std::string_view> name(uint32_t offset, size_t limit) const { return text_at(names(), offset, limit); }
 
  private:
   static Result<PclnTable> search(ElfImage& image);
-  Status read_header(ElfImage& image, uint64_t address);
-  std::vector<uint8_t> data_;
-  uint64_t text_ = 0, names_ = 0, names_end_ = 0, functions_ = 0;
+  Status read_table(ElfImage& image, uint64_t address, uint64_t size);
+  // The two parts that are needed; line tables, which are larger, lie between them.
+  std::vector<uint8_t> names_, functions_;
+  uint64_t text_ = 0;
   uint32_t count_ = 0;
 };
 

@@ -16,8 +16,7 @@ struct ProbeCost {
 
 // Where the probes of each tier go in one executable, and why some of them do not.
 struct Points {
-  GoRarePoints rare;
-  GoWindowPoints goroutines, io;
+  Places rare, goroutines, io;
   double hit_cost[MS_GO_HITS] = {};  // CPU seconds
   double rare_cost = 0;
   std::vector<std::string> notes = {};

@@ -172,3 +172,19 @@ func yielding(count int, hold time.Duration) func() figures {
 func idling(int, time.Duration) func() figures {
 	return func() figures { return figures{} }
 }
+
+// Goroutines come, wait and go, all the time: ten in each of `count` rounds.
+func rounds(count int, hold time.Duration) func() figures {
+	return func() figures {
+		const workers = 10
+		for round := 0; round < count; round++ {
+			gate := make(chan int)
+			for worker := 0; worker < workers; worker++ {
+				go func() { <-gate }()
+			}
+			nap(hold)
+			close(gate)
+		}
+		return figures{"created": uint64(count * workers)}
+	}
+}

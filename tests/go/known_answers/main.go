@@ -21,7 +21,7 @@ type figures map[string]uint64
 var modes = map[string]func(count int, hold time.Duration) func() figures{
 	"sleep": sleeping, "receive": receiving, "send": sending, "select": selecting, "mutex": locking, "rwmutex": readLocking,
 	"waitgroup": waiting, "cond": conditions, "network": networking, "stop": stopping, "spawn": spawning, "yield": yielding,
-	"storm": storming, "idle": idling,
+	"storm": storming, "idle": idling, "rounds": rounds,
 }
 
 var naps uint64 // of the main goroutine

@@ -79,18 +79,21 @@ func obey(words []string) error {
 	return nil
 }
 
-var never = make(chan struct{})
+var (
+	never = make(chan struct{})
+	begun sync.WaitGroup
+)
 
-func waitForGood(begun *sync.WaitGroup) {
+// Without arguments, or the goroutine would start in a function that the compiler made to pass them.
+func waitForGood() {
 	begun.Done()
 	<-never
 }
 
 func park(count int) {
-	var begun sync.WaitGroup
 	begun.Add(count)
 	for i := 0; i < count; i++ {
-		go waitForGood(&begun)
+		go waitForGood()
 	}
 	begun.Wait()
 	time.Sleep(10 * time.Millisecond) // the last ones are between Done and the channel

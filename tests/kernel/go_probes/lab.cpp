@@ -5,9 +5,7 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 
-#include <cinttypes>
-#include <cstdio>
-#include <fstream>
+#include <numeric>
 
 namespace mapshift::test {
 namespace {
@@ -55,6 +53,21 @@ Traced trace_of(pid_t pid) {
   traced.stw_reasons = read_strings(pid, binary->globals.stw_reasons, binary->globals.stw_reason_count);
   traced.binary = std::make_shared<const Binary>(std::move(*binary));
   return traced;
+}
+
+std::vector<uint64_t> runtime_histogram(const Traced& traced, uint64_t address) {
+  if (address == 0) return {};
+  // It is counters and nothing else.
+  std::vector<uint64_t> counters(traced.binary->layout.histogram_size / sizeof(uint64_t));
+  iovec local{counters.data(), counters.size() * sizeof(uint64_t)}, remote{reinterpret_cast<void*>(address), local.iov_len};
+  if (::process_vm_readv(traced.pid, &local, 1, &remote, 1, 0) != static_cast<ssize_t>(local.iov_len)) return {};
+  return counters;
+}
+
+std::optional<uint64_t> recorded_transitions(const Traced& traced) {
+  const auto counters = runtime_histogram(traced, traced.binary->globals.time_to_run);
+  if (counters.empty()) return std::nullopt;
+  return std::accumulate(counters.begin(), counters.end(), uint64_t{0});
 }
 
 uint64_t total(const ProcessReport& report, const std::string& reason) {

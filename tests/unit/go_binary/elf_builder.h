@@ -88,7 +88,7 @@ class ByteWriter {
   template <class T>
   ByteWriter& number(T value) {
     const auto* begin = reinterpret_cast<const uint8_t*>(&value);
-    bytes.insert(bytes.end(), begin, begin + sizeof(T));
+    for (size_t i = 0; i < sizeof(T); ++i) bytes.push_back(begin[i]);
     return *this;
   }
   ByteWriter& uleb(uint64_t value) {
