@@ -86,11 +86,12 @@ void LiveCapture::look() {
     } else {
       look_at(*pid);
     }
-    apply_limit();
+    if (std::exchange(limit_is_due_, false)) apply_limit();
   }
 }
 
 void LiveCapture::look_at_all() {
+  limit_is_due_ = true;
   for (const Roster::Entry& process : roster_.all()) queue_.push(process->pid());
   const auto pids = all_pids();
   for (const int pid : pids) queue_.push(pid);
@@ -107,9 +108,8 @@ void LiveCapture::look_at(int pid) {
     if (known->still_same() && wanted(settings().processes, known->found().path, known->found().cgroup)) return;
     drop(known);
   }
-  const auto ticks = start_ticks(pid);
   if (const auto shunned = shunned_.find(pid); shunned != shunned_.end()) {
-    if (ticks && *ticks == shunned->second) return;
+    if (start_ticks(pid).value_or(0) == shunned->second) return;
     shunned_.erase(shunned);
   }
   using Identified = Result<std::optional<Found>>;
@@ -120,7 +120,7 @@ void LiveCapture::look_at(int pid) {
   if (!looks_.run(kLookLimit, work)) {
     if (closing_) return;
     log::warn("an executable does not answer", {{"pid", std::to_string(pid)}});
-    shunned_[pid] = ticks.value_or(0);
+    shunned_[pid] = start_ticks(pid).value_or(0);
   } else if (!*found) {
     try_again(pid);
   } else if (!**found) {
@@ -160,12 +160,12 @@ void LiveCapture::admit(Found found) {
     return;
   }
   tries_.erase(pid);
+  add_probes(process);  // before anybody sees it: a captured process has all that it will have
   roster_.add(process);
   watch_->watch(pid, process->found().pidfd);
-  if (!over) begin(process);
 }
 
-void LiveCapture::begin(const Roster::Entry& process) {
+void LiveCapture::add_probes(const Roster::Entry& process) {
   if (process->state() != State::kCaptured || !probes_) return;
   if (const Status added = probes_->add(process->traced()); !added) process->add_note("no probes: " + added.error().message);
 }
@@ -174,6 +174,7 @@ void LiveCapture::drop(const Roster::Entry& process) {
   if (probes_) probes_->remove(process->pid());
   watch_->unwatch(process->found().pidfd);
   roster_.remove(process);
+  limit_is_due_ = true;
 }
 
 // As many as the settings allow, those found first first.
@@ -183,8 +184,13 @@ void LiveCapture::apply_limit() {
   const auto all = roster_.all();
   for (const Roster::Entry& process : all) {
     if (captured >= limit) break;
-    if (process->state() != State::kOverLimit || !start(process)) continue;
-    begin(process);
+    if (process->state() != State::kOverLimit) continue;
+    if (!start(process)) {
+      limit_is_due_ = true;
+      try_again(process->pid());
+      continue;
+    }
+    add_probes(process);
     if (process->state() == State::kCaptured) ++captured;
   }
   for (auto process = all.rbegin(); captured > limit && process != all.rend(); ++process) {

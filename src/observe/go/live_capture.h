@@ -47,7 +47,7 @@ class LiveCapture : public Capture {
   void look_at(int pid);
   void admit(Found found);
   [[nodiscard]] bool start(const Roster::Entry& process);
-  void begin(const Roster::Entry& process);
+  void add_probes(const Roster::Entry& process);
   void drop(const Roster::Entry& process);
   void apply_limit();
   void try_again(int pid);
@@ -73,6 +73,7 @@ class LiveCapture : public Capture {
   // Looker only.
   std::map<int, unsigned> tries_;
   std::map<int, uint64_t> shunned_;   // start times of those that cannot be looked at without waiting for ever
+  bool limit_is_due_ = false;
   std::map<int, uint64_t> unlisted_;  // start times of those that are only counted
   std::atomic<uint64_t> dropped_{0};
 
