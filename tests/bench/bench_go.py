@@ -13,7 +13,7 @@ import urllib.request
 
 from private_agent import percentile
 
-ROUNDS = 6     # each kind twice a round, there and back, so that what drifts hits all alike
+ROUNDS = 5     # each kind twice a round, there and back, so that what drifts hits all alike
 SECONDS = 2.0  # of load
 SETTLE = 1.5   # until the agent has found the service and probes are attached
 CONNECTIONS = 16
@@ -119,25 +119,35 @@ def compare(build, folder, programs):
     samples = {kind: [] for kind in KINDS}
     with service(programs / "go-service") as (server, who):
         load(build, who["address"], 2)  # the heap and the caches as they stay
-        for number in range(ROUNDS):
+        for _ in range(ROUNDS):
             for kind in list(KINDS) + list(reversed(KINDS)):
                 samples[kind].append(measure(build, folder, programs, kind, server, who["address"]))
-    base = statistics.median(sample["rps"] for sample in samples["without"])
-    print(f"  {'':16}{'requests/s':>12}{'lowest':>10}{'highest':>10}{'of without':>12}{'CPU us a request':>18}{'p99 ms':>9}{'duty':>8}{'overhead':>10}")
-    out = {}
-    for kind, found in samples.items():
-        rates = sorted(sample["rps"] for sample in found)
-        row = {"requests_per_second": statistics.median(rates), "lowest": rates[0], "highest": rates[-1],
-               "quartiles": [percentile(rates, 0.25), percentile(rates, 0.75)], "relative": statistics.median(rates) / base,
-               "cpu_us_a_request": statistics.median(sample["cpu_us"] for sample in found),
-               "p50_ms": statistics.median(sample["p50"] for sample in found) * 1e3, "p99_ms": statistics.median(sample["p99"] for sample in found) * 1e3}
-        probing = [sample["probing"] for sample in found if sample["probing"]]
-        row["duty"] = statistics.median(one["duty"] for one in probing) if probing else 0
-        row["overhead"] = statistics.median(one["overhead"] for one in probing) if probing else 0
-        print(f"  {kind:16}{row['requests_per_second']:12,.0f}{row['lowest']:10,.0f}{row['highest']:10,.0f}{row['relative'] * 100:10.1f} %"
-              f"{row['cpu_us_a_request']:18.2f}{row['p99_ms']:9.2f}{row['duty'] * 100:6.1f} %{row['overhead'] * 100:8.2f} %")
-        out[kind.replace(" ", "_")] = {**row, "samples": len(rates)}
-    return out
+    print(f"  {'medians':16}{'requests/s':>11}{'of without (lowest to highest round)':>38}{'CPU us a request':>18}{'p99 ms':>8}{'duty':>8}{'overhead':>10}")
+    rows = {kind: summary(samples[kind], samples["without"]) for kind in KINDS}
+    for kind, row in rows.items():
+        spread = f"{row['relative'] * 100:.1f} % ({row['relative_lowest'] * 100:.1f} to {row['relative_highest'] * 100:.1f})"
+        print(f"  {kind:16}{row['requests_per_second']:11,.0f}{spread:>38}{row['cpu_us_a_request']:18.2f}{row['p99_ms']:8.2f}"
+              f"{row['duty'] * 100:6.1f} %{row['overhead'] * 100:8.2f} %")
+    return {kind.replace(" ", "_"): row for kind, row in rows.items()}
+
+
+def rounds(samples):
+    """Mean requests a second of each round: one sample there, one back."""
+    return [(samples[i]["rps"] + samples[i + 1]["rps"]) / 2 for i in range(0, len(samples), 2)]
+
+
+def summary(samples, without):
+    def median(name):
+        return statistics.median(sample[name] for sample in samples)
+
+    relative = sorted(mine / base for mine, base in zip(rounds(samples), rounds(without)))
+    rates = sorted(sample["rps"] for sample in samples)
+    probing = [sample["probing"] for sample in samples if sample["probing"]] or [{"duty": 0, "overhead": 0}]
+    return {"samples": len(samples), "requests_per_second": median("rps"), "lowest": rates[0], "highest": rates[-1],
+            "quartiles": [percentile(rates, 0.25), percentile(rates, 0.75)],
+            "relative": statistics.median(relative), "relative_lowest": relative[0], "relative_highest": relative[-1],
+            "cpu_us_a_request": median("cpu_us"), "p50_ms": median("p50") * 1e3, "p99_ms": median("p99") * 1e3,
+            "duty": statistics.median(one["duty"] for one in probing), "overhead": statistics.median(one["overhead"] for one in probing)}
 
 
 def fifty(build, folder, programs):

@@ -8,7 +8,7 @@ import urllib.request
 
 from demo_host import FOLDER, DemoError, run
 
-RATE = 400  # requests a second
+RATE = 1000  # requests a second
 LIFE = 3700  # seconds: --stay lasts an hour
 PATIENCE = 15  # seconds
 
@@ -101,8 +101,8 @@ class GoService:
         latency = self.report["latency_seconds"]
         probing = last["probing"]
         return [
-            (f"Go service ({last['go_version']})", f"{self.report['requests']:,} requests, 0 failed, p99 {milliseconds(latency['p99'])}; "
-                                                   f"{last['goroutines']} goroutines, {last['gc_cycles']} GC cycles, as it says itself"),
+            (f"Go service ({last['go_version']})", f"{self.report['requests']:,} requests, 0 failed, p99 {duration(latency['p99'])}; "
+                                                   f"{self.last['goroutines']} goroutines, {self.last['gc_cycles']} GC cycles, as it says itself"),
             ("  stops of the world for GC", figures(("stw_pause", "gc"), first, middle, last)),
             ("  runnable until it runs", figures(("sched_latency",), first, middle, last)),
             ("  what its goroutines wait for", blocked(last)),
@@ -111,8 +111,10 @@ class GoService:
         ]
 
 
-def milliseconds(seconds):
-    return "none" if seconds is None else f"{seconds * 1e3:.3f} ms"
+def duration(seconds):
+    if seconds is None:
+        return "none"
+    return f"{seconds * 1e6:.1f} \u00b5s" if seconds < 1e-3 else f"{seconds * 1e3:.1f} ms"
 
 
 def at(document, path):
@@ -143,10 +145,10 @@ def figures(path, first, middle, last):
     parts = []
     for name, old, new in (("before", first, middle), ("during the updates", middle, last)):
         counts, bounds = difference(at(old, path), at(new, path)), at(new, path).get("bounds", [])
-        parts.append(f"{name}: {sum(counts):,}, p50 {milliseconds(quantile(bounds, counts, 0.5))}, p99 {milliseconds(quantile(bounds, counts, 0.99))}")
+        parts.append(f"{name}: {sum(counts):,}, p50 {duration(quantile(bounds, counts, 0.5))}, p99 {duration(quantile(bounds, counts, 0.99))}")
     return "; ".join(parts)
 
 
 def blocked(document):
     longest = sorted(document["block"].items(), key=lambda entry: -entry[1]["count"])[:3]
-    return "; ".join(f"{reason}: p50 {milliseconds(one['p50'])}" for reason, one in longest) or "not probed in this time"
+    return "; ".join(f"{reason}: p50 {duration(one['p50'])}" for reason, one in longest) or "not probed in this time"

@@ -12,7 +12,7 @@ from go_targets import GoTest, matrix, minor, not_here
 
 FIFTY = 50
 SCRAPES = 8
-ROUNDS = 40  # of steady: a second or two
+ROUNDS = 25  # of steady: half a second by itself
 
 
 class Figures(GoTest):
