@@ -226,13 +226,22 @@ Status Agent::reload() {
     metrics_.config_reloaded(false);
     return fail(fresh.error());
   }
-  const config::GoCapture go = fresh->go;
   const Status replaced = replace_config(std::move(*fresh));
   metrics_.config_reloaded(replaced.has_value());
   MS_CHECK(replaced);
-  go_.apply(go);
+  apply_go();
   log::info("configuration reloaded", {{"file", config_path_}});
   return {};
+}
+
+void Agent::apply_go() {
+  const std::lock_guard changing(go_change_);
+  config::GoCapture wanted;
+  {
+    const std::lock_guard lock(mutex_);
+    wanted = config_.go;
+  }
+  go_.apply(wanted);
 }
 
 Status Agent::replace_config(config::Config fresh) {

@@ -75,6 +75,7 @@ class Agent final : public http::Service {
   [[nodiscard]] std::shared_ptr<Active> active(const std::string& id);
   void reap();
   [[nodiscard]] Status replace_config(config::Config fresh);
+  void apply_go();  // what the configuration says now
   void show_module(const store::ModuleRow& row, const std::string& update_id);
   void show_running(const std::string& module);  // the generation that the store names, with the update that made it
 
@@ -128,6 +129,7 @@ class Agent final : public http::Service {
   std::map<std::pair<std::string, std::string>, Usage> usage_;               // by module and map; guarded by mutex_
   bool stopping_ = false;                                                    // guarded by mutex_
   std::thread counter_;
+  std::mutex go_change_;  // before mutex_: of two that apply the configuration the later one sees the newer
   GoCapture go_;
   Alerts alerts_;  // last: its threads use all of the above
 };

@@ -31,12 +31,7 @@ void Agent::recover() {
   alerts_.start();
   ready_.store(true);
   log::info("ready", {{"modules", std::to_string(rows->size())}});
-  config::GoCapture wanted;
-  {
-    const std::lock_guard lock(mutex_);
-    wanted = config_.go;
-  }
-  go_.apply(wanted);
+  apply_go();
 }
 
 void Agent::recover_module(const store::ModuleRow& row, bool updating) {

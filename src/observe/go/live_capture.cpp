@@ -4,6 +4,8 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <set>
+#include <utility>
 
 #include "base/log.h"
 
@@ -85,7 +87,9 @@ void LiveCapture::look() {
 
 void LiveCapture::look_at_all() {
   for (const Roster::Entry& process : roster_.all()) queue_.push(process->pid());
-  for (const int pid : all_pids()) queue_.push(pid);
+  const auto pids = all_pids();
+  for (const int pid : pids) queue_.push(pid);
+  std::erase_if(unlisted_, [alive = std::set<int>(pids.begin(), pids.end())](const auto& entry) { return !alive.contains(entry.first); });
 }
 
 void LiveCapture::try_again(int pid) {
@@ -112,12 +116,13 @@ void LiveCapture::admit(Found found) {
   const int pid = found.pid;
   const size_t captured = roster_.captured();
   if (roster_.size() >= captured + kMostOthers) {
-    ++dropped_;
+    const auto [known, added] = unlisted_.try_emplace(pid, found.start_ticks);
+    if (added || std::exchange(known->second, found.start_ticks) != found.start_ticks) ++dropped_;
     return;
   }
   const Roster::Entry process = roster_.name(std::move(found));
   const bool over = captured >= settings().max_processes;
-  if (over) ++dropped_;
+  if (unlisted_.erase(pid) == 0 && over) ++dropped_;
   if (!over && !process->start()) {
     roster_.free_name(process);
     try_again(pid);

@@ -62,7 +62,9 @@ class LiveCapture : public Capture {
   Executables executables_;
   Roster roster_;
   LookQueue queue_;
-  std::map<int, unsigned> tries_;  // looker only
+  // Looker only.
+  std::map<int, unsigned> tries_;
+  std::map<int, uint64_t> unlisted_;  // start times of those that are only counted
   std::atomic<uint64_t> dropped_{0};
 
   std::mutex reports_mutex_;

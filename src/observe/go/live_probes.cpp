@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "observe/go/live_probes.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <csignal>
 #include <iterator>
 
 #include "observe/go/calibrate.h"
@@ -26,41 +31,73 @@ LiveProbes::~LiveProbes() {
   thread_.join();
 }
 
-std::string LiveProbes::path_of(const ProbedFile& file) const {
-  if (file.open) return file.path;
-  return file.pids.empty() ? std::string() : processes_.at(*file.pids.begin()).traced.executable;
+Result<std::shared_ptr<ProbedFile>> open_probed(const Traced& process, const ProbeCost& cost) {
+  auto file = std::make_shared<ProbedFile>();
+  file->opened = Fd(::open(process.executable.c_str(), O_RDONLY | O_CLOEXEC));
+  struct stat status {};
+  if (!file->opened.valid() || ::fstat(file->opened.get(), &status) != 0) return fail_errno(errno, "open " + process.executable);
+  if (status.st_dev != process.device || status.st_ino != process.inode) {
+    return fail(ErrorCode::kStale, "process " + std::to_string(process.pid) + " runs another executable by now");
+  }
+  file->device = process.device;
+  file->inode = process.inode;
+  file->size = static_cast<uint64_t>(status.st_size);
+  file->modified = std::chrono::seconds(status.st_mtim.tv_sec) + Nanos(status.st_mtim.tv_nsec);
+  file->points = points_of(*process.binary, cost);
+  return file;
+}
+
+void guard(ProbedFile& file) {
+  // The signal that says so is one that is ignored: the lease is looked at now and then.
+  if (::fcntl(file.opened.get(), F_SETSIG, SIGURG) == 0) {
+    file.leased = ::fcntl(file.opened.get(), F_SETLEASE, F_RDLCK) == 0;
+  }
+}
+
+bool threatened(const ProbedFile& file) {
+  // A lease that is to be given up shows as what it is to become; where there never was one, reading it gives the same.
+  return file.leased && ::fcntl(file.opened.get(), F_GETLEASE) == F_UNLCK;
+}
+
+// The one whose probes are attached already, or a new one. A file cannot be written to while a process runs it; one that was
+// changed has no process any more, though nobody may have told us yet: its probes must not stay.
+Result<std::shared_ptr<ProbedFile>> LiveProbes::file_of(const Traced& process) {
+  MS_TRY(const std::shared_ptr<ProbedFile> fresh, open_probed(process, cost_));
+  std::shared_ptr<ProbedFile> known;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = files_.find({process.device, process.inode});
+    if (found != files_.end()) known = found->second;
+  }
+  if (known && known->same_as(*fresh)) return known;
+  if (known) {
+    known->rare = Uprobes();
+    const std::lock_guard lock(mutex_);
+    known->held = Uprobes();
+    known->pids.clear();
+    files_.erase({process.device, process.inode});
+  }
+  guard(*fresh);
+  MS_TRY(fresh->rare, rare_.attach(fresh->path(), fresh->points.rare));
+  return fresh;
 }
 
 Status LiveProbes::add(const Traced& process) {
   remove(process.pid);
   const std::lock_guard change(change_);
   const Binary& binary = *process.binary;
+  // Before the probes are there, or the first events would be nobody's.
   MS_CHECK(rare_.add(process.pid, binary.version.minor));
-  MS_CHECK(hot_.add(process.pid, binary.layout.g_waitreason.value_or(0),
-                    binary.version.minor <= kLastCountingSyscalls ? MS_GO_SYSCALLS_RUN : 0));
-  std::shared_ptr<ProbedFile> file;
-  {
-    const std::lock_guard lock(mutex_);
-    const auto found = files_.find({process.device, process.inode});
-    if (found != files_.end()) file = found->second;
-  }
-  if (!file) {
-    file = std::make_shared<ProbedFile>();
-    file->device = process.device;
-    file->inode = process.inode;
-    file->open = process.file;
-    file->path = process.executable;
-    file->points = points_of(binary, cost_);
-    auto attached = rare_.attach(process.executable, file->points.rare);
-    if (!attached) {
-      rare_.remove(process.pid);
-      hot_.remove(process.pid);
-      return fail(std::move(attached).error());
-    }
-    file->rare = std::move(*attached);
+  auto added = hot_.add(process.pid, binary.layout.g_waitreason.value_or(0),
+                        binary.version.minor <= kLastCountingSyscalls ? MS_GO_SYSCALLS_RUN : 0);
+  auto found = added ? file_of(process) : Result<std::shared_ptr<ProbedFile>>(fail(added.error()));
+  if (!found) {
+    rare_.remove(process.pid);
+    hot_.remove(process.pid);
+    return fail(std::move(found).error());
   }
   const std::lock_guard lock(mutex_);
-  files_[{process.device, process.inode}] = file;
+  const auto& file = files_[{process.device, process.inode}] = std::move(*found);
   file->pids.insert(process.pid);
   file->failed.clear();
   auto& mine = processes_.emplace(std::piecewise_construct, std::forward_as_tuple(process.pid),
@@ -81,14 +118,36 @@ void LiveProbes::remove(int pid) {
     const auto file = found->second.file;
     file->pids.erase(pid);
     if (file->pids.empty()) {
-      files_.erase({file->device, file->inode});
+      const auto listed = files_.find({file->device, file->inode});
+      if (listed != files_.end() && listed->second == file) files_.erase(listed);
       last = file;
     }
     processes_.erase(found);
     counted_.erase(pid);
+    changed_.notify_all();
   }
   rare_.remove(pid);
   hot_.remove(pid);
+}
+
+void LiveProbes::give_way() {
+  const std::lock_guard change(change_);
+  std::vector<std::shared_ptr<ProbedFile>> wanted;
+  std::vector<Uprobes> released;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, file] : files_) {
+      if (threatened(*file)) wanted.push_back(file);
+    }
+    for (const auto& file : wanted) {
+      files_.erase({file->device, file->inode});
+      file->pids.clear();
+      released.push_back(std::exchange(file->rare, {}));
+      released.push_back(std::exchange(file->held, {}));
+    }
+  }
+  released.clear();
+  for (const auto& file : wanted) file->opened.reset();
 }
 
 void LiveProbes::set_budget(double share) {
@@ -106,10 +165,9 @@ void LiveProbes::set_recorded(Recorded recorded) {
 // Called with both locks: who asks for everything waits for it.
 void LiveProbes::hold(ProbedFile& file) {
   if (file.held.attached() || !file.points.why_no_windows.empty() || !file.failed.empty()) return;
-  const std::string path = path_of(file);
   Places all = file.points.goroutines;
   std::ranges::copy(file.points.io, std::back_inserter(all));
-  auto set = hot_.attach(path, all);
+  auto set = hot_.attach(file.path(), all);
   if (!set) {
     file.failed = set.error().message;
     return;

@@ -18,16 +18,33 @@ namespace mapshift::observe::go {
 // An executable, with all processes that run it: probes belong to the file.
 struct ProbedFile {
   uint64_t device = 0, inode = 0;
-  std::shared_ptr<const Fd> open;  // with its path, where the first process brought it
-  std::string path;
+  uint64_t size = 0;
+  Nanos modified{0};
+  // Keeps the file: by way of a process the same path may open another one after an exec, where our offsets are no places for a probe.
+  Fd opened;
+  bool leased = false;
   Points points;
   Uprobes rare;
   Uprobes held;           // the hot probes, where the budget lets them stay
   std::set<int> pids;
+  // What is written over another file is another executable, though the inode is the same.
+  [[nodiscard]] bool same_as(const ProbedFile& other) const {
+    return device == other.device && inode == other.inode && size == other.size && modified == other.modified;
+  }
+  [[nodiscard]] std::string path() const { return "/proc/self/fd/" + std::to_string(opened.get()); }
   std::string failed;     // why the hot probes could not be attached the last time
   uint32_t windows = 0;
   Nanos last_window{0};
 };
+
+// Holds a lease on the file while its probes are attached: who opens it for writing waits until we are gone. As long as a process
+// runs it the kernel refuses writers by itself; but when the last one has ended, and nobody has told us yet, the file may be written
+// over in place and run again, with our probes in the middle of other instructions. Where the file system knows no leases,
+// that moment stays.
+void guard(ProbedFile& file);
+// Somebody waits for our lease.
+[[nodiscard]] bool threatened(const ProbedFile& file);
+[[nodiscard]] Result<std::shared_ptr<ProbedFile>> open_probed(const Traced& process, const ProbeCost& cost);
 
 struct ProbedProcess {
   ProbedProcess(Traced process, double share, std::shared_ptr<ProbedFile> of)
@@ -67,6 +84,7 @@ class LiveProbes : public Probes {
 
  private:
   struct Window;
+  [[nodiscard]] Result<std::shared_ptr<ProbedFile>> file_of(const Traced& process);  // needs change_
   void run();
   void tick(Nanos now);                          // needs mutex_
   [[nodiscard]] bool choose(Nanos now, Window& window, Nanos& wake);  // needs mutex_
@@ -75,6 +93,7 @@ class LiveProbes : public Probes {
   void watch(Window& window);
   void count(const Window& window);
   void hold_or_release();
+  void give_way();                               // files that somebody wants to write to
   void hold(ProbedFile& file);                   // needs change_
   void collect(ProbedProcess& process, const ms_go_process& counters, const GoHistograms& histograms);  // needs mutex_
   void collect_held();                           // needs mutex_
@@ -84,7 +103,6 @@ class LiveProbes : public Probes {
   static constexpr double kEnoughRecorded = 50;
 
   [[nodiscard]] double cost_of(const ProbedFile& file, const ms_go_process& now, const ms_go_process& before) const;
-  [[nodiscard]] std::string path_of(const ProbedFile& file) const;  // needs mutex_
 
   const GoRareProbes rare_;
   const GoWindowProbes hot_;

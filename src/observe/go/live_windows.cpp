@@ -10,6 +10,8 @@ namespace mapshift::observe::go {
 namespace {
 
 constexpr Nanos kTick = std::chrono::milliseconds(500);
+// How long somebody may wait for our lease on a file.
+constexpr Nanos kGiveWay = std::chrono::milliseconds(100);
 constexpr Nanos kLook = std::chrono::milliseconds(5);
 // Of this many windows of an executable one looks at reads and writes.
 constexpr uint32_t kIoEvery = 4;
@@ -29,7 +31,6 @@ struct LiveProbes::Window {
     std::optional<uint64_t> recorded;
   };
   std::shared_ptr<ProbedFile> file;
-  std::string path;
   WindowKind kind = WindowKind::kGoroutines;
   Nanos length{0};
   std::map<int, double> allowance;  // by process, CPU seconds
@@ -41,18 +42,24 @@ struct LiveProbes::Window {
 void LiveProbes::run() {
   std::unique_lock lock(mutex_);
   while (!stop_) {
+    if (std::ranges::any_of(files_, [](const auto& each) { return threatened(*each.second); })) {
+      lock.unlock();
+      give_way();
+      lock.lock();
+    }
     const Nanos now = monotonic_now();
-    if (now - last_tick_ >= kTick) tick(now);
+    const bool ticked = now - last_tick_ >= kTick;
+    if (ticked) tick(now);
     if (share_ >= 1 || holding_) {
       lock.unlock();
       hold_or_release();
-      cross_check_held();
+      if (ticked) cross_check_held();
       lock.lock();
-      if (!stop_) changed_.wait_for(lock, kTick);
+      if (!stop_) changed_.wait_for(lock, kGiveWay);
       continue;
     }
     Window window;
-    Nanos wake = now + kTick;
+    Nanos wake = now + kGiveWay;
     if (choose(now, window, wake)) {
       lock.unlock();
       look(window);
@@ -120,31 +127,25 @@ bool LiveProbes::choose(Nanos now, Window& window, Nanos& wake) {
       continue;
     }
     if (window.file && window.file->last_window <= file->last_window) continue;
-    window = Window{file, path_of(*file), kind, length, std::move(allowance), {}, {}, {}, {}, {}};
+    window = Window{file, kind, length, std::move(allowance), {}, {}, {}, {}, {}};
   }
   return window.file != nullptr;
 }
 
 bool LiveProbes::attach(Window& window) {
   const Points& points = window.file->points;
-  auto set = hot_.attach(window.path, window.kind == WindowKind::kIo ? points.io : points.goroutines);
+  auto set = hot_.attach(window.file->path(), window.kind == WindowKind::kIo ? points.io : points.goroutines);
   if (set) {
     window.probes = std::move(*set);
     return true;
   }
   const std::lock_guard lock(mutex_);
-  // The process whose file it was may have ended just now; its remove() is on the way.
-  window.file->last_window = monotonic_now();
-  if (set.error().sys_errno != ENOENT && set.error().sys_errno != ESRCH) window.file->failed = set.error().message;
+  window.file->failed = set.error().message;
   return false;
 }
 
 void LiveProbes::look(Window& window) {
-  if (!attach(window)) {
-    std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, kTick, [this] { return stop_; });
-    return;
-  }
+  if (!attach(window)) return;
   const auto edge = [&](std::map<int, Window::Edge>& edges) {
     for (const auto& [pid, allowance] : window.allowance) {
       if (const auto counters = hot_.read(pid)) edges[pid] = {*counters, recorded_ ? recorded_(pid) : std::nullopt};
@@ -162,11 +163,12 @@ void LiveProbes::look(Window& window) {
   hot_.forget();
 }
 
-// Ends at its time, or when it has cost any of the processes what it may.
+// Ends at its time, when it has cost any of the processes what it may, or when no process runs the file any more: then it may be
+// written to, and a probe would be where another instruction is.
 void LiveProbes::watch(Window& window) {
   const Nanos end = window.began + window.length;
   std::unique_lock lock(mutex_);
-  while (!stop_) {
+  while (!stop_ && !window.file->pids.empty() && !threatened(*window.file)) {
     const Nanos left = end - monotonic_now();
     if (left <= Nanos(0)) return;
     changed_.wait_for(lock, std::min(left, kLook));

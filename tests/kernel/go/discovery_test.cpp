@@ -73,6 +73,19 @@ TEST_F(GoDiscovery, AnExecMakesItAnotherProcess) {
   EXPECT_TRUE(eventually([&] { return capture->reports(Nanos{0}).empty(); }));
 }
 
+TEST_F(GoDiscovery, OtherPidNamespacesAreSeenFromHere) {
+  const Copy program(newest(), "app");
+  const auto capture = capture_of(program.path());
+  ASSERT_TRUE(capture->reports(Nanos{0}).empty());
+  GoTarget target(std::vector<std::string>{"/usr/bin/unshare", "--pid", "--fork", "--kill-child", program.path()});
+  target.ask("gc 4");
+  ASSERT_TRUE(eventually([&] { return names(*capture) == std::vector<std::string>{"app"}; }));
+  const auto report = capture->reports(Nanos{0}).front();
+  EXPECT_EQ(report.gc_cycles, 4U);
+  EXPECT_NE(report.pid, 1);
+  EXPECT_EQ(capture->census(report.pid)->goroutines, target.figures().values.at("goroutines"));
+}
+
 TEST_F(GoDiscovery, AFileThatIsReplacedStillRuns) {
   const Copy program(newest(), "app");
   GoTarget old(program.path());

@@ -16,7 +16,10 @@
 
 namespace mapshift::observe::go::test {
 
-GoTarget::GoTarget(const std::string& program) {
+GoTarget::GoTarget(const std::vector<std::string>& command) {
+  std::vector<char*> words;
+  for (const std::string& word : command) words.push_back(const_cast<char*>(word.c_str()));
+  words.push_back(nullptr);
   signal(SIGPIPE, SIG_IGN);  // of a program that is gone
   int in[2], out[2], exec[2];
   if (pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC) != 0 || pipe2(exec, O_CLOEXEC) != 0) throw std::runtime_error("no pipe");
@@ -26,7 +29,7 @@ GoTarget::GoTarget(const std::string& program) {
     dup2(in[0], 0);
     dup2(out[1], 1);
     signal(SIGPIPE, SIG_DFL);
-    execl(program.c_str(), program.c_str(), nullptr);
+    execv(words.front(), words.data());
     _exit(127);
   }
   close(in[0]);

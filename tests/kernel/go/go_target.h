@@ -14,7 +14,8 @@ namespace mapshift::observe::go::test {
 // A running tests/go/figures. Killed at the end.
 class GoTarget {
  public:
-  explicit GoTarget(const std::string& program);
+  explicit GoTarget(const std::string& program) : GoTarget(std::vector<std::string>{program}) {}
+  explicit GoTarget(const std::vector<std::string>& command);
   GoTarget(const GoTarget&) = delete;
   GoTarget& operator=(const GoTarget&) = delete;
   ~GoTarget();

@@ -55,13 +55,18 @@ Traced trace_of(pid_t pid) {
   return traced;
 }
 
-std::optional<uint64_t> recorded_transitions(const Traced& traced) {
-  const uint64_t address = traced.binary->globals.time_to_run;
-  if (address == 0) return std::nullopt;
-  // A histogram of the runtime is counters and nothing else.
+std::vector<uint64_t> runtime_histogram(const Traced& traced, uint64_t address) {
+  if (address == 0) return {};
+  // It is counters and nothing else.
   std::vector<uint64_t> counters(traced.binary->layout.histogram_size / sizeof(uint64_t));
   iovec local{counters.data(), counters.size() * sizeof(uint64_t)}, remote{reinterpret_cast<void*>(address), local.iov_len};
-  if (::process_vm_readv(traced.pid, &local, 1, &remote, 1, 0) != static_cast<ssize_t>(local.iov_len)) return std::nullopt;
+  if (::process_vm_readv(traced.pid, &local, 1, &remote, 1, 0) != static_cast<ssize_t>(local.iov_len)) return {};
+  return counters;
+}
+
+std::optional<uint64_t> recorded_transitions(const Traced& traced) {
+  const auto counters = runtime_histogram(traced, traced.binary->globals.time_to_run);
+  if (counters.empty()) return std::nullopt;
   return std::accumulate(counters.begin(), counters.end(), uint64_t{0});
 }
 

@@ -15,6 +15,9 @@ namespace mapshift::test {
 // How many transitions to running the runtime has recorded: every 8th.
 [[nodiscard]] std::optional<uint64_t> recorded_transitions(const observe::go::Traced& traced);
 
+// A histogram of the runtime, by its address as linked: all counters. Nothing for address 0 or a process that is gone.
+[[nodiscard]] std::vector<uint64_t> runtime_histogram(const observe::go::Traced& traced, uint64_t address);
+
 [[nodiscard]] uint64_t total(const observe::go::ProcessReport& report, const std::string& reason);
 [[nodiscard]] double median(const observe::go::ProcessReport& report, const std::string& reason);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <bit>
 
 #include "lab.h"
 
@@ -12,7 +13,50 @@ size_t count_of(const ProcessReport& report, const std::string& reason) {
   return static_cast<size_t>(std::ranges::count(report.pauses, reason, &Pause::reason));
 }
 
+// The runtime's own bucket: 4 for each power of two from 2^8 ns (runtime/histogram.go since 1.20).
+size_t runtime_bucket(Nanos time) {
+  const auto ns = static_cast<uint64_t>(time.count());
+  const auto bits = static_cast<unsigned>(std::bit_width(ns));
+  return bits < 9 ? ns >> 6 : (bits - 8) * 4 + (ns >> (bits - 3) & 3);
+}
+
+// What the runtime put into one of its histograms since `before`.
+std::vector<uint64_t> recorded(const Traced& traced, uint64_t address, const std::vector<uint64_t>& before) {
+  auto counters = runtime_histogram(traced, address);
+  for (size_t i = 0; i < counters.size() && i < before.size(); i++) counters[i] -= before[i];
+  return counters;
+}
+
 class Stops : public EachVersion {};
+
+TEST_P(Stops, TakeExactlyAsLongAsTheRuntimeSays) {
+  if (minor() < 22) GTEST_SKIP() << "Go " << GetParam() << " keeps no histograms of all stops";
+  open(0);
+  Program program = start("stop", 64, "10ms");
+  const Traced traced = trace_of(program.pid());
+  const Globals& globals = traced.binary->globals;
+  const auto added = probes_->add(traced);
+  ASSERT_TRUE(added) << added.error().message;
+  struct Kind {
+    bool gc, stopping;
+    uint64_t address;
+    std::vector<uint64_t> before = {};
+  };
+  std::vector<Kind> kinds = {{true, false, globals.total_gc}, {false, false, globals.total_other}};
+  // 1.22 does not pass on when the world had stopped.
+  if (minor() >= 23) kinds.insert(kinds.end(), {{true, true, globals.stopping_gc}, {false, true, globals.stopping_other}});
+  for (Kind& kind : kinds) kind.before = runtime_histogram(traced, kind.address);
+  program.work();
+  const ProcessReport seen = report(program.pid());
+  for (const Kind& kind : kinds) {
+    ASSERT_FALSE(kind.before.empty());
+    std::vector<uint64_t> ours(kind.before.size());
+    for (const Pause& pause : seen.pauses) {
+      if (pause.gc == kind.gc) ours[runtime_bucket(kind.stopping ? pause.stopping : pause.total)]++;
+    }
+    EXPECT_EQ(ours, recorded(traced, kind.address, kind.before)) << "gc " << kind.gc << " stopping " << kind.stopping;
+  }
+}
 
 TEST_P(Stops, AreAsManyAsTheRuntimeItselfCounts) {
   open(0);

@@ -70,7 +70,7 @@ TEST_P(GoFixture, IsUnderstoodByItsDebuggingInformation) {
   const auto fd = open_file(go_fixture(GetParam(), "default"));
   const auto binary = analyse(fd.get());
   ASSERT_TRUE(binary) << binary.error().message;
-  EXPECT_EQ(binary->version.text.substr(0, GetParam().size()), GetParam());
+  EXPECT_TRUE(binary->version.text.starts_with("go" + GetParam())) << binary->version.text;
   EXPECT_EQ(binary->main_module, "example.test/tiny");
   EXPECT_EQ(binary->arch, "amd64");
   EXPECT_TRUE(binary->has_symbols);
@@ -89,7 +89,7 @@ TEST_P(GoFixture, TableAgreesWithDebuggingInformation) {
   ASSERT_TRUE(structs) << structs.error().message;
   EXPECT_EQ(structs->size(), wanted_structs().size());
   const auto seen = layout_from(*structs);
-  const auto version = parse_version(GetParam());
+  const auto version = parse_version("go" + GetParam());
   ASSERT_TRUE(seen && version);
   const auto known = layout_of(*version);
   if (!known) GTEST_SKIP() << "newer than the table";
@@ -123,7 +123,7 @@ TEST_P(GoFixture, StrippedBuildsAreUnderstood) {
     SCOPED_TRACE(variant);
     const auto fd = open_file(go_fixture(GetParam(), variant));
     if (!fd.valid()) {
-      std::printf("skipped: %s of %s is not built (cgo needs gcc)\n", variant.c_str(), GetParam().c_str());
+      std::printf("skipped: %s of %s is not built\n", variant.c_str(), GetParam().c_str());
       continue;
     }
     const auto binary = analyse(fd.get());
@@ -160,11 +160,12 @@ TEST_P(GoFixture, ProbePointsAreOnTheRightInstructions) {
       const uint64_t begin = target->address - binary->segment_address + binary->segment_offset;
       EXPECT_GE(target->entry.offset, begin);
       EXPECT_LT(target->entry.offset, begin + 64);
-      // From 1.21 frames are set up by a PUSH; functions without a frame have a conditional jump or another push near their start.
+      // From 1.21 frames are set up by a PUSH; functions without one have a conditional jump near their start.
       if (binary->version.minor >= 21) {
         const uint8_t first = bytes.at(target->entry.offset);
         EXPECT_TRUE(target->entry.emulated);
-        EXPECT_TRUE(first == 0x55 || target->name == "runtime.(*timeHistogram).record") << static_cast<int>(first);
+        const bool frameless = target->name == "runtime.(*timeHistogram).record" || target->name == "runtime.netpollready";
+        EXPECT_TRUE(first == 0x55 || frameless);
         EXPECT_TRUE(first == 0x55 || (first >= 0x70 && first <= 0x7f) || first == 0x0f) << static_cast<int>(first);
       }
       EXPECT_FALSE(target->returns.empty());
@@ -194,8 +195,8 @@ TEST_P(GoFixture, NamesFunctions) {
 // The program, as if it were of another version: the text of the version has as many bytes.
 std::vector<uint8_t> with_minor(const std::string& version, const std::string& variant, const std::string& minor) {
   auto bytes = test::file_bytes(go_fixture(version, variant));
-  const std::string old = version;
-  std::string changed = version;
+  const std::string old = "go" + version;
+  std::string changed = old;
   changed.replace(4, 2, minor);
   for (auto at = bytes.begin(); (at = std::search(at, bytes.end(), old.begin(), old.end())) != bytes.end(); ++at) {
     std::copy(changed.begin(), changed.end(), at);
@@ -236,7 +237,7 @@ TEST_P(GoFixture, OtherArchitectureIsNamed) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Versions, GoFixture, ::testing::ValuesIn(test::go_fixtures()), [](const auto& parameter) {
-  std::string out = parameter.param;
+  std::string out = "go" + parameter.param;
   std::replace_if(out.begin(), out.end(), [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
   return out;
 });
@@ -244,7 +245,7 @@ INSTANTIATE_TEST_SUITE_P(Versions, GoFixture, ::testing::ValuesIn(test::go_fixtu
 TEST(GoFixtures, SayWhichVersionsAreNotHere) {
   std::set<int> here;
   for (const auto& one : test::go_fixtures()) {
-    if (const auto version = parse_version(one)) here.insert(version->minor);
+    if (const auto version = parse_version("go" + one)) here.insert(version->minor);
   }
   for (int minor = 19; minor <= kNewestKnownMinor; ++minor) {
     if (!here.contains(minor)) std::printf("skipped: no Go 1.%d on this machine\n", minor);
