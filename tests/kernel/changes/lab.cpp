@@ -78,7 +78,7 @@ Got ChangesTest::read(Subscription& subscription, uint64_t count) {
   Got got;
   while (true) {
     const bool enough = got.changes.size() + got.lost() >= count;
-    auto events = subscription.next(enough ? std::chrono::milliseconds(50) : std::chrono::seconds(3), 1000);
+    auto events = subscription.next(enough ? std::chrono::milliseconds(20) : std::chrono::seconds(3), 1000);
     EXPECT_TRUE(ok(events));
     if (!events || events->empty()) return got;
     for (auto& event : *events) {
