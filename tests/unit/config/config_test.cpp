@@ -41,10 +41,10 @@ TEST(Config, AnEmptyObjectGivesTheDefaults) {
 TEST(Config, ReadsEveryMember) {
   const Result<Config> config = parse_config(kFullConfig, "agent.json");
   ASSERT_TRUE(config) << config.error().message;
-  ASSERT_THAT(config->changes, SizeIs(1));
-  EXPECT_EQ(config->changes[0].map, "flows");
+  ASSERT_THAT(config->changes.maps, SizeIs(1));
+  EXPECT_EQ(config->changes.maps[0].name.map, "flows");
   EXPECT_THAT(config->go.paths, ElementsAre("*"));
-  EXPECT_THAT(not_served(*config), ElementsAre(HasSubstr("go.enabled"), HasSubstr("changes.maps")));
+  EXPECT_THAT(not_served(*config), ElementsAre(HasSubstr("go.enabled")));
 }
 
 TEST(Config, TokenFilesFollowTheRunDirectory) {
