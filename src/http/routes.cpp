@@ -32,7 +32,7 @@ std::optional<std::string> fits(std::string_view pattern, std::string_view path)
     }
     auto decoded = decode_segment(found);
     if (!decoded || decoded->empty() || decoded->size() > kMaxParameter) return std::nullopt;
-    parameter = std::move(*decoded);
+    parameter += (parameter.empty() ? "" : "/") + *decoded;
   }
   return parameter;
 }

@@ -79,7 +79,10 @@ void Server::Impl::serve(mg_connection* raw) {
   Request request = connection.request();
   const Framing framing = frame(request);
   const Response response = answer(connection, request, framing);
-  connection.send(response, request.method != "HEAD");
+  if (response.stream && request.method != "HEAD")
+    connection.send_stream(response, [this] { return stopping.load(); });
+  else
+    connection.send(response, request.method != "HEAD");
   // Who waits for "100 Continue" and did not get it sends nothing.
   if (!framing.wants_continue) connection.drain(framing.body_length, request.trusted);
   connection.close();

@@ -7,6 +7,7 @@
 
 #include "alerts/alert.h"
 #include "base/result.h"
+#include "http/map_service.h"
 #include "update/manifest.h"
 #include "update/record.h"
 
@@ -43,6 +44,7 @@ class Service {
                                                             const std::string& trigger) = 0;
   // Stores them durably and says what becomes of each, in their order; acts afterwards. Fails only when it cannot store.
   [[nodiscard]] virtual Result<std::vector<alerts::Delivery>> receive_alerts(const std::vector<alerts::Alert>& alerts) = 0;
+  [[nodiscard]] virtual MapService& maps() = 0;
   [[nodiscard]] virtual Status reload() = 0;
   [[nodiscard]] virtual bool ready() = 0;  // recovery is over, and requests are served
 };
