@@ -16,9 +16,15 @@ constexpr size_t kUpdatesLookedAt = 100;  // for the one that made the running g
 }  // namespace
 
 Agent::Agent(config::Config config, std::string config_path, std::unique_ptr<Kernel> kernel, std::unique_ptr<store::Store> store,
-             metrics::Metrics& metrics)
+             metrics::Metrics& metrics, Changes::Open open_changes)
     : config_(std::move(config)), config_path_(std::move(config_path)), kernel_(std::move(kernel)), store_(std::move(store)),
-      metrics_(metrics), observer_(metrics), alerts_(*store_, metrics, alert_hooks()) {
+      metrics_(metrics), observer_(metrics),
+      changes_(config_.bpffs, config_.changes, std::move(open_changes),
+               [this](const std::string& module) -> Result<std::vector<std::string>> {
+                 MS_CHECK(row(module));
+                 return kernel_->list(update::Paths(config_.bpffs, module).root() + "/maps");
+               }),
+      alerts_(*store_, metrics, alert_hooks()) {
   metrics_.set_collector([this](metrics::Metrics& out) { collect(out); });
   counter_ = std::thread([this] { count_entries(); });
 }
@@ -140,6 +146,7 @@ update::ModuleRecord Agent::describe(const store::ModuleRow& row) {
       const std::lock_guard lock(mutex_);
       if (auto found = usage_.find({row.name, name}); found != usage_.end()) map.entries = found->second.entries;
     }
+    map.changes = changes_.describe({row.name, name});
     out.maps.push_back(std::move(map));
   }
   if (auto active = active_of_module(row.name)) out.running_update.push_back(active->run->record());
@@ -234,6 +241,8 @@ Status Agent::reload() {
   same(fresh->run_dir == config_.run_dir, "run_dir");
   same(fresh->bpffs == config_.bpffs, "bpffs");
   same(fresh->metrics.host == config_.metrics.host && fresh->metrics.port == config_.metrics.port, "metrics.listen");
+  same(fresh->changes.ring_bytes == config_.changes.ring_bytes, "changes.ring_bytes");
+  same(fresh->changes.history == config_.changes.history, "changes.history");
   same(fresh->api.host == config_.api.host && fresh->api.port == config_.api.port, "api.listen");
   auto token = read_or_make_token(fresh->token_file);
   auto rollback_token = read_or_make_token(fresh->rollback_token_file);
@@ -244,6 +253,7 @@ Status Agent::reload() {
     return fail(Error{ErrorCode::kInvalid, 0, "the configuration was not reloaded", {}, std::move(fixed)});
   }
   config_ = std::move(*fresh);
+  changes_.configure(config_.changes);
   if (set_tokens_) set_tokens_(*token, *rollback_token);
   metrics_.config_reloaded(true);
   log::info("configuration reloaded", {{"file", config_path_}});

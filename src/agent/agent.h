@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "agent/alerts.h"
+#include "agent/changes.h"
 #include "agent/metrics_observer.h"
 #include "agent/prepare.h"
 #include "agent/store_journal.h"
@@ -27,9 +28,9 @@ namespace mapshift::agent {
 // for microseconds). No lock is held while a Run works.
 class Agent final : public http::Service {
  public:
-  // Everything is injected; `config_path` is read again by reload().
+  // Everything is injected; `config_path` is read again by reload(). Without `open_changes` no changes are followed.
   Agent(config::Config config, std::string config_path, std::unique_ptr<Kernel> kernel, std::unique_ptr<store::Store> store,
-        metrics::Metrics& metrics);
+        metrics::Metrics& metrics, Changes::Open open_changes = {});
   ~Agent() override;
 
   // Finishes or undoes what a former agent left; afterwards ready() is true. Log lines say which.
@@ -51,6 +52,7 @@ class Agent final : public http::Service {
   [[nodiscard]] Result<update::UpdateRecord> decide(const std::string& id, http::Verdict verdict, const std::string& reason,
                                                     const std::string& trigger) override;
   [[nodiscard]] Result<std::vector<alerts::Delivery>> receive_alerts(const std::vector<alerts::Alert>& alerts) override;
+  [[nodiscard]] http::MapService& maps() override { return changes_; }
   [[nodiscard]] Status reload() override;
   [[nodiscard]] bool ready() override { return ready_.load(); }
 
@@ -100,6 +102,9 @@ class Agent final : public http::Service {
   void recover_update(const store::StoredUpdate& stored);
   void wait_for_recoveries();
 
+  // The running generation's part in the change streams, of a module that this agent did not load itself.
+  void recover_changes(const store::ModuleRow& row);
+
   // alerting.cpp
   [[nodiscard]] Alerts::Hooks alert_hooks();
 
@@ -124,6 +129,7 @@ class Agent final : public http::Service {
   std::map<std::pair<std::string, std::string>, Usage> usage_;               // by module and map; guarded by mutex_
   bool stopping_ = false;                                                    // guarded by mutex_
   std::thread counter_;
+  Changes changes_;
   Alerts alerts_;  // last: its threads use all of the above
 };
 

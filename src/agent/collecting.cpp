@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/agent.h"
+#include "kernel/object_file.h"
 #include "update/paths.h"
 
 namespace mapshift::agent {
@@ -28,6 +29,7 @@ void Agent::collect_programs(metrics::Metrics& out, const std::string& module) {
 // At each scrape: what the kernel has at hand. Entries are counted by count_entries() beforehand.
 void Agent::collect(metrics::Metrics& out) {
   alerts_.collect(out);
+  changes_.collect(out);
   const auto rows = store_->modules();
   if (!rows) return;
   for (const store::ModuleRow& row : *rows) {
@@ -44,6 +46,15 @@ void Agent::collect(metrics::Metrics& out) {
       out.set_map_usage(row.name, map, entries, stats->memory_bytes);
     }
   }
+}
+
+// What an earlier agent loaded: only its object says which maps log their changes.
+void Agent::recover_changes(const store::ModuleRow& row) {
+  if (auto object = read_object_file(row.object_path); object) {
+    LoadRequest unused;  // it is loaded already
+    changes_.prepare(row.name, row.generation, *object, unused);
+  }
+  changes_.published(row.name, row.generation);
 }
 
 void Agent::count_entries() {
