@@ -49,7 +49,7 @@ struct Change {
 struct Resync {
   uint64_t version = 0;
   uint64_t lost = 0;          // changes that this receiver will not get; 0 when nobody can tell
-  std::string reason = {};    // "lost", "slow", "since-too-old", "since-unknown", "map-replaced", "unwatched"
+  std::string reason = {};    // "lost", "slow", "missed", "since-too-old", "since-unknown", "map-replaced"
 };
 
 using Event = std::variant<Change, Resync>;

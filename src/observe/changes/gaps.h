@@ -14,9 +14,13 @@ namespace mapshift::observe::changes {
 class Gaps {
  public:
   // `next`: the number that the first record should have; 0: whatever comes first.
-  explicit Gaps(uint64_t next) : next_(next) {}
+  explicit Gaps(uint64_t next) : first_(next), next_(next) {}
 
-  enum class Seen : uint8_t { kNew, kLate };  // kLate: it had been given up, or came twice
+  enum class Seen : uint8_t {
+    kNew,
+    kLate,  // it had been given up, or came twice
+    kOld,   // from before the first one: of an earlier watch
+  };
   // `produced`: called when numbers are missing; the ring's end at this moment.
   template <class Produced>
   Seen take(uint64_t number, Produced&& produced) {
@@ -29,6 +33,7 @@ class Gaps {
       next_ = number + 1;
       return Seen::kNew;
     }
+    if (number < first_) return Seen::kOld;
     return fill(number) ? Seen::kNew : Seen::kLate;
   }
   // Numbers up to `last` were handed out before the ring's end was `produced`.
@@ -45,7 +50,7 @@ class Gaps {
   };
   bool fill(uint64_t number);
 
-  uint64_t next_;
+  uint64_t first_, next_;
   std::vector<Range> missing_;
 };
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace mapshift::observe::changes {
 namespace {
@@ -18,6 +19,7 @@ uint64_t now_ns() { return static_cast<uint64_t>(monotonic_now().count()); }
 }  // namespace
 
 void Reader::start() {
+  if (thread_.joinable()) return;
   stop_ = false;
   thread_ = std::thread([this] { run(); });
 }
@@ -58,9 +60,13 @@ inline void Reader::take(std::span<const std::byte> bytes) {
     return;
   }
   std::memcpy(&change, bytes.data(), sizeof change);
-  Topic* topic = change.slot < MS_CHANGE_SLOTS ? topics_[change.slot].get() : nullptr;
-  if (topic == nullptr) {
+  if (change.slot == 0 || change.slot >= MS_CHANGE_SLOTS) {
     bump(malformed_);
+    return;
+  }
+  Topic* topic = topics_[change.slot].get();
+  if (topic == nullptr) {
+    bump(unclaimed_);
     return;
   }
   if (!is_touched_[change.slot]) {
@@ -78,6 +84,7 @@ bool Reader::step(bool tails) {
   until_clock_ = 0;
   const size_t count = port_.ring().read(kBatch, [this](std::span<const std::byte> bytes) { take(bytes); });
   bump(records_, count);
+  if (const uint64_t damaged = port_.ring().damaged(); damaged != damaged_) bump(malformed_, damaged - std::exchange(damaged_, damaged));
   settle(tails);
   bool waiting = false;
   for (Topic* topic : touched_) waiting |= topic->publish();

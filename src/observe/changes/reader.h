@@ -35,6 +35,7 @@ class Reader {
   Reader& operator=(const Reader&) = delete;
   ~Reader() { stop(); }
 
+  // Idempotent, each; one thread at a time.
   void start();
   void stop();
   void add(uint32_t slot, std::shared_ptr<Topic> topic);
@@ -52,6 +53,7 @@ class Reader {
 
   [[nodiscard]] uint64_t records() const { return records_.load(std::memory_order_relaxed); }
   [[nodiscard]] uint64_t malformed() const { return malformed_.load(std::memory_order_relaxed); }
+  [[nodiscard]] uint64_t unclaimed() const { return unclaimed_.load(std::memory_order_relaxed); }  // of maps that nobody watches any more
   [[nodiscard]] std::array<Histogram, kSources> latency() const;
 
  private:
@@ -66,10 +68,10 @@ class Reader {
   std::vector<uint32_t> watched_;
   std::vector<Topic*> touched_;
   std::array<bool, MS_CHANGE_SLOTS> is_touched_{};
-  uint64_t now_ = 0;
+  uint64_t now_ = 0, damaged_ = 0;
   uint32_t until_clock_ = 0;
   std::array<Latency, kSources> latency_;
-  std::atomic<uint64_t> records_{0}, malformed_{0};
+  std::atomic<uint64_t> records_{0}, malformed_{0}, unclaimed_{0};
   std::atomic<bool> stop_{false};
   std::thread thread_;
 };

@@ -41,7 +41,7 @@ struct Watch {
 };
 
 // Totals since the agent began; they never fall while the map is watched.
-struct MapStats {
+struct MapReport {
   MapName name;
   uint32_t map_id = 0;
   uint64_t version = 0;      // the last number that was handed out
@@ -57,9 +57,11 @@ struct MapStats {
 };
 
 struct Stats {
-  std::vector<MapStats> maps;
+  std::vector<MapReport> maps;
   std::array<Histogram, kSources> latency;  // write to consumer, by source - 1
-  uint64_t records = 0, malformed = 0;      // malformed: of no known map, or damaged
+  uint64_t records = 0, malformed = 0;      // malformed: too short, or of no slot
+  uint64_t unclaimed = 0;                   // of maps that nobody watches any more
+  uint64_t missed = 0;                      // events that the kernel kept from the probes: repaired by a resync
   size_t subscribers = 0;
   uint64_t resyncs = 0;                     // told to subscribers
 };
@@ -74,7 +76,7 @@ class Subscription {
   [[nodiscard]] virtual Result<std::vector<Event>> next(Nanos wait, size_t limit) = 0;
 };
 
-// All change streams of this host: one reader thread, one ring. Thread-safe.
+// All change streams of this host: one reader thread, one ring. Thread-safe. Subscriptions must be gone before it.
 class Stream {
  public:
   virtual ~Stream() = default;

@@ -22,7 +22,7 @@ std::string to_string(ResyncReason reason) {
     case ResyncReason::kSlow: return "slow";
     case ResyncReason::kTooOld: return "since-too-old";
     case ResyncReason::kUnknown: return "since-unknown";
-    case ResyncReason::kUnwatched: return "unwatched";
+    case ResyncReason::kMissed: return "missed";
   }
   return "lost";  // of a torn entry, which nobody is given
 }
@@ -30,6 +30,11 @@ std::string to_string(ResyncReason reason) {
 Topic::Topic(const Shape& shape)
     : shape_(shape), gaps_(shape.first), history_(shape.history, payload_of(shape)), floor_known_(shape.first != 0),
       floor_(shape.first == 0 ? UINT64_MAX : shape.first - 1) {}
+
+bool Topic::fits(const Shape& shape) const {
+  if (shape.keys != shape_.keys || shape.values != shape_.values || shape.history != shape_.history) return false;
+  return !shape.keys || (shape.key_size == shape_.key_size && shape.value_size == shape_.value_size);
+}
 
 bool Topic::well_formed(const ms_change& change, size_t payload) const {
   if (change.op < 1 || change.op > kOps || change.source < 1 || change.source > kSources || change.seq == 0) return false;
@@ -46,7 +51,10 @@ void Topic::settle(uint64_t consumed) {
   history_.append_resync(gaps_.next() - 1, lost, static_cast<uint32_t>(ResyncReason::kLost));
 }
 
-void Topic::replaced(uint64_t version) { history_.append_resync(version, 0, static_cast<uint32_t>(ResyncReason::kReplaced)); }
+void Topic::resync(uint64_t version, ResyncReason reason) {
+  history_.append_resync(version, 0, static_cast<uint32_t>(reason));
+  history_.publish();
+}
 
 bool Topic::publish() {
   history_.publish();

@@ -13,7 +13,7 @@
 
 namespace mapshift::observe::changes {
 
-enum class ResyncReason : uint32_t { kLost = 1, kReplaced = 2, kSlow = 3, kTooOld = 4, kUnknown = 5, kUnwatched = 6 };
+enum class ResyncReason : uint32_t { kLost = 1, kReplaced = 2, kSlow = 3, kTooOld = 4, kUnknown = 5, kMissed = 6 };
 [[nodiscard]] std::string to_string(ResyncReason reason);
 
 // One watched map in user space: its numbers, counters and history. The reader thread calls what is marked so; the rest is for
@@ -29,8 +29,10 @@ class Topic {
     bool keys = false, values = false;
   };
   explicit Topic(const Shape& shape);
+  // Whether records of that shape can go on here; `first` does not matter.
+  [[nodiscard]] bool fits(const Shape& shape) const;
 
-  // Reader. `record` begins with the ms_change that was already checked to be there. False: malformed, counted.
+  // Reader. False: malformed, which is counted, or of an earlier watch.
   template <class Produced>
   bool take(const ms_change& change, std::span<const std::byte> payload, Produced&& produced) {
     if (!well_formed(change, payload.size())) {
@@ -41,7 +43,9 @@ class Topic {
       floor_known_ = true;
       floor_.store(change.seq - 1, std::memory_order_relaxed);
     }
-    if (gaps_.take(change.seq, produced) == Gaps::Seen::kLate) bump(late_);
+    const Gaps::Seen seen = gaps_.take(change.seq, produced);
+    if (seen == Gaps::Seen::kOld) return false;
+    if (seen == Gaps::Seen::kLate) bump(late_);
     bump(seen_[change.op - 1][change.source - 1]);
     history_.append(change, shape_.keys || shape_.values ? payload : std::span<const std::byte>{});
     return true;
@@ -50,8 +54,8 @@ class Topic {
   void settle(uint64_t consumed);
   // Reader. Numbers up to `last` were handed out before the ring's end was `produced`.
   void handed_out(uint64_t last, uint64_t produced) { gaps_.handed_out(last, produced); }
-  // Reader. The map behind the name was replaced by one with other contents.
-  void replaced(uint64_t version);
+  // Reader. Subscribers must read the map again, as it is at `version` or later.
+  void resync(uint64_t version, ResyncReason reason);
   // Reader, after a batch. True when somebody waits.
   [[nodiscard]] bool publish();
   [[nodiscard]] bool any_missing() const { return gaps_.any_missing(); }
