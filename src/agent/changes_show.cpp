@@ -33,7 +33,7 @@ std::optional<update::MapChanges> Changes::describe(const MapName& name) {
   out.mode = to_string(found->second.watch.mode);
   out.problem = found->second.problem;
   if (!found->second.running) return out;
-  for (const observe::changes::MapStats& map : stream_->stats().maps) {
+  for (const observe::changes::MapReport& map : stream_->stats().maps) {
     if (map.name != name) continue;
     out.source = sources_of(map.choice);
     out.complete = map.choice.complete;

@@ -20,6 +20,9 @@ std::string frame(std::string_view event, uint64_t id, const Json& data) {
   return out + "\n\n";
 }
 
+uint64_t id_of(const Change& change) { return change.seq; }
+uint64_t id_of(const Resync& resync) { return resync.version; }
+
 std::string text(const Change& change) {
   Json data = {{"seq", change.seq},
                {"timestamp_ns", change.timestamp_ns},
@@ -50,10 +53,17 @@ std::optional<std::string> ChangeFeed::next() {
     greeted_ = true;
     return "retry: 1000\n: watching\n\n";
   }
+  if (ended_) return std::nullopt;
   const auto events = subscription_->next(kPause, kBatch);
-  if (!events) return std::nullopt;
+  if (!events) {
+    ended_ = true;
+    return event_text(Resync{last_id_, 0, "unwatched"});
+  }
   std::string out;
-  for (const auto& event : *events) out += event_text(event);
+  for (const auto& event : *events) {
+    out += event_text(event);
+    last_id_ = std::visit([](const auto& one) { return id_of(one); }, event);
+  }
   const Nanos now = monotonic_now();
   if (out.empty() && now - last_written_ >= kHeartbeat) out = ": alive\n\n";
   if (!out.empty()) last_written_ = now;

@@ -28,7 +28,8 @@ class ChangeFeed {
  private:
   std::unique_ptr<observe::changes::Subscription> subscription_;
   Nanos last_written_;
-  bool greeted_ = false;
+  uint64_t last_id_ = 0;
+  bool greeted_ = false, ended_ = false;
 };
 
 }  // namespace mapshift::http

@@ -27,7 +27,12 @@ MapName name_of(const std::string& parameter) {
   return {parameter.substr(0, slash), parameter.substr(slash + 1)};
 }
 
-std::string entity_tag(uint64_t version) { return '"' + std::to_string(version) + '"'; }
+std::string entity_tag(uint64_t version) {
+  std::string tag(1, '"');
+  tag += std::to_string(version);
+  tag += '"';
+  return tag;
+}
 
 // Where a client goes on: what it got last (it connects again with the URL of its first request), else what it asked for.
 Result<std::optional<uint64_t>> read_since(const Request& request) {
@@ -48,7 +53,7 @@ Result<MapName> read_name(const Request& request) {
   std::vector<Problem> problems;
   const auto member = [&](const char* name) {
     std::string value = query_value(request.query, name).value_or("");
-    if (value.empty()) problems.push_back({"missing-parameter", name, std::string("The parameter ") + name + " must name a " + name + "."});
+    if (value.empty()) problems.push_back({"missing-parameter", name, "This parameter must be the name of a loaded one."});
     return value;
   };
   MapName name{member("module"), member("map")};

@@ -7,14 +7,14 @@
 namespace mapshift::metrics {
 namespace {
 
-using observe::changes::MapStats;
+using observe::changes::MapReport;
 using observe::changes::Op;
 using observe::changes::Source;
 
 constexpr std::array kAllOps{Op::kInsert, Op::kUpdate, Op::kDelete};
 constexpr std::array kAllSources{Source::kFexit, Source::kInstrumented, Source::kSyscall, Source::kScan};
 
-void show_seen(Series& series, const MapStats& map) {
+void show_seen(Series& series, const MapReport& map) {
   for (const Op op : kAllOps) {
     for (const Source source : kAllSources) {
       const uint64_t seen = map.seen[static_cast<size_t>(op) - 1][static_cast<size_t>(source) - 1];
@@ -25,7 +25,7 @@ void show_seen(Series& series, const MapStats& map) {
 }
 
 // What the kernel counted where it happened; numbers that are missing beside that have no reason that anybody knows.
-void show_lost(Series& series, const MapStats& map) {
+void show_lost(Series& series, const MapReport& map) {
   std::map<std::string, uint64_t> lost = map.lost_by;
   for (const char* reason : {"ring_full", "unreadable", "unknown"}) lost.try_emplace(reason, 0);
   uint64_t explained = 0;
@@ -40,7 +40,7 @@ void show_lost(Series& series, const MapStats& map) {
 
 void ChangeSeries::show(Series& series, const observe::changes::Stats& stats) {
   std::set<observe::changes::MapName> now;
-  for (const MapStats& map : stats.maps) {
+  for (const MapReport& map : stats.maps) {
     now.insert(map.name);
     show_seen(series, map);
     show_lost(series, map);
