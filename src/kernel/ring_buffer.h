@@ -53,6 +53,22 @@ class RingReader {
     return visited;
   }
 
+  // Looks at all records that lie there, and leaves them. False: one that is not finished hides those behind it.
+  template <class Visit>
+  bool peek(Visit&& visit) const {
+    const uint64_t end = producer_->load(std::memory_order_acquire);
+    for (uint64_t at = at_; at < end;) {
+      const auto* header = reinterpret_cast<const std::atomic<uint32_t>*>(data_ + (at & (size_ - 1)));
+      const uint32_t word = header->load(std::memory_order_acquire);
+      const uint32_t length = word & ~(kBusy | kDiscard);
+      const uint64_t total = (uint64_t{length} + kHeader + 7) / 8 * 8;
+      if ((word & kBusy) != 0 || total > end - at || total > size_) return false;
+      if ((word & kDiscard) == 0) visit(std::span(data_ + (at & (size_ - 1)) + kHeader, length));
+      at += total;
+    }
+    return true;
+  }
+
   // Positions in bytes since the ring was made. Whatever was reserved before produced() was read lies below it.
   [[nodiscard]] uint64_t produced() const { return producer_->load(std::memory_order_acquire); }
   [[nodiscard]] uint64_t consumed() const { return at_; }

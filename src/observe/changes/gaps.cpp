@@ -29,11 +29,11 @@ void Gaps::handed_out(uint64_t last, uint64_t produced) {
   next_ = last + 1;
 }
 
-uint64_t Gaps::settle(uint64_t consumed) {
-  uint64_t lost = 0;
+std::vector<Gaps::Lost> Gaps::settle(uint64_t consumed) {
+  std::vector<Lost> lost;
   std::erase_if(missing_, [&](const Range& range) {
     if (range.bound > consumed) return false;
-    lost += range.last - range.first + 1;
+    lost.push_back({range.first, range.last});
     return true;
   });
   return lost;

@@ -38,8 +38,11 @@ class Gaps {
   }
   // Numbers up to `last` were handed out before the ring's end was `produced`.
   void handed_out(uint64_t last, uint64_t produced);
-  // How many are lost for certain, now that the ring is read up to `consumed`; each is told once.
-  [[nodiscard]] uint64_t settle(uint64_t consumed);
+  struct Lost {
+    uint64_t first, last;
+  };
+  // What is lost for certain, now that the ring is read up to `consumed`; each number is told once.
+  [[nodiscard]] std::vector<Lost> settle(uint64_t consumed);
   [[nodiscard]] bool any_missing() const { return !missing_.empty(); }
   [[nodiscard]] uint64_t next() const { return next_; }
 

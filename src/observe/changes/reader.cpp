@@ -48,6 +48,18 @@ void Reader::remove(uint32_t slot) {
   if (topic) bell_.remove(topic.get());
 }
 
+uint64_t Reader::next_number(uint32_t slot) {
+  const std::lock_guard lock(mutex_);
+  uint64_t next = port_.sequence(slot) + 1;  // read first: what has a lower number is reserved by now
+  const bool all = port_.ring().peek([&](std::span<const std::byte> bytes) {
+    ms_change change;
+    if (bytes.size() < sizeof change) return;
+    std::memcpy(&change, bytes.data(), sizeof change);
+    if (change.slot == slot) next = std::min<uint64_t>(next, change.seq);
+  });
+  return all ? next : 0;
+}
+
 // Everything in it is checked before it is used: a program of somebody else may hold the ring, too.
 inline void Reader::take(std::span<const std::byte> bytes) {
   if (until_clock_-- == 0) {

@@ -40,6 +40,9 @@ class Reader {
   void stop();
   void add(uint32_t slot, std::shared_ptr<Topic> topic);
   void remove(uint32_t slot);
+  // The number that the next record of a slot will have, whose programs may be writing: the lowest one in the ring, else the one
+  // after the last that was handed out; 0 when a record in the making hides it.
+  [[nodiscard]] uint64_t next_number(uint32_t slot);
   // Runs `work` while no batch is under way: the topics' reader calls may be made there.
   template <class Work>
   void between_batches(Work&& work) {

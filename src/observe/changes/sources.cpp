@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "observe/changes/sources.h"
 
+#include <algorithm>
+
 #include "kernel/change_scan.h"
 
 namespace mapshift::observe::changes {
@@ -28,7 +30,7 @@ Offer Sources::open(Slot& slot, Open how) {
   return {false, slot.refused};
 }
 
-std::array<Offer, kSources> Sources::offers(const MapStats& shape, bool instrumented) {
+std::array<Offer, kSources> Sources::offers(const MapStats& shape, bool instrumented, const std::vector<Source>& wanted) {
   const bool keys = shape.key_size != 0 && shape.key_size <= MS_CHANGE_MAX_KEY;
   const std::string no_keys = shape.key_size == 0 ? "a map of type " + to_string(shape.type) + " has no keys"
                                                   : "keys of " + std::to_string(shape.key_size) + " bytes are too long";
@@ -38,10 +40,14 @@ std::array<Offer, kSources> Sources::offers(const MapStats& shape, bool instrume
     out.fill({false, no_keys});
     return out;
   }
-  at(Source::kFexit) = fexit_knows(shape.type) ? open(fexit_, open_fexit_probe)
-                                               : Offer{false, "no known functions write a map of type " + to_string(shape.type)};
+  const auto asked = [&](Source source) { return wanted.empty() || std::ranges::find(wanted, source) != wanted.end(); };
+  if (!fexit_knows(shape.type)) {
+    at(Source::kFexit) = {false, "no known functions write a map of type " + to_string(shape.type)};
+  } else if (asked(Source::kFexit)) {
+    at(Source::kFexit) = open(fexit_, open_fexit_probe);
+  }
   at(Source::kInstrumented) = instrumented ? Offer{true, {}} : Offer{false, "the module does not log this map (MS_LOGGED)"};
-  at(Source::kSyscall) = open(syscall_, open_syscall_probe);
+  if (asked(Source::kSyscall)) at(Source::kSyscall) = open(syscall_, open_syscall_probe);
   const std::string no_scan = ChangeScan::why_not(shape);
   at(Source::kScan) = {no_scan.empty(), no_scan};
   return out;

@@ -3,6 +3,7 @@
 #include <array>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "kernel/change_log.h"
 #include "kernel/change_probe.h"
@@ -16,8 +17,8 @@ namespace mapshift::observe::changes {
 class Sources {
  public:
   explicit Sources(const ChangeLog& log) : log_(log) {}
-  // For a map of this shape. Opens probes to find out; drop_unused() closes them again.
-  [[nodiscard]] std::array<Offer, kSources> offers(const MapStats& shape, bool instrumented);
+  // For a map of this shape. Opens the probes among `wanted` (empty: all) to find out; drop_unused() closes them again.
+  [[nodiscard]] std::array<Offer, kSources> offers(const MapStats& shape, bool instrumented, const std::vector<Source>& wanted);
   // How many maps are seen by each probe.
   void drop_unused(size_t fexit_users, size_t syscall_users);
   // Events missed by probes since they were opened, closed ones included.

@@ -140,7 +140,8 @@ Result<Choice> LinuxStream::open(Watched& watched) {
   const Watch& watch = watched.watch;
   MS_TRY(const Map map, Map::open(watch.pin));
   const MapStats& shape = map.shape();
-  MS_TRY(Choice choice, choose(sources_.offers(shape, watch.instrumented), watch.sources, watch.mode, watch.programs_write));
+  const auto wanted = watch.mode == Mode::kPull ? std::vector<Source>{Source::kScan} : watch.sources;
+  MS_TRY(Choice choice, choose(sources_.offers(shape, watch.instrumented, wanted), watch.sources, watch.mode, watch.programs_write));
   const uint32_t old_id = std::exchange(watched.shape, shape).id;
   const uint32_t flags = flags_of(choice, watch.keys, watch.values);
   const uint32_t old_flags = log_->flags(watched.slot);
@@ -168,7 +169,7 @@ void LinuxStream::give_topic(Watched& watched, bool written) {
   const Watch& watch = watched.watch;
   Topic::Shape shape{0, settings_.history, watched.shape.key_size, watched.shape.value_size, watch.keys, watch.keys && watch.values};
   if (watched.topic && watched.topic->fits(shape)) return;
-  if (!written) shape.first = log_->sequence(watched.slot) + 1;
+  shape.first = written ? reader_.next_number(watched.slot) : log_->sequence(watched.slot) + 1;
   const auto old = std::exchange(watched.topic, std::make_shared<Topic>(shape));
   if (old) reader_.remove(watched.slot);
   reader_.add(watched.slot, watched.topic);

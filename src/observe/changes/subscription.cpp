@@ -8,13 +8,14 @@ namespace mapshift::observe::changes {
 TopicSubscription::TopicSubscription(Host host, std::shared_ptr<Topic> topic, std::optional<uint64_t> since)
     : host_(std::move(host)), topic_(std::move(topic)), position_(topic_->history().head()) {
   host_.subscribers->fetch_add(1, std::memory_order_relaxed);
+  filter_ = begin_ = host_.version();  // after the head was read: what is below neither is told
   if (since) start_after(*since);
 }
 
 TopicSubscription::~TopicSubscription() { host_.subscribers->fetch_sub(1, std::memory_order_relaxed); }
 
 void TopicSubscription::start_after(uint64_t since) {
-  if (since > host_.version()) {
+  if (since > begin_) {
     first_ = ResyncReason::kUnknown;
     return;
   }
@@ -29,19 +30,42 @@ void TopicSubscription::start_after(uint64_t since) {
       break;
     }
   }
-  filter_ = since;
+  filter_ = begin_ = since;
   // After the search: what was overwritten meanwhile counts. Nothing was changed since the map was watched: nothing is missing.
   const uint64_t from = topic_->complete_from();
   const bool complete = from == UINT64_MAX ? since == host_.version() : since >= from;
   if (!complete) first_ = ResyncReason::kTooOld;
 }
 
-void TopicSubscription::resync(std::vector<Event>& out, uint64_t lost, ResyncReason reason) {
+void TopicSubscription::skip_to_newest(std::vector<Event>& out, ResyncReason reason) {
   // In this order: what is appended after the head was read is told, the rest is below the version.
   position_ = topic_->history().head();
   const uint64_t version = host_.version();
+  uint64_t lost = 0;
+  if (reason == ResyncReason::kTooOld || reason == ResyncReason::kUnknown) {
+    begin_ = version;  // who knows where that number is from
+    accounted_ = 0;
+  } else {
+    lost = version - begin_ - accounted_;
+    accounted_ += lost;
+  }
   filter_ = version;
   out.emplace_back(Resync{version, lost, to_string(reason)});
+  host_.resyncs->fetch_add(1, std::memory_order_relaxed);
+}
+
+void TopicSubscription::tell(std::vector<Event>& out, History::Entry& entry) {
+  const uint64_t number = entry.change.seq;
+  // A resync that is not about numbers may stand right after the last one.
+  if (number < filter_ || (number == filter_ && (entry.resync == 0 || entry.lost != 0))) return;
+  if (entry.resync == 0) {
+    ++accounted_;
+    out.emplace_back(std::move(entry.change));
+    return;
+  }
+  const uint64_t lost = entry.lost == 0 ? 0 : number - std::max(number - entry.lost, filter_);
+  accounted_ += lost;
+  out.emplace_back(Resync{number, lost, to_string(static_cast<ResyncReason>(entry.resync))});
   host_.resyncs->fetch_add(1, std::memory_order_relaxed);
 }
 
@@ -50,17 +74,11 @@ void TopicSubscription::read_some(std::vector<Event>& out, size_t limit) {
   History::Entry entry;
   while (position_ < head && out.size() < limit) {
     if (!topic_->history().read(position_, entry)) {
-      resync(out, topic_->history().head() - position_, ResyncReason::kSlow);
+      skip_to_newest(out, ResyncReason::kSlow);
       return;
     }
     ++position_;
-    if (entry.resync != 0) {
-      if (entry.change.seq <= filter_) continue;
-      out.emplace_back(Resync{entry.change.seq, entry.lost, to_string(static_cast<ResyncReason>(entry.resync))});
-      host_.resyncs->fetch_add(1, std::memory_order_relaxed);
-    } else if (entry.change.seq > filter_) {
-      out.emplace_back(std::move(entry.change));
-    }
+    tell(out, entry);
   }
 }
 
@@ -69,7 +87,7 @@ bool TopicSubscription::follow(std::vector<Event>& out) {
   auto present = host_.topic();
   if (!present || present == topic_) return false;
   topic_ = std::move(present);
-  resync(out, 0, ResyncReason::kReplaced);
+  skip_to_newest(out, ResyncReason::kReplaced);
   return true;
 }
 
@@ -77,7 +95,7 @@ Result<std::vector<Event>> TopicSubscription::next(Nanos wait, size_t limit) {
   std::vector<Event> out;
   const Nanos deadline = monotonic_now() + wait;
   if (first_) {
-    resync(out, 0, *first_);
+    skip_to_newest(out, *first_);
     first_.reset();
   }
   while (true) {

@@ -9,7 +9,8 @@
 
 namespace mapshift::observe::changes {
 
-// A place in a topic's history. Numbers up to `filter_` are not told again: the receiver has read the map since.
+// A place in a topic's history. It keeps account: of the numbers that were handed out since it began, each is either told or in
+// the `lost` of a resync.
 class TopicSubscription final : public Subscription {
  public:
   // What it needs of the stream. The functions must outlive it.
@@ -25,13 +26,16 @@ class TopicSubscription final : public Subscription {
  private:
   void start_after(uint64_t since);
   void read_some(std::vector<Event>& out, size_t limit);
-  void resync(std::vector<Event>& out, uint64_t lost, ResyncReason reason);
+  void tell(std::vector<Event>& out, History::Entry& entry);
+  void skip_to_newest(std::vector<Event>& out, ResyncReason reason);
   bool follow(std::vector<Event>& out);
 
   Host host_;
   std::shared_ptr<Topic> topic_;
   uint64_t position_ = 0;
-  uint64_t filter_ = 0;
+  uint64_t filter_ = 0;     // numbers up to this one are done with
+  uint64_t begin_ = 0;      // the first number that counts is the next one
+  uint64_t accounted_ = 0;  // of the numbers after it: told, or said to be lost
   std::optional<ResyncReason> first_ = {};  // to be told before anything else
 };
 

@@ -45,10 +45,10 @@ bool Topic::well_formed(const ms_change& change, size_t payload) const {
 }
 
 void Topic::settle(uint64_t consumed) {
-  const uint64_t lost = gaps_.settle(consumed);
-  if (lost == 0) return;
-  bump(lost_, lost);
-  history_.append_resync(gaps_.next() - 1, lost, static_cast<uint32_t>(ResyncReason::kLost));
+  for (const auto& [first, last] : gaps_.settle(consumed)) {
+    bump(lost_, last - first + 1);
+    history_.append_resync(last, last - first + 1, static_cast<uint32_t>(ResyncReason::kLost));
+  }
 }
 
 void Topic::resync(uint64_t version, ResyncReason reason) {

@@ -4,27 +4,33 @@
 #include <bpf/libbpf.h>
 
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <stdexcept>
 #include <string>
 
 #include "change_writers.skel.h"
-#include "kernel/change_log.h"
+#include "kernel/kernel.h"
+#include "kernel/pin.h"
 
 namespace mapshift::test {
 
 // The instrumented fixture module, loaded with or without the agent's maps in the place of its own.
 class Writers {
  public:
-  // Slots of the maps `logged` and `numbers`; null: loaded as by anybody else.
-  Writers(const ChangeLog* log, uint32_t logged, uint32_t numbers) : skeleton_(change_writers_bpf::open(), change_writers_bpf::destroy) {
+  // Loaded as by anybody else.
+  Writers() : Writers(LoadRequest{}) {}
+  // As the agent loads it; of the request only what concerns logging counts.
+  explicit Writers(const LoadRequest& request) : skeleton_(change_writers_bpf::open(), change_writers_bpf::destroy) {
     if (!skeleton_) throw std::runtime_error("open the writers");
-    if (log != nullptr) {
-      skeleton_->rodata->ms_log_logged = logged;
-      skeleton_->rodata->ms_log_numbers = numbers;
-      bpf_map__reuse_fd(skeleton_->maps.ms_changes, log->ring_fd());
-      bpf_map__reuse_fd(skeleton_->maps.ms_change_slots, log->slots_fd());
-      bpf_map__reuse_fd(skeleton_->maps.ms_change_lost, log->lost_fd());
+    const auto set = [&](const char* name, auto& variable) {
+      if (const auto found = request.rodata.find(name); found != request.rodata.end()) std::memcpy(&variable, found->second.data(), sizeof variable);
+    };
+    set("ms_log_logged", skeleton_->rodata->ms_log_logged);
+    set("ms_log_numbers", skeleton_->rodata->ms_log_numbers);
+    for (const auto& [name, path] : request.reuse) {
+      const auto fd = open_pin(path);
+      if (!fd || bpf_map__reuse_fd(bpf_object__find_map_by_name(skeleton_->obj, name.c_str()), fd->get()) != 0) throw std::runtime_error("reuse " + name);
     }
     if (change_writers_bpf::load(skeleton_.get()) != 0) throw std::runtime_error("load the writers");
   }
