@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "config/manifest.h"
 #include "update/load_request.h"
+#include "update/names.h"
 
 namespace mapshift::agent {
 namespace {
@@ -130,6 +131,7 @@ update::ModuleRecord Agent::describe(const store::ModuleRow& row) {
     out.programs.push_back(std::move(program));
   }
   for (const std::string& name : kernel_->list(paths.generation(row.generation) + "/maps").value_or(std::vector<std::string>())) {
+    if (update::is_change_log(name)) continue;
     const std::string pin = paths.map(row.generation, name);
     update::ModuleMap map;
     map.name = name;

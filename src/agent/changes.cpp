@@ -51,26 +51,44 @@ Status Changes::open_stream() {
 
 std::string Changes::pin(const MapName& name) const { return update::Paths(bpffs_, name.module).published(name.map); }
 
-bool Changes::logs(const MapName& name) const {
-  const auto generation = published_.find(name.module);
-  if (generation == published_.end()) return false;
-  const auto found = logged_.find({name.module, generation->second});
-  return found != logged_.end() && found->second.contains(name.map);
+const Changes::Generation* Changes::running(const std::string& module) const {
+  const auto generation = published_.find(module);
+  if (generation == published_.end()) return nullptr;
+  const auto found = generations_.find({module, generation->second});
+  return found == generations_.end() ? nullptr : &found->second;
 }
 
-void Changes::prepare(const std::string& module, uint64_t generation, const ObjectSpec& object, LoadRequest& request) {
-  if (!has_log(object)) return;
+bool Changes::logs(const MapName& name) const {
+  const Generation* generation = running(name.module);
+  return generation != nullptr && generation->logged.contains(name.map);
+}
+
+void Changes::prepare(const std::string& module, uint64_t generation, const ObjectSpec& object, const update::CodeFacts& facts,
+                      LoadRequest& request) {
   const std::lock_guard lock(mutex_);
+  Generation& known = generations_[{module, generation}];
+  known = {};
+  // The one that runs, the one before it, which a rollback brings back, and this one.
+  std::erase_if(generations_, [&](const auto& entry) { return entry.first.first == module && entry.first.second + 2 < generation; });
+  known.understood = facts.gave_up.empty();
+  for (const update::MapAccess& access : facts.maps)
+    if (access.updates || access.deletes || access.writes_value) known.written.insert(access.map);
+  if (!has_log(object)) return;
   if (Status opened = open_stream(); !opened) return;  // logged; the module runs without its log
   auto names = stream_->prepare(module, object, request);
   if (!names) return log::error("the module cannot log its changes", {{"module", module}, {"error", names.error().message}});
-  logged_[{module, generation}] = {names->begin(), names->end()};
+  known.logged = {names->begin(), names->end()};
 }
 
 void Changes::start(Watched& watched) {
   Watch& watch = watched.watch;
   watch.pin = pin(watch.name);
   watch.instrumented = logs(watch.name);
+  watch.programs_write.reset();
+  if (const Generation* generation = running(watch.name.module)) {
+    const bool written = generation->written.contains(watch.name.map);
+    if (written || generation->understood) watch.programs_write = written;
+  }
   Status opened = open_stream();
   auto choice = opened ? stream_->watch(watch) : Result<Choice>(fail(opened.error()));
   watched.running = choice.has_value();
@@ -102,7 +120,7 @@ void Changes::published(const std::string& module, uint64_t generation) {
 void Changes::unloaded(const std::string& module) {
   const std::lock_guard lock(mutex_);
   published_.erase(module);
-  std::erase_if(logged_, [&](const auto& entry) { return entry.first.first == module; });
+  std::erase_if(generations_, [&](const auto& entry) { return entry.first.first == module; });
   for (auto& [name, watched] : maps_) {
     if (name.module != module || !watched.running) continue;
     stream_->unwatch(name);

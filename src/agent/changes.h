@@ -15,6 +15,7 @@
 #include "kernel/object_spec.h"
 #include "metrics/metrics.h"
 #include "observe/changes/stream.h"
+#include "update/plan.h"
 #include "update/record.h"
 
 namespace mapshift::agent {
@@ -32,7 +33,7 @@ class Changes final : public http::MapService {
   Changes(std::string bpffs, const config::ChangeCapture& config, Open open, ListMaps list_maps);
 
   // What a generation needs beside its object to log its own changes. Call before it is loaded.
-  void prepare(const std::string& module, uint64_t generation, const ObjectSpec& object, LoadRequest& request);
+  void prepare(const std::string& module, uint64_t generation, const ObjectSpec& object, const update::CodeFacts& facts, LoadRequest& request);
   // This generation's maps are the published ones from now on: after a load, a swap, a rollback, or at the agent's start.
   void published(const std::string& module, uint64_t generation);
   void unloaded(const std::string& module);
@@ -56,8 +57,15 @@ class Changes final : public http::MapService {
     std::string problem = {};  // why it does not
   };
 
+  struct Generation {
+    std::set<std::string> logged = {};   // maps whose changes its programs log
+    std::set<std::string> written = {};  // maps that its programs write
+    bool understood = false;             // the analysis went to the end: what is not in `written` is not written
+  };
+
   [[nodiscard]] Status open_stream();  // once; with mutex_ held
   void start(Watched& watched);        // with mutex_ held
+  [[nodiscard]] const Generation* running(const std::string& module) const;
   [[nodiscard]] bool logs(const observe::changes::MapName& name) const;
   [[nodiscard]] Error not_watched(const observe::changes::MapName& name);
   [[nodiscard]] std::string pin(const observe::changes::MapName& name) const;
@@ -72,7 +80,7 @@ class Changes final : public http::MapService {
   std::string stream_problem_;
   std::map<observe::changes::MapName, Watched> maps_;
   std::map<std::string, uint64_t> published_;                                      // generation by module
-  std::map<std::pair<std::string, uint64_t>, std::set<std::string>> logged_;       // maps by module and generation
+  std::map<std::pair<std::string, uint64_t>, Generation> generations_;             // by module and generation
   std::mutex replacing_;  // one replacement at a time; taken before mutex_
 };
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/agent.h"
 #include "kernel/object_file.h"
+#include "update/inference.h"
+#include "update/names.h"
 #include "update/paths.h"
 
 namespace mapshift::agent {
@@ -37,7 +39,7 @@ void Agent::collect(metrics::Metrics& out) {
     const update::Paths paths(config_.bpffs, row.name);
     for (const std::string& map : kernel_->list(paths.generation(row.generation) + "/maps").value_or(std::vector<std::string>())) {
       const auto stats = kernel_->map_stats(paths.map(row.generation, map));
-      if (!stats) continue;
+      if (!stats || update::is_change_log(map)) continue;
       uint64_t entries = 0;
       {
         const std::lock_guard lock(mutex_);
@@ -52,7 +54,8 @@ void Agent::collect(metrics::Metrics& out) {
 void Agent::recover_changes(const store::ModuleRow& row) {
   if (auto object = read_object_file(row.object_path); object) {
     LoadRequest unused;  // it is loaded already
-    changes_.prepare(row.name, row.generation, *object, unused);
+    const update::CodeFacts facts = update::analyse(*object);
+    changes_.prepare(row.name, row.generation, *object, facts, unused);
   }
   changes_.published(row.name, row.generation);
 }
@@ -66,6 +69,7 @@ void Agent::count_entries() {
     for (const store::ModuleRow& row : rows.value_or(std::vector<store::ModuleRow>())) {
       const update::Paths paths(config_.bpffs, row.name);
       for (const std::string& map : kernel_->list(paths.root() + "/maps").value_or(std::vector<std::string>())) {
+        if (update::is_change_log(map)) continue;
         if (auto count = kernel_->count_entries(paths.published(map)); count) counted[{row.name, map}].entries = *count;
       }
     }

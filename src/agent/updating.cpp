@@ -71,8 +71,9 @@ update::RunInput Agent::run_input(Proposal proposal, update::UpdateRecord record
   input.bpffs = config_.bpffs;
   input.limits = config_.limits;
   input.sources = sources();
-  input.before_load = [this, module = input.record.module, to = input.record.to.generation, object = input.new_object](LoadRequest& request) {
-    changes_.prepare(module, to, object, request);
+  input.before_load = [this, module = input.record.module, to = input.record.to.generation, object = input.new_object,
+                       facts = std::move(proposal.next.input.facts)](LoadRequest& request) {
+    changes_.prepare(module, to, object, facts, request);
     return Status();
   };
   input.published = [this, module = input.record.module](uint64_t generation) { changes_.published(module, generation); };

@@ -91,8 +91,13 @@ bool Connection::write(std::string_view text) {
 void Connection::send_stream(const Response& response, const std::function<bool()>& stopping) {
   if (!write(head(response))) return;
   while (!stopping()) {
-    const std::optional<std::string> piece = response.stream();
-    if (!piece || !write(*piece)) return;
+    const std::optional<std::string> text = response.stream();
+    if (!text) return;
+    // Who reads slowly is waited for, a piece at a time, and falls behind; who does not read is dropped.
+    for (size_t sent = 0; sent < text->size() && !stopping(); sent += kWritePiece) {
+      const size_t wanted = std::min(kWritePiece, text->size() - sent);
+      if (::mg_write(connection_, text->data() + sent, wanted) != static_cast<int>(wanted)) return;
+    }
   }
 }
 

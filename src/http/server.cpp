@@ -144,6 +144,7 @@ Result<std::unique_ptr<Server>> Server::start(const ServerOptions& options, Hand
   mg_server_port taken{};
   if (::mg_get_server_ports(impl->context, 1, &taken) == 1) impl->address.port = static_cast<uint16_t>(taken.port);
   impl->text = to_string(impl->address);
+  bound_connections(impl->address);
   return std::unique_ptr<Server>(new Server(std::move(impl)));
 }
 
