@@ -90,6 +90,8 @@ Status RingWaiter::add(const RingBuffer& ring) {
   return {};
 }
 
+void RingWaiter::remove(const RingBuffer& ring) { (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, ring.fd(), nullptr); }
+
 void RingWaiter::wait(Nanos timeout) {
   epoll_event ready[16];
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(timeout);

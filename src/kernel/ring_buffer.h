@@ -125,6 +125,7 @@ class RingWaiter {
   };
   [[nodiscard]] static Result<RingWaiter> make(Trigger trigger);
   [[nodiscard]] Status add(const RingBuffer& ring);
+  void remove(const RingBuffer& ring);  // before the ring goes
   // Negative: without end.
   void wait(Nanos timeout);
   void wake();

@@ -7,7 +7,7 @@ namespace mapshift::observe::changes {
 namespace {
 
 constexpr auto kEach = std::chrono::microseconds(50);
-constexpr auto kLeast = std::chrono::milliseconds(1);
+constexpr auto kLeast = std::chrono::microseconds(250);
 
 }  // namespace
 

@@ -45,6 +45,15 @@ static long update_one(__u32 i, void *ctx)
 	return 0;
 }
 
+static long stamp_one(__u32 i, void *ctx) /* the value says when it was written */
+{
+	__u32 key = (first + i) & mask;
+	struct value v = {.count = i, .last = bpf_ktime_get_ns()};
+
+	failed += ms_map_update(logged, &key, &v, BPF_ANY) != 0;
+	return 0;
+}
+
 static long delete_one(__u32 i, void *ctx)
 {
 	__u32 key = (first + i) & mask;
@@ -84,6 +93,12 @@ SEC("syscall") int plain(void *ctx)
 SEC("syscall") int update(void *ctx)
 {
 	bpf_loop(count, update_one, 0, 0);
+	return 0;
+}
+
+SEC("syscall") int stamp(void *ctx)
+{
+	bpf_loop(count, stamp_one, 0, 0);
 	return 0;
 }
 

@@ -47,6 +47,7 @@ class Writers {
   }
   void plain(uint32_t first, uint32_t count) const { run(skeleton_->progs.plain, first, count); }
   void update(uint32_t first, uint32_t count) const { run(skeleton_->progs.update, first, count); }
+  void stamp(uint32_t first, uint32_t count) const { run(skeleton_->progs.stamp, first, count); }
   void remove(uint32_t first, uint32_t count) const { run(skeleton_->progs.remove_keys, first, count); }
   void touch(uint32_t first, uint32_t count) const { run(skeleton_->progs.touch, first, count); }
   void poke(uint32_t first, uint32_t count) const { run(skeleton_->progs.poke, first, count); }
