@@ -125,7 +125,8 @@ class Streams(ChangesTest):
         self.assertEqual(refused.status, 409)
         self.assertIn("changes.maps", refused.body["detail"])
         self.assertEqual(self.watch(agent, "nothing").status, 404)
-        self.assertEqual(Watcher(agent, "nobody", "policy").status, 404)
+        with Watcher(agent, "nobody", "policy") as nobody:
+            self.assertEqual(nobody.status, 404)
         self.assertEqual(agent.http("GET", "/api/v1/changes?module=guard&map=policy", token="wrong").status, 401)
         self.assertEqual(agent.http("POST", "/api/v1/changes?module=guard&map=policy").status, 405)
         done = agent.cli("changes", "guard/seen")
@@ -249,6 +250,40 @@ class Updates(ChangesTest):
         self.assertIn("instrumented", self.entry(agent, "seen")["source"])
         self.assertEqual(sum(agent.metrics()["mapshift_map_changes_lost_total"].values()), 0)
         self.assertNotIn("ms_change", str(agent.json("status", "guard")[1]))
+
+
+class Cache(ChangesTest):
+    """A Go program that keeps a copy of a map, and writes the map meanwhile."""
+
+    BOUND = 1000  # milliseconds
+
+    def test_a_copy_is_never_older_than_the_bound_through_updates(self):
+        program = BUILD / "go" / "bin" / "go-cachesync"
+        if not program.exists():
+            self.skipTest("no Go toolchain")
+        agent = self.guard({"map": "policy", "values": True, "mode": "hybrid", "silence": "200ms"})
+        pin = agent.bpffs / "mapshift" / "guard" / "maps" / "policy"
+        process = subprocess.Popen([program, "-agent", agent.address["api"], "-token", agent.run_dir / "token", "-module", "guard",
+                                    "-map", "policy", "-pin", pin, "-bound", f"{self.BOUND}ms", "-for", "6s"],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        self.assertEqual(process.stderr.readline(), "writing\n")
+        time.sleep(0.5)
+        self.assertEqual(agent.cli("update", self.policy(2), "--bake", "1s", "--wait").status, 0)
+        identity = self.start_update(agent, self.policy(2, version="2.0.1"), "--bake", "30s")
+        agent.follow(identity, ("baking",))
+        self.assertEqual(agent.cli("rollback", "guard").status, 0)
+        out, err = process.communicate(timeout=30)
+        report = json.loads(out)
+        print(f"copy through an update and a rollback: {report}")
+        self.assertEqual((process.returncode, report["late"], err), (0, 0, ""))
+        self.assertGreater(report["writes"], 500)
+        self.assertGreater(report["changes"], report["writes"] / 2)
+        self.assertGreaterEqual(report["resyncs"], 1)
+        self.assertLess(report["worst_ms"], self.BOUND)
 
 
 class Privacy(ChangesTest):
