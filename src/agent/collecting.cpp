@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/agent.h"
+#include "kernel/object_file.h"
+#include "update/inference.h"
+#include "update/names.h"
 #include "update/paths.h"
 
 namespace mapshift::agent {
@@ -29,6 +32,7 @@ void Agent::collect_programs(metrics::Metrics& out, const std::string& module) {
 void Agent::collect(metrics::Metrics& out) {
   alerts_.collect(out);
   go_.collect(out);
+  changes_.collect(out);
   const auto rows = store_->modules();
   if (!rows) return;
   for (const store::ModuleRow& row : *rows) {
@@ -36,7 +40,7 @@ void Agent::collect(metrics::Metrics& out) {
     const update::Paths paths(config_.bpffs, row.name);
     for (const std::string& map : kernel_->list(paths.generation(row.generation) + "/maps").value_or(std::vector<std::string>())) {
       const auto stats = kernel_->map_stats(paths.map(row.generation, map));
-      if (!stats) continue;
+      if (!stats || update::is_change_log(map)) continue;
       uint64_t entries = 0;
       {
         const std::lock_guard lock(mutex_);
@@ -45,6 +49,16 @@ void Agent::collect(metrics::Metrics& out) {
       out.set_map_usage(row.name, map, entries, stats->memory_bytes);
     }
   }
+}
+
+// What an earlier agent loaded: only its object says which maps log their changes.
+void Agent::recover_changes(const store::ModuleRow& row) {
+  if (auto object = read_object_file(row.object_path); object) {
+    LoadRequest unused;  // it is loaded already
+    const update::CodeFacts facts = update::analyse(*object);
+    changes_.prepare(row.name, row.generation, *object, facts, unused);
+  }
+  changes_.published(row.name, row.generation);
 }
 
 void Agent::count_entries() {
@@ -56,6 +70,7 @@ void Agent::count_entries() {
     for (const store::ModuleRow& row : rows.value_or(std::vector<store::ModuleRow>())) {
       const update::Paths paths(config_.bpffs, row.name);
       for (const std::string& map : kernel_->list(paths.root() + "/maps").value_or(std::vector<std::string>())) {
+        if (update::is_change_log(map)) continue;
         if (auto count = kernel_->count_entries(paths.published(map)); count) counted[{row.name, map}].entries = *count;
       }
     }

@@ -71,6 +71,12 @@ update::RunInput Agent::run_input(Proposal proposal, update::UpdateRecord record
   input.bpffs = config_.bpffs;
   input.limits = config_.limits;
   input.sources = sources();
+  input.before_load = [this, module = input.record.module, to = input.record.to.generation, object = input.new_object,
+                       facts = std::move(proposal.next.input.facts)](LoadRequest& request) {
+    changes_.prepare(module, to, object, facts, request);
+    return Status();
+  };
+  input.published = [this, module = input.record.module](uint64_t generation) { changes_.published(module, generation); };
   return input;
 }
 
@@ -125,7 +131,10 @@ void Agent::begin(update::RunInput input, store::ModuleRow next, bool resumed) {
     const std::lock_guard lock(mutex_);
     active_.emplace(id, active);
   }
-  if (resumed && active->run->record().state == update::State::kBaking) show_module(next, id);
+  if (resumed && active->run->record().state == update::State::kBaking) {
+    show_module(next, id);
+    changes_.published(next.name, next.generation);
+  }
   active->thread = std::thread([this, run = active->run.get(), module = next.name, resumed] {
     pthread_setname_np(pthread_self(), "update");
     if (resumed) run->resume();

@@ -19,6 +19,7 @@ enum class Command : uint8_t {
   kHistory,
   kExplain,
   kGo,
+  kChanges,
   kCheckConfig,
   kCheckModule,
   kCompletion,
@@ -38,6 +39,8 @@ struct Options {
   bool allow_lossy = false;
   bool force_quarantined = false;
   std::string reason;
+  std::optional<uint64_t> since;  // changes
+  bool follow = false;            // changes
 };
 
 struct Parsed {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "client.h"
+#include "fake_maps.h"
 #include "http/app.h"
 #include "http/server.h"
 
@@ -47,6 +48,8 @@ class FakeService : public Service {
   GoProcesses go = {.enabled = true};
   GoProcesses go_processes() override;
   Result<observe::go::ProcessReport> go_process(int pid) override;
+  FakeMaps fake_maps;
+  MapService& maps() override { return fake_maps; }
   Status reload() override;
   bool ready() override { return is_ready; }
 
