@@ -203,17 +203,21 @@ class Fleeting(GoTest):
 
 
 class Denied(GoTest):
-    def test_memory_that_may_not_be_read(self):
-        agent = self.go_agent_without_memory()
+    def check(self, *prefix):
+        agent = self.agent(prefix=prefix, go={"enabled": True, "processes": [{"path": f"{self.programs}/*"}]})
         witness = self.witness(self.newest("secret"))
         found = self.wait_for_state(agent, [witness.pid], "denied")
-        self.assertTrue(found[witness.pid]["reason"])
         self.assert_series(1, agent, "mapshift_go_processes", state="denied")
         self.assertIsNone(self.series(agent, "mapshift_go_gc_cycles_total", process="secret"))
         self.assertIn("denied", agent.cli("go").out)
+        self.assertEqual(witness.tell("gc 1")["gc_cycles"], 1)
         self.assert_healthy(agent)
+        return found[witness.pid]["reason"]
 
-    def go_agent_without_memory(self):
+    def test_without_the_capability(self):
+        reason = self.check("setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace")
+        self.assertIn("CAP_SYS_PTRACE", reason)
+
+    def test_memory_that_may_not_be_read(self):
         """As in a container whose seccomp profile forbids to read the memory of others."""
-        wrapper = [sys.executable, "-B", HERE / "without_syscall.py", "process_vm_readv"]
-        return self.agent(prefix=wrapper, go={"enabled": True, "processes": [{"path": f"{self.programs}/*"}]})
+        self.assertTrue(self.check(sys.executable, "-B", HERE / "without_syscall.py", "process_vm_readv"))
