@@ -52,6 +52,8 @@ bool wanted(const std::vector<Filter>& filters, const std::string& path, const s
 }
 
 Result<std::optional<Found>> identify(int pid, Executables& executables, const std::vector<Filter>& filters) {
+  // What nearly every exec of a machine is: one system call.
+  if (const auto key = file_key(executable_link(pid)); key && executables.known_not_go(*key)) return std::optional<Found>();
   Found out;
   out.pid = pid;
   auto pidfd = open_pidfd(pid);
@@ -65,7 +67,6 @@ Result<std::optional<Found>> identify(int pid, Executables& executables, const s
   out.key = file->key;
   out.cgroup = cgroup_of(pid);
   if (!wanted(filters, out.path, out.cgroup)) return std::optional<Found>();
-  if (executables.known_not_go(out.key)) return std::optional<Found>();
   if (Status opened = open_it(*file); !opened) {
     if (opened.error().code == ErrorCode::kStale) return fail(std::move(opened).error());
     return std::optional<Found>();

@@ -16,6 +16,8 @@ namespace {
 constexpr size_t kMostOthers = 256;
 // Walks of long lists of goroutines that one call of reports() may do.
 constexpr Nanos kCensusBudget = std::chrono::milliseconds(100);
+// Beyond these a file or a process does not answer; far above what a loaded machine needs.
+constexpr Nanos kReadLimit = std::chrono::seconds(5), kLookLimit = std::chrono::seconds(30);
 constexpr Nanos kFirstRetry = std::chrono::milliseconds(20), kLastRetry = std::chrono::seconds(5);
 
 bool in_order(const ProcessReport& a, const ProcessReport& b) {
@@ -33,8 +35,10 @@ Result<std::unique_ptr<LiveCapture>> LiveCapture::start(Settings settings, std::
   LiveCapture* self = out.get();
   if (self->probes_) {
     self->probes_->set_recorded([self](int pid) {
+      const auto count = std::make_shared<std::optional<uint64_t>>();
       const auto process = self->roster_.find(pid);
-      return process ? process->recorded() : std::nullopt;
+      const bool done = process && self->in_time(self->recorded_, process, [process, count] { *count = process->recorded(); });
+      return done ? *count : std::nullopt;
     });
   }
   MS_TRY(self->watch_, Watch::start([self](int pid) { self->queue_.push(pid); }, [self] { self->queue_.push_all(); }));
@@ -53,6 +57,7 @@ LiveCapture::~LiveCapture() {
   }
   settings_changed_.notify_all();
   queue_.close();
+  for (TimedRunner* runner : {&looks_, &walks_, &reads_, &asked_, &recorded_}) runner->close();
   if (looker_.joinable()) looker_.join();
   if (censuses_.joinable()) censuses_.join();
   watch_.reset();
@@ -81,11 +86,12 @@ void LiveCapture::look() {
     } else {
       look_at(*pid);
     }
-    apply_limit();
+    if (std::exchange(limit_is_due_, false)) apply_limit();
   }
 }
 
 void LiveCapture::look_at_all() {
+  limit_is_due_ = true;
   for (const Roster::Entry& process : roster_.all()) queue_.push(process->pid());
   const auto pids = all_pids();
   for (const int pid : pids) queue_.push(pid);
@@ -102,14 +108,39 @@ void LiveCapture::look_at(int pid) {
     if (known->still_same() && wanted(settings().processes, known->found().path, known->found().cgroup)) return;
     drop(known);
   }
-  auto found = identify(pid, executables_, settings().processes);
-  if (!found) {
-    try_again(pid);
+  if (const auto shunned = shunned_.find(pid); shunned != shunned_.end()) {
+    if (start_ticks(pid).value_or(0) == shunned->second) return;
+    shunned_.erase(shunned);
+  }
+  using Identified = Result<std::optional<Found>>;
+  const auto found = std::make_shared<Identified>();
+  const auto work = [found, pid, executables = executables_, filters = settings().processes] {
+    *found = identify(pid, *executables, filters);
+  };
+  if (!looks_.run(kLookLimit, work)) {
+    if (closing_) return;
+    log::warn("an executable does not answer", {{"pid", std::to_string(pid)}});
+    shunned_[pid] = start_ticks(pid).value_or(0);
   } else if (!*found) {
+    try_again(pid);
+  } else if (!**found) {
     tries_.erase(pid);
   } else {
-    admit(std::move(**found));
+    admit(std::move(***found));
   }
+}
+
+bool LiveCapture::in_time(TimedRunner& runner, const Roster::Entry& process, std::function<void()> work) {
+  if (runner.run(kReadLimit, std::move(work))) return true;
+  if (closing_) return false;
+  process->give_up();
+  log::warn("a read of a process did not return", {{"pid", std::to_string(process->pid())}, {"process", process->name()}});
+  return false;
+}
+
+bool LiveCapture::start(const Roster::Entry& process) {
+  const auto up = std::make_shared<bool>(false);
+  return !in_time(looks_, process, [process, up] { *up = process->start(); }) || *up;
 }
 
 void LiveCapture::admit(Found found) {
@@ -123,18 +154,18 @@ void LiveCapture::admit(Found found) {
   const Roster::Entry process = roster_.name(std::move(found));
   const bool over = captured >= settings().max_processes;
   if (unlisted_.erase(pid) == 0 && over) ++dropped_;
-  if (!over && !process->start()) {
+  if (!over && !start(process)) {
     roster_.free_name(process);
     try_again(pid);
     return;
   }
   tries_.erase(pid);
+  add_probes(process);  // before anybody sees it: a captured process has all that it will have
   roster_.add(process);
   watch_->watch(pid, process->found().pidfd);
-  if (!over) begin(process);
 }
 
-void LiveCapture::begin(const Roster::Entry& process) {
+void LiveCapture::add_probes(const Roster::Entry& process) {
   if (process->state() != State::kCaptured || !probes_) return;
   if (const Status added = probes_->add(process->traced()); !added) process->add_note("no probes: " + added.error().message);
 }
@@ -143,6 +174,7 @@ void LiveCapture::drop(const Roster::Entry& process) {
   if (probes_) probes_->remove(process->pid());
   watch_->unwatch(process->found().pidfd);
   roster_.remove(process);
+  limit_is_due_ = true;
 }
 
 // As many as the settings allow, those found first first.
@@ -152,8 +184,13 @@ void LiveCapture::apply_limit() {
   const auto all = roster_.all();
   for (const Roster::Entry& process : all) {
     if (captured >= limit) break;
-    if (process->state() != State::kOverLimit || !process->start()) continue;
-    begin(process);
+    if (process->state() != State::kOverLimit) continue;
+    if (!start(process)) {
+      limit_is_due_ = true;
+      try_again(process->pid());
+      continue;
+    }
+    add_probes(process);
     if (process->state() == State::kCaptured) ++captured;
   }
   for (auto process = all.rbegin(); captured > limit && process != all.rend(); ++process) {
@@ -174,52 +211,85 @@ void LiveCapture::take_censuses() {
     if (closing_ || interval == Nanos{0}) continue;
     lock.unlock();
     for (const Roster::Entry& process : roster_.all())
-      if (process->take_census() != Process::Reading::kDone) queue_.push(process->pid());
+      if (!closing_ && !count_goroutines(walks_, process)) queue_.push(process->pid());
     lock.lock();
   }
 }
 
-bool LiveCapture::report_on(const Roster::Entry& process, ProcessReport& report, Nanos& census_budget) {
-  if (process->read(report, census_budget) != Process::Reading::kDone) {
-    queue_.push(process->pid());
-    return false;
-  }
-  if (report.state != State::kCaptured) return true;
+bool LiveCapture::count_goroutines(TimedRunner& runner, const Roster::Entry& process) {
+  const auto outcome = std::make_shared<Process::Reading>(Process::Reading::kDone);
+  return !in_time(runner, process, [process, outcome] { *outcome = process->take_census(); }) || *outcome == Process::Reading::kDone;
+}
+
+// What the probes and the agent know besides.
+void LiveCapture::finish(const Roster::Entry& process, ProcessReport& report) {
+  if (report.state != State::kCaptured) return;
   if (!watch_->shortcoming().empty()) report.notes.push_back(watch_->shortcoming());
   if (probes_) {
     probes_->fill(process->pid(), report);
   } else if (!why_no_probes_.empty()) {
     report.notes.push_back(why_no_probes_);
   }
-  return true;
+}
+
+// Owned by the thread that reads and by the one that waits: of what is before `done` only the latter touches anything.
+struct LiveCapture::Round {
+  std::vector<Roster::Entry> processes;
+  std::vector<ProcessReport> reports;
+  std::vector<Process::Reading> outcomes;
+  std::atomic<size_t> done{0};
+  std::atomic<bool> given_up{false};
+  Nanos census_budget = kCensusBudget;
+
+  void read() {
+    for (size_t i = 0; i < processes.size() && !given_up; ++i) {
+      outcomes[i] = processes[i]->read(reports[i], census_budget);
+      done = i + 1;
+    }
+  }
+};
+
+void LiveCapture::read_all() {
+  reports_.clear();
+  for (auto left = roster_.all(); !left.empty();) {
+    const auto round = std::make_shared<Round>();
+    round->processes = left;
+    round->reports.resize(left.size());
+    round->outcomes.resize(left.size());
+    const bool all = reads_.run(kReadLimit, [round] { round->read(); });
+    round->given_up = !all;
+    const size_t done = round->done;
+    for (size_t i = 0; i < done; ++i) {
+      if (round->outcomes[i] == Process::Reading::kDone) {
+        finish(left[i], round->reports[i]);
+        reports_.push_back(std::move(round->reports[i]));
+      } else {
+        queue_.push(left[i]->pid());
+      }
+    }
+    if (done == left.size() || closing_) return;
+    left[done]->give_up();
+    log::warn("a read of a process did not return", {{"pid", std::to_string(left[done]->pid())}, {"process", left[done]->name()}});
+    reports_.push_back(left[done]->outline());
+    left.erase(left.begin(), left.begin() + static_cast<ptrdiff_t>(done) + 1);
+  }
 }
 
 std::vector<ProcessReport> LiveCapture::reports(Nanos max_age) {
   const std::scoped_lock lock(reports_mutex_);
   if (reported_at_ != Nanos{0} && monotonic_now() - reported_at_ <= max_age) return reports_;
-  reports_.clear();
-  Nanos budget = kCensusBudget;
-  for (const Roster::Entry& process : roster_.all()) {
-    ProcessReport report;
-    if (report_on(process, report, budget)) reports_.push_back(std::move(report));
-  }
+  read_all();
   std::ranges::sort(reports_, in_order);
   reported_at_ = monotonic_now();
   return reports_;
 }
 
 Result<ProcessReport> LiveCapture::census(int pid) {
-  const auto missing = [pid] { return fail(ErrorCode::kNotFound, "no Go process with pid " + std::to_string(pid) + " is known"); };
   const auto process = roster_.find(pid);
-  ProcessReport report;
-  Nanos none{0};
-  if (!process) return missing();
-  if (process->take_census() != Process::Reading::kDone) {
-    queue_.push(pid);
-    return missing();
-  }
-  if (!report_on(process, report, none)) return missing();
-  return report;
+  if (process && !count_goroutines(asked_, process)) queue_.push(pid);
+  for (auto& report : reports(Nanos{0}))
+    if (process && report.pid == pid) return std::move(report);
+  return fail(ErrorCode::kNotFound, "no Go process with pid " + std::to_string(pid) + " is known");
 }
 
 }  // namespace mapshift::observe::go

@@ -2,6 +2,7 @@
 #pragma once
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -14,6 +15,7 @@
 #include "observe/go/look_queue.h"
 #include "observe/go/probes.h"
 #include "observe/go/roster.h"
+#include "observe/go/timed_runner.h"
 #include "observe/go/watch.h"
 
 namespace mapshift::observe::go {
@@ -44,26 +46,34 @@ class LiveCapture : public Capture {
   void look_at_all();
   void look_at(int pid);
   void admit(Found found);
-  void begin(const Roster::Entry& process);
+  [[nodiscard]] bool start(const Roster::Entry& process);
+  void add_probes(const Roster::Entry& process);
   void drop(const Roster::Entry& process);
   void apply_limit();
   void try_again(int pid);
 
   void take_censuses();
-  [[nodiscard]] bool report_on(const Roster::Entry& process, ProcessReport& report, Nanos& census_budget);
+  // Whether `work` on the process returned; if not, nothing of it is read again.
+  [[nodiscard]] bool in_time(TimedRunner& runner, const Roster::Entry& process, std::function<void()> work);
+  [[nodiscard]] bool count_goroutines(TimedRunner& runner, const Roster::Entry& process);
+  struct Round;
+  void read_all();
+  void finish(const Roster::Entry& process, ProcessReport& report);
 
   mutable std::mutex settings_mutex_;
   Settings settings_;
-  bool closing_ = false;
+  std::atomic<bool> closing_{false};
   std::condition_variable settings_changed_;
 
   std::unique_ptr<Probes> probes_;
   const std::string why_no_probes_;
-  Executables executables_;
+  const std::shared_ptr<Executables> executables_ = std::make_shared<Executables>();
   Roster roster_;
   LookQueue queue_;
   // Looker only.
   std::map<int, unsigned> tries_;
+  std::map<int, uint64_t> shunned_;   // start times of those that cannot be looked at without waiting for ever
+  bool limit_is_due_ = false;
   std::map<int, uint64_t> unlisted_;  // start times of those that are only counted
   std::atomic<uint64_t> dropped_{0};
 
@@ -71,6 +81,7 @@ class LiveCapture : public Capture {
   std::vector<ProcessReport> reports_;
   Nanos reported_at_{0};
 
+  TimedRunner looks_, walks_, reads_, asked_, recorded_;
   std::unique_ptr<Watch> watch_;
   std::thread looker_, censuses_;
 };

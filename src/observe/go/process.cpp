@@ -129,6 +129,12 @@ void Process::stop() {
   reason_ = "more Go processes than go.max_processes allows";
 }
 
+void Process::give_up() {
+  const std::scoped_lock lock(mutex_);
+  state_ = State::kDenied;
+  reason_ = "a read of its memory did not return, as if what it has mapped there did not answer; or too many of other processes' did not";
+}
+
 Process::Reading Process::after_failure(const Error& error) {
   if (has_ended(found_.pidfd) || error.code == ErrorCode::kNotFound) return Reading::kGone;
   if (!still_same()) return Reading::kReplaced;

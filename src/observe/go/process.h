@@ -42,7 +42,8 @@ class Process {
   // Reads the process for the first time and decides whether what is there can be believed. Until then it is kOverLimit.
   // False: its runtime has not come up yet, or it is another process now: ask discovery again.
   [[nodiscard]] bool start();
-  void stop();  // kOverLimit again
+  void stop();     // kOverLimit again
+  void give_up();  // for good: a read of its memory did not return
   // Ends a capture that cannot go on, or adds what is not captured.
   void add_note(const std::string& note);
 

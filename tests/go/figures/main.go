@@ -9,6 +9,7 @@
 //	spin N        N goroutines that run 20 ms at the same time
 //	churn N       N goroutines that begin and end, then N that stay
 //	figures       what runtime/metrics says, bucket for bucket
+//	trap ADDRESS  makes every access to that page wait for ever
 //	exec PATH     becomes another program
 package main
 
@@ -46,6 +47,9 @@ func obey(words []string, out *bufio.Writer) error {
 	}
 	if len(words) == 2 && words[0] == "exec" {
 		return syscall.Exec(words[1], words[1:], os.Environ())
+	}
+	if len(words) == 2 && words[0] == "trap" {
+		return trap(words[1])
 	}
 	count, err := strconv.Atoi(words[len(words)-1])
 	if err != nil || count < 0 || count > 200000 {

@@ -8,6 +8,8 @@
 
 #include "go_target.h"
 #include "kernel_test.h"
+#include "observe/go/binary.h"
+#include "observe/go/procfs.h"
 
 // Processes that end, exec and are replaced at any instant of a reading.
 namespace mapshift::observe::go::test {
@@ -102,6 +104,35 @@ TEST_F(GoChurn, ExecsInMidReading) {
   EXPECT_TRUE(mapshift::test::eventually([&] { return report_on(*capture, target.pid()).gc_cycles == 0U; }));
   target.ask("gc 1");
   EXPECT_EQ(report_on(*capture, target.pid()).gc_cycles, 1U);
+}
+
+// One that makes whoever reads it wait for ever holds up neither the reports on others nor the end.
+TEST_F(GoChurn, MemoryThatNeverAnswers) {
+  const Copy program(newest(), "app");
+  GoTarget trap(program.path()), other(program.path());
+  auto capture = capture_of(program.path());
+  ASSERT_EQ(report_on(*capture, trap.pid()).state, State::kCaptured);
+  ASSERT_EQ(report_on(*capture, other.pid()).state, State::kCaptured);
+  const auto file = open_file(program.path());
+  const auto binary = analyse(file->get());
+  ASSERT_TRUE(binary);
+  trap.tell("trap " + std::to_string(binary->globals.time_to_run));
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  const Nanos began = monotonic_now();
+  const auto reports = capture->reports(Nanos{0});
+  const Nanos took = monotonic_now() - began;
+  ASSERT_EQ(reports.size(), 2U);
+  EXPECT_EQ(reports[0].pid, other.pid());
+  EXPECT_EQ(reports[0].state, State::kCaptured);
+  EXPECT_EQ(reports[1].state, State::kDenied);
+  std::printf("after %.1f s: %s\n", static_cast<double>(took.count()) / 1e9, reports[1].reason.c_str());
+  EXPECT_LT(took, std::chrono::seconds(8));
+  const Nanos again = monotonic_now();
+  other.ask("gc 1");
+  EXPECT_EQ(report_on(*capture, other.pid()).gc_cycles, 1U);
+  EXPECT_LT(monotonic_now() - again, std::chrono::seconds(1));
+  capture.reset();
+  EXPECT_LT(monotonic_now() - again, std::chrono::seconds(3));
 }
 
 TEST_F(GoChurn, ManyThatDoNotLive) {
