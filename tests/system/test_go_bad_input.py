@@ -191,8 +191,11 @@ class Fleeting(GoTest):
         path = self.newest("passes")
         before, began = descriptors(agent.process.pid), time.monotonic()
         for _ in range(CHURN // 10):
-            batch = [subprocess.Popen([path], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) for _ in range(10)]
+            batch = [subprocess.Popen([path], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) for _ in range(5)]  # end at once
+            batch += [subprocess.Popen([path, "-seconds", "0.1"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) for _ in range(5)]
             self.assertEqual([one.wait(20) for one in batch], [0] * 10)
+            for one in batch[5:]:
+                one.stdin.close()
         print(f"{CHURN} processes came and went in {time.monotonic() - began:.1f} s")
         found = self.wait_for("only one is left", lambda: self.processes(agent) if len(self.processes(agent)) == 1 else None)
         self.assertEqual(list(found), [stays.pid])
