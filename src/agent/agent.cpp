@@ -16,9 +16,9 @@ constexpr size_t kUpdatesLookedAt = 100;  // for the one that made the running g
 }  // namespace
 
 Agent::Agent(config::Config config, std::string config_path, std::unique_ptr<Kernel> kernel, std::unique_ptr<store::Store> store,
-             metrics::Metrics& metrics)
+             metrics::Metrics& metrics, GoCapture::Start start_go)
     : config_(std::move(config)), config_path_(std::move(config_path)), kernel_(std::move(kernel)), store_(std::move(store)),
-      metrics_(metrics), observer_(metrics), alerts_(*store_, metrics, alert_hooks()) {
+      metrics_(metrics), observer_(metrics), go_(std::move(start_go)), alerts_(*store_, metrics, alert_hooks()) {
   metrics_.set_collector([this](metrics::Metrics& out) { collect(out); });
   counter_ = std::thread([this] { count_entries(); });
 }
@@ -49,6 +49,7 @@ void Agent::stop() {
   for (auto& [id, active] : ending) {
     if (active->thread.joinable()) active->thread.join();
   }
+  go_.stop();
 }
 
 Result<store::ModuleRow> Agent::row(const std::string& name) {
@@ -225,28 +226,40 @@ Status Agent::reload() {
     metrics_.config_reloaded(false);
     return fail(fresh.error());
   }
+  const Status replaced = replace_config(std::move(*fresh));
+  metrics_.config_reloaded(replaced.has_value());
+  MS_CHECK(replaced);
+  apply_go();
+  log::info("configuration reloaded", {{"file", config_path_}});
+  return {};
+}
+
+void Agent::apply_go() {
+  const std::lock_guard changing(go_change_);
+  config::GoCapture wanted;
+  {
+    const std::lock_guard lock(mutex_);
+    wanted = config_.go;
+  }
+  go_.apply(wanted);
+}
+
+Status Agent::replace_config(config::Config fresh) {
   std::vector<Problem> fixed;
   const std::lock_guard lock(mutex_);
   const auto same = [&](bool equal, const char* member) {
     if (!equal) fixed.push_back({"needs-restart", member, "this member is read at start only: restart the agent to change it"});
   };
-  same(fresh->state_dir == config_.state_dir, "state_dir");
-  same(fresh->run_dir == config_.run_dir, "run_dir");
-  same(fresh->bpffs == config_.bpffs, "bpffs");
-  same(fresh->metrics.host == config_.metrics.host && fresh->metrics.port == config_.metrics.port, "metrics.listen");
-  same(fresh->api.host == config_.api.host && fresh->api.port == config_.api.port, "api.listen");
-  auto token = read_or_make_token(fresh->token_file);
-  auto rollback_token = read_or_make_token(fresh->rollback_token_file);
-  if (!fixed.empty() || !token || !rollback_token) {
-    metrics_.config_reloaded(false);
-    if (!token) return fail(token.error());
-    if (!rollback_token) return fail(rollback_token.error());
-    return fail(Error{ErrorCode::kInvalid, 0, "the configuration was not reloaded", {}, std::move(fixed)});
-  }
-  config_ = std::move(*fresh);
-  if (set_tokens_) set_tokens_(*token, *rollback_token);
-  metrics_.config_reloaded(true);
-  log::info("configuration reloaded", {{"file", config_path_}});
+  same(fresh.state_dir == config_.state_dir, "state_dir");
+  same(fresh.run_dir == config_.run_dir, "run_dir");
+  same(fresh.bpffs == config_.bpffs, "bpffs");
+  same(fresh.metrics.host == config_.metrics.host && fresh.metrics.port == config_.metrics.port, "metrics.listen");
+  same(fresh.api.host == config_.api.host && fresh.api.port == config_.api.port, "api.listen");
+  MS_TRY(const std::string token, read_or_make_token(fresh.token_file));
+  MS_TRY(const std::string rollback_token, read_or_make_token(fresh.rollback_token_file));
+  if (!fixed.empty()) return fail(Error{ErrorCode::kInvalid, 0, "the configuration was not reloaded", {}, std::move(fixed)});
+  config_ = std::move(fresh);
+  if (set_tokens_) set_tokens_(token, rollback_token);
   return {};
 }
 

@@ -28,6 +28,7 @@ void Agent::collect_programs(metrics::Metrics& out, const std::string& module) {
 // At each scrape: what the kernel has at hand. Entries are counted by count_entries() beforehand.
 void Agent::collect(metrics::Metrics& out) {
   alerts_.collect(out);
+  go_.collect(out);
   const auto rows = store_->modules();
   if (!rows) return;
   for (const store::ModuleRow& row : *rows) {

@@ -10,6 +10,10 @@ _mapshift_modules() {
   mapshift status 2>/dev/null | awk 'NR > 1 && $2 != "module" { print $1 }'
 }
 
+_mapshift_go_processes() {
+  mapshift go 2>/dev/null | awk '$2 ~ /^[0-9]+$/ { print $2 }'
+}
+
 _mapshift() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command="" sub="" word i skip=0
   for ((i = 1; i < COMP_CWORD; i++)); do
@@ -30,7 +34,7 @@ _mapshift() {
   esac
   local options="--help --agent --token-file --run-dir --output" words=""
   case $command in
-    "") words="load plan update rollback commit abort unload status history explain check completion"; options+=" --version" ;;
+    "") words="load plan update rollback commit abort unload status history explain go check completion"; options+=" --version" ;;
     load | plan) options+=" --set" ;;
     update) options+=" --set --bake --wait --if-generation --allow-lossy --force-quarantined" ;;
     rollback | commit | abort) options+=" --reason" ;;
@@ -41,6 +45,7 @@ _mapshift() {
   case $command in
     load | plan | update) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
     rollback | commit | abort | unload | status | history) mapfile -t COMPREPLY < <(compgen -W "$(_mapshift_modules)" -- "$current") ;;
+    go) mapfile -t COMPREPLY < <(compgen -W "$(_mapshift_go_processes)" -- "$current") ;;
     check) if [[ -n $sub ]]; then mapfile -t COMPREPLY < <(compgen -f -- "$current"); else mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current"); fi ;;
     *) mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current") ;;
   esac

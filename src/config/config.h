@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "observe/go/capture.h"
 #include "slo/objective.h"
 #include "update/limits.h"
 
@@ -20,9 +21,8 @@ struct Listen {
 using update::Limits;
 
 struct GoCapture {
-  std::optional<bool> enabled = {};  // absent: where this release can
-  double overhead_budget = 0.01;     // share of one CPU
-  std::vector<std::string> paths = {"*"};
+  bool enabled = true;
+  observe::go::Settings settings = {};
 };
 
 struct ChangeCapture {

@@ -60,6 +60,9 @@ class App {
   Response decide(const Call& call, Verdict verdict);
   // alerts.cpp
   Response receive_alerts(const Call& call);
+  // go.cpp
+  Response list_go();
+  Response show_go(const Call& call);
   Result<update::UpdateRecord> wait_for_news(const Call& call, uint64_t since, std::chrono::nanoseconds wait);
   [[nodiscard]] Response update_response(int status, const update::UpdateRecord& record) const;
 

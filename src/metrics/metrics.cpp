@@ -5,6 +5,7 @@
 #include <map>
 #include <mutex>
 
+#include "metrics/go_series.h"
 #include "metrics/process.h"
 #include "metrics/series.h"
 #include "metrics/totals.h"
@@ -16,6 +17,7 @@ struct Metrics::Impl {
   Collector collector;
   std::mutex mutex;
   Series series;
+  GoSeries go;
   std::map<std::array<std::string, 4>, Totals> totals;  // by metric name and label values
 
   // `total` comes from `source`; see Totals.
@@ -56,6 +58,7 @@ Metrics::Metrics(std::string_view version) : impl_(std::make_unique<Impl>()) {
   for (Id id : {Id::kUpdateLatency, Id::kMixedWindow, Id::kPassDuration}) series.start_histogram(id, {});
   for (std::string_view phase : kPhases) series.start_histogram(Id::kPhaseDuration, {phase});
   for (std::string_view result : kResults) series.start_histogram(Id::kUpdateDuration, {result});
+  impl_->go.show(series, {}, 0);
 }
 
 Metrics::~Metrics() = default;
@@ -207,6 +210,11 @@ void Metrics::set_alerting(bool path_proven, bool automation_stopped) {
   const std::lock_guard lock(impl_->mutex);
   impl_->series.set(Id::kAlertPathProven, {}, path_proven ? 1 : 0);
   impl_->series.set(Id::kAutomationStopped, {}, automation_stopped ? 1 : 0);
+}
+
+void Metrics::set_go_processes(const std::vector<observe::go::ProcessReport>& reports, uint64_t dropped) {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->go.show(impl_->series, reports, dropped);
 }
 
 void Metrics::http_request(std::string_view handler, int status, double seconds) {

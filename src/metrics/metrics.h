@@ -6,6 +6,9 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
+
+#include "observe/go/report.h"
 
 namespace mapshift::metrics {
 
@@ -73,6 +76,10 @@ class Metrics {
 
   void alert_received(std::string_view disposition, double count = 1);
   void set_alerting(bool path_proven, bool automation_stopped);
+
+  // What is known of the Go processes by now. A process that is not among them any more loses all of its series. `dropped`: found
+  // beyond the limit, ever.
+  void set_go_processes(const std::vector<observe::go::ProcessReport>& reports, uint64_t dropped);
 
   void http_request(std::string_view handler, int status, double seconds);
 

@@ -18,6 +18,10 @@ enum class Id : uint8_t {
   kProgramRunSeconds, kProgramRuns, kProgramMissed,
   kObjectiveValue, kObjectiveLimit, kObjectiveBreached, kMeasurements,
   kAlertsReceived, kAlertPathProven, kAutomationStopped,
+  kGoProcesses, kGoProcessesDropped, kGoInfo,
+  kGoStwPause, kGoStwStopping, kGoSchedLatency, kGoBlock, kGoRunQueue, kGoIo, kGoIoErrors,
+  kGoGcCycles, kGoNetpollEvents, kGoCreated, kGoExited, kGoGoroutines, kGoHeap,
+  kGoProbeOverhead, kGoProbeDuty, kGoCrosscheck, kGoProbeLost,
   kHttpRequests, kHttpDuration,
   kSeriesDropped,
   kProcessCpu, kProcessResident, kProcessVirtual, kProcessOpenFds, kProcessMaxFds, kProcessStart,
@@ -40,6 +44,8 @@ inline constexpr auto kPhases =
 inline constexpr auto kKeyOps = std::to_array<std::string_view>({"added", "changed", "deleted", "conflict", "clamped"});
 inline constexpr auto kOutcomes = std::to_array<std::string_view>({"pass", "fail", "inconclusive", "error"});
 
+inline constexpr auto kGoStates = std::to_array<std::string_view>({"captured", "unsupported", "denied", "over_limit"});
+
 inline constexpr size_t kMaxLabels = 5;
 
 struct Metric {
@@ -48,7 +54,7 @@ struct Metric {
   Kind kind;
   std::string_view help;
   std::array<std::string_view, kMaxLabels> label_names = {};  // unused ones are empty, and last
-  std::span<const double> buckets = {};
+  std::span<const double> buckets = {};  // of a histogram; empty: its source has its own, and counts by itself
 
   [[nodiscard]] constexpr std::span<const std::string_view> labels() const {
     size_t used = 0;
@@ -113,6 +119,43 @@ inline constexpr auto kMetrics = std::to_array<Metric>({
      "1 while the watchdog alert arrives as it should, 0 when no alert would reach the agent."},
     {Id::kAutomationStopped, "mapshift_automation_stopped", Kind::kGauge,
      "1 while so many automatic rollbacks within an hour hold every further one that an alert asks for, else 0."},
+    {Id::kGoProcesses, "mapshift_go_processes", Kind::kGauge, "Go processes that were found, by what becomes of them.", {"state"}},
+    {Id::kGoProcessesDropped, "mapshift_go_processes_dropped_total", Kind::kCounter,
+     "Go processes that were found beyond the limit on their number."},
+    {Id::kGoInfo, "mapshift_go_info", Kind::kGauge, "Always 1; the labels name a captured process and the Go that built it.",
+     {"process", "go_version"}},
+    {Id::kGoStwPause, "mapshift_go_stw_pause_seconds", Kind::kHistogram,
+     "Stops of the world from the request to the restart, since the process began, as its runtime counts them.", {"process", "kind"}},
+    {Id::kGoStwStopping, "mapshift_go_stw_stopping_seconds", Kind::kHistogram,
+     "Part of each stop of the world until all goroutines stood still, as the runtime counts it.", {"process", "kind"}},
+    {Id::kGoSchedLatency, "mapshift_go_sched_latency_seconds", Kind::kHistogram,
+     "Time that goroutines were runnable before they ran, since the process began, as its runtime samples it.", {"process"}},
+    {Id::kGoBlock, "mapshift_go_block_seconds", Kind::kHistogram,
+     "Time that goroutines waited, by the runtime's reason; scaled up from the windows in which it was probed.", {"process", "reason"}},
+    {Id::kGoRunQueue, "mapshift_go_run_queue_seconds", Kind::kHistogram,
+     "Time from runnable to running; scaled up from the windows in which it was probed.", {"process"}},
+    {Id::kGoIo, "mapshift_go_io_seconds", Kind::kHistogram,
+     "Time of reads and writes of network connections and files; scaled up from the windows in which it was probed.",
+     {"process", "op"}},
+    {Id::kGoIoErrors, "mapshift_go_io_errors_total", Kind::kCounter, "Reads and writes that returned an error, scaled up likewise.",
+     {"process", "op"}},
+    {Id::kGoGcCycles, "mapshift_go_gc_cycles_total", Kind::kCounter, "Cycles of the garbage collector.", {"process"}},
+    {Id::kGoNetpollEvents, "mapshift_go_netpoll_events_total", Kind::kCounter,
+     "Descriptors that the network poller found ready, scaled up from the windows.", {"process", "mode"}},
+    {Id::kGoCreated, "mapshift_go_goroutines_created_total", Kind::kCounter,
+     "Goroutines that began, scaled up from the windows in which it was probed.", {"process"}},
+    {Id::kGoExited, "mapshift_go_goroutines_exited_total", Kind::kCounter,
+     "Goroutines that ended, scaled up from the windows in which it was probed.", {"process"}},
+    {Id::kGoGoroutines, "mapshift_go_goroutines", Kind::kGauge,
+     "Goroutines at the last census, by state and, of those that wait, by the runtime's reason.", {"process", "state", "reason"}},
+    {Id::kGoHeap, "mapshift_go_heap_bytes", Kind::kGauge, "Live heap of the process, as its runtime counts it.", {"process"}},
+    {Id::kGoProbeOverhead, "mapshift_go_probe_overhead_ratio", Kind::kGauge,
+     "CPU time that the probes cost the process, over the CPU time of the process.", {"process"}},
+    {Id::kGoProbeDuty, "mapshift_go_probe_duty_ratio", Kind::kGauge, "Share of time in which the hot probes were attached.",
+     {"process"}},
+    {Id::kGoCrosscheck, "mapshift_go_crosscheck_ratio", Kind::kGauge,
+     "Transitions that the probes saw over those that the runtime recorded in the same windows: 1 when both agree.", {"process"}},
+    {Id::kGoProbeLost, "mapshift_go_probe_lost_events_total", Kind::kCounter, "Events of the probes that found no room.", {"process"}},
     {Id::kHttpRequests, "mapshift_http_requests_total", Kind::kCounter, "Requests answered, by route and status.", {"handler", "code"}},
     {Id::kHttpDuration, "mapshift_http_request_duration_seconds", Kind::kHistogram,
      "Time to answer a request, waiting for news included.", {"handler"}, kHttpBuckets},

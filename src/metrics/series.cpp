@@ -4,6 +4,7 @@
 #include <prometheus/text_serializer.h>
 
 #include <algorithm>
+#include <functional>
 #include <sstream>
 
 #include "metrics/label.h"
@@ -30,21 +31,23 @@ Series::Series() {
   }
 }
 
-Series::Instance Series::create(const Metric& metric, const Labels& labels) {
+Series::Instance Series::create(const Metric& metric, const Labels& labels, std::span<const double> bounds) {
   prometheus::Labels named;
   for (size_t i = 0; i < labels.size(); ++i) named.emplace(metric.labels()[i], labels[i]);
   const Family& family = families_[static_cast<size_t>(metric.id)];
   switch (metric.kind) {
     case Kind::kGauge: return &std::get<0>(family)->Add(named);
     case Kind::kCounter: return &std::get<1>(family)->Add(named);
-    case Kind::kHistogram:
-      return &std::get<2>(family)->Add(named, prometheus::Histogram::BucketBoundaries(metric.buckets.begin(), metric.buckets.end()));
+    case Kind::kHistogram: {
+      if (bounds.empty()) bounds = metric.buckets;
+      return &std::get<2>(family)->Add(named, prometheus::Histogram::BucketBoundaries(bounds.begin(), bounds.end()));
+    }
   }
   return {};
 }
 
 template <class T>
-T* Series::find_or_add(Id id, Values values) {
+T* Series::find_or_add(Id id, Values values, std::span<const double> bounds) {
   auto& known = series_[static_cast<size_t>(id)];
   Labels labels = clean(values);
   auto at = known.find(labels);
@@ -53,7 +56,7 @@ T* Series::find_or_add(Id id, Values values) {
       add(Id::kSeriesDropped, {}, 1);
       return nullptr;
     }
-    const Instance instance = create(metric(id), labels);
+    const Instance instance = create(metric(id), labels, bounds);
     at = known.emplace(std::move(labels), instance).first;
     ++count_;
   }
@@ -77,6 +80,32 @@ void Series::observe(Id id, Values values, double value) {
 
 void Series::start_histogram(Id id, Values values) { find_or_add<prometheus::Histogram>(id, values); }
 
+void Series::set_total(Id id, Values values, const observe::Histogram& total) {
+  const auto& bounds = total.bounds;
+  const bool rising = std::adjacent_find(bounds.begin(), bounds.end(), std::greater_equal<>()) == bounds.end();
+  if (bounds.empty() || !rising || total.counts.size() != bounds.size() + 1) return;
+  observe::Histogram& before = totals_[{id, clean(values)}];
+  std::optional<observe::Histogram> added = observe::since(total, before);
+  if (!added) {
+    remove(id, values);
+    added = total;
+  }
+  auto* histogram = find_or_add<prometheus::Histogram>(id, values, bounds);
+  if (histogram == nullptr) return static_cast<void>(totals_.erase({id, clean(values)}));
+  histogram->ObserveMultiple({added->counts.begin(), added->counts.end()}, std::max(added->sum, 0.0));
+  totals_[{id, clean(values)}] = total;
+}
+
+void Series::set_total(Id id, Values values, double total) {
+  auto* counter = find_or_add<prometheus::Counter>(id, values);
+  if (counter == nullptr) return;
+  if (counter->Value() > total) {
+    remove(id, values);
+    counter = find_or_add<prometheus::Counter>(id, values);
+  }
+  if (counter != nullptr && total > counter->Value()) counter->Increment(total - counter->Value());
+}
+
 void Series::drop(Id id, Instance instance) {
   const Family& family = families_[static_cast<size_t>(id)];
   switch (metric(id).kind) {
@@ -93,6 +122,7 @@ void Series::remove(Id id, Values leading) {
   for (auto at = known.begin(); at != known.end();) {
     if (std::equal(prefix.begin(), prefix.end(), at->first.begin())) {
       drop(id, at->second);
+      totals_.erase({id, at->first});
       at = known.erase(at);
     } else {
       ++at;
@@ -100,9 +130,9 @@ void Series::remove(Id id, Values leading) {
   }
 }
 
-void Series::remove_module(std::string_view module) {
+void Series::remove_labelled(std::string_view name, std::string_view value) {
   for (const Metric& metric : kMetrics)
-    if (metric.label_names[0] == "module") remove(metric.id, {module});
+    if (metric.label_names[0] == name) remove(metric.id, {value});
 }
 
 std::string Series::serialise() const {

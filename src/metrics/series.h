@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "metrics/names.h"
+#include "observe/histogram.h"
 
 namespace mapshift::metrics {
 
@@ -32,9 +33,17 @@ class Series {
   void add(Id id, Values values, double increment = 0);
   void observe(Id id, Values values, double value);
   void start_histogram(Id id, Values values);  // there, with no observation
+  // A histogram that somebody else counts: `total` is what it has counted by now. When it cannot be the continuation of what was
+  // given before (other bounds, smaller counts) the series begins anew.
+  void set_total(Id id, Values values, const observe::Histogram& total);
+  // A counter that somebody else counts; it begins anew when it fell.
+  void set_total(Id id, Values values, double total);
   // The values of `leading` are those of the first labels; an empty `leading` removes every series of the metric.
   void remove(Id id, Values leading);
-  void remove_module(std::string_view module);
+  // All series whose label `name` has this value.
+  void remove_labelled(std::string_view name, std::string_view value);
+  void remove_module(std::string_view module) { remove_labelled("module", module); }
+  [[nodiscard]] size_t size() const { return count_; }
   [[nodiscard]] std::string serialise() const;
 
  private:
@@ -44,13 +53,14 @@ class Series {
   using Labels = std::vector<std::string>;
 
   template <class T>
-  T* find_or_add(Id id, Values values);
-  Instance create(const Metric& metric, const Labels& labels);
+  T* find_or_add(Id id, Values values, std::span<const double> bounds = {});
+  Instance create(const Metric& metric, const Labels& labels, std::span<const double> bounds);
   void drop(Id id, Instance instance);
 
   prometheus::Registry registry_;
   std::vector<Family> families_;                                    // by Id
   std::array<std::map<Labels, Instance>, kMetrics.size()> series_;  // by Id
+  std::map<std::pair<Id, Labels>, observe::Histogram> totals_;      // as last given to set_total()
   size_t count_ = 0;
 };
 

@@ -40,19 +40,25 @@ counter   mapshift_alerts_received_total disposition
 gauge     mapshift_alert_path_proven
 gauge     mapshift_automation_stopped
 gauge     mapshift_go_processes state
+counter   mapshift_go_processes_dropped_total
 gauge     mapshift_go_info process go_version
 histogram mapshift_go_stw_pause_seconds process kind
 histogram mapshift_go_stw_stopping_seconds process kind
 histogram mapshift_go_sched_latency_seconds process
 histogram mapshift_go_block_seconds process reason
+histogram mapshift_go_run_queue_seconds process
+histogram mapshift_go_io_seconds process op
+counter   mapshift_go_io_errors_total process op
 counter   mapshift_go_gc_cycles_total process
 counter   mapshift_go_netpoll_events_total process mode
 counter   mapshift_go_goroutines_created_total process
+counter   mapshift_go_goroutines_exited_total process
 gauge     mapshift_go_goroutines process state reason
 gauge     mapshift_go_heap_bytes process
 gauge     mapshift_go_probe_overhead_ratio process
 gauge     mapshift_go_probe_duty_ratio process
 gauge     mapshift_go_crosscheck_ratio process
+counter   mapshift_go_probe_lost_events_total process
 counter   mapshift_http_requests_total handler code
 histogram mapshift_http_request_duration_seconds handler
 counter   process_cpu_seconds_total

@@ -12,6 +12,7 @@
 #include <sstream>
 #include <thread>
 
+#include "go_report.h"
 #include "metrics/names.h"
 
 namespace mapshift::metrics {
@@ -51,6 +52,7 @@ TEST(Metrics, ShowsEachMetricOfTheTable) {
   fill(metrics);
   metrics.alert_received("accepted");
   metrics.set_alerting(true, false);
+  metrics.set_go_processes({full_go_report()}, 1);
   const std::string text = metrics.serialise();
   for (const Metric& metric : kMetrics) {
     SCOPED_TRACE(metric.name);
