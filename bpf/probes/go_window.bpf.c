@@ -196,10 +196,14 @@ static int status(struct pt_regs *ctx)
 	struct ms_go_process *process;
 
 	process = hit(&key.tgid, MS_GO_HIT_STATUS);
-	if (!process || !window)
+	if (!process)
 		return 0;
 	if (to == RUNNING && (from != SYSCALL || process->flags & MS_GO_SYSCALLS_RUN))
 		__sync_fetch_and_add(&process->to_running, 1);
+	if (from == RUNNING && to == DEAD)
+		__sync_fetch_and_add(&process->ended, 1);
+	if (!window)
+		return 0;
 	if (from == DEAD && (to == RUNNABLE || to == WAITING))
 		__sync_fetch_and_add(&process->created, 1);
 	if (from == RUNNING && to == DEAD) {

@@ -100,13 +100,13 @@ struct ms_go_process {
 	__u32 waitreason;	/* offset in g */
 	__u32 flags;
 	__u64 hits[MS_GO_HITS];
-	__u64 to_running;
+	__u64 to_running, ended;	/* for the cross-check: also while the window is closed */
 	__u64 created, exited;
 	__u64 netpoll[3];	/* r, w, rw */
 	__u64 io_errors[MS_GO_IO];
 	__u64 lost;
 };
-MS_GO_SIZE(ms_go_process, 112);
+MS_GO_SIZE(ms_go_process, 120);
 
 enum ms_go_histogram_kind {
 	MS_GO_BLOCK,		/* from park to wake; `reason` is the wait reason */

@@ -16,6 +16,7 @@ namespace {
 
 // To 1.25 a return from a system call is counted as a transition to running; later the runtime does it without casgstatus.
 constexpr int kLastCountingSyscalls = 25;
+constexpr Nanos kPatience = std::chrono::seconds(2);
 
 }  // namespace
 
@@ -84,6 +85,16 @@ Result<std::shared_ptr<ProbedFile>> LiveProbes::file_of(const Traced& process) {
 
 Status LiveProbes::add(const Traced& process) {
   remove(process.pid);
+  MS_TRY(const std::shared_ptr<ProbedFile> file, admit(process));
+  // Who asked for everything gets it from the first event on. The thread attaches, when it has ended the window that it may be in.
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, kPatience, [&] {
+    return stop_ || share_ < 1 || file->held.attached() || file->pids.empty() || !file->failed.empty() || !file->points.why_no_windows.empty();
+  });
+  return {};
+}
+
+Result<std::shared_ptr<ProbedFile>> LiveProbes::admit(const Traced& process) {
   const std::lock_guard change(change_);
   const Binary& binary = *process.binary;
   // Before the probes are there, or the first events would be nobody's.
@@ -94,18 +105,18 @@ Status LiveProbes::add(const Traced& process) {
   if (!found) {
     rare_.remove(process.pid);
     hot_.remove(process.pid);
-    return fail(std::move(found).error());
+    return found;
   }
   const std::lock_guard lock(mutex_);
-  const auto& file = files_[{process.device, process.inode}] = std::move(*found);
+  const auto& file = files_[{process.device, process.inode}] = *found;
   file->pids.insert(process.pid);
   file->failed.clear();
   auto& mine = processes_.emplace(std::piecewise_construct, std::forward_as_tuple(process.pid),
                                   std::forward_as_tuple(process, share_, file)).first->second;
   mine.counted_to.fill(monotonic_now());
-  if (mine.budget.always()) hold(*file);
+  if (const auto used = cpu_seconds(process.pid)) mine.budget.used(monotonic_now(), *used);
   changed_.notify_all();
-  return {};
+  return found;
 }
 
 void LiveProbes::remove(int pid) {
@@ -162,7 +173,6 @@ void LiveProbes::set_recorded(Recorded recorded) {
   recorded_ = std::move(recorded);
 }
 
-// Called with both locks: who asks for everything waits for it.
 void LiveProbes::hold(ProbedFile& file) {
   if (file.held.attached() || !file.points.why_no_windows.empty() || !file.failed.empty()) return;
   Places all = file.points.goroutines;
@@ -185,6 +195,7 @@ void LiveProbes::hold_or_release() {
     const std::lock_guard lock(mutex_);
     if (share_ >= 1) {
       for (auto& [id, file] : files_) hold(*file);
+      changed_.notify_all();
       return;
     }
     if (!holding_) return;
@@ -234,7 +245,8 @@ void LiveProbes::fill(int pid, ProcessReport& report) {
   if (found == processes_.end()) return;
   rare_.consume([this](const ms_go_event& event) { take(event); });
   if (holding_) collect_held();
-  const ProbedProcess& process = found->second;
+  ProbedProcess& process = found->second;
+  if (const auto used = cpu_seconds(pid)) process.budget.used(now, *used);
   const ProbedFile& file = *process.file;
   report.pauses = process.log.pauses();
   report.cycles = process.log.cycles();

@@ -67,8 +67,11 @@ struct ProbedProcess {
 // running, and forgets to start anew when one ends (Go 1.19 to 1.26): that is one chance in eight more for whoever gets its memory,
 // less the chance that it would have been recorded anyway.
 [[nodiscard]] inline double expected_records(const ms_go_process& before, const ms_go_process& now) {
-  return static_cast<double>(now.to_running - before.to_running) + 0.875 * static_cast<double>(now.exited - before.exited);
+  return static_cast<double>(now.to_running - before.to_running) + 0.875 * static_cast<double>(now.ended - before.ended);
 }
+
+// CPU time of all threads of a process since it began; nothing when it is gone.
+[[nodiscard]] std::optional<double> cpu_seconds(int pid);
 
 // Probes as the agent runs them: one thread for the windows. Lock order: change_, mutex_.
 class LiveProbes : public Probes {
@@ -84,6 +87,7 @@ class LiveProbes : public Probes {
 
  private:
   struct Window;
+  [[nodiscard]] Result<std::shared_ptr<ProbedFile>> admit(const Traced& process);
   [[nodiscard]] Result<std::shared_ptr<ProbedFile>> file_of(const Traced& process);  // needs change_
   void run();
   void tick(Nanos now);                          // needs mutex_
@@ -94,7 +98,7 @@ class LiveProbes : public Probes {
   void count(const Window& window);
   void hold_or_release();
   void give_way();                               // files that somebody wants to write to
-  void hold(ProbedFile& file);                   // needs change_
+  void hold(ProbedFile& file);                   // needs both locks
   void collect(ProbedProcess& process, const ms_go_process& counters, const GoHistograms& histograms);  // needs mutex_
   void collect_held();                           // needs mutex_
   void cross_check_held();
@@ -114,12 +118,12 @@ class LiveProbes : public Probes {
   std::condition_variable changed_;
   bool stop_ = false;
   double share_;
-  uint32_t number_ = 0;  // of the last window
   bool holding_ = false;
   Nanos last_tick_{0};
   std::map<int, ProbedProcess> processes_;
   std::map<std::pair<uint64_t, uint64_t>, std::shared_ptr<ProbedFile>> files_;
   std::map<int, ms_go_process> counted_;  // the kernel's counters at the last look
+  uint32_t number_ = 0;  // of the last window; the thread's alone
   std::thread thread_;
 };
 

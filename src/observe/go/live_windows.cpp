@@ -12,9 +12,12 @@ namespace {
 constexpr Nanos kTick = std::chrono::milliseconds(500);
 // How long somebody may wait for our lease on a file.
 constexpr Nanos kGiveWay = std::chrono::milliseconds(100);
-constexpr Nanos kLook = std::chrono::milliseconds(5);
+// Between looks at the counters of a window: the first, and what later ones may be.
+constexpr Nanos kFirstLook = std::chrono::milliseconds(5), kShortestLook = std::chrono::milliseconds(1), kLongestLook = std::chrono::milliseconds(20);
 // Of this many windows of an executable one looks at reads and writes.
 constexpr uint32_t kIoEvery = 4;
+
+}  // namespace
 
 std::optional<double> cpu_seconds(int pid) {
   clockid_t clock{};
@@ -22,8 +25,6 @@ std::optional<double> cpu_seconds(int pid) {
   if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) != 0) return std::nullopt;
   return static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) / 1e9;
 }
-
-}  // namespace
 
 struct LiveProbes::Window {
   struct Edge {
@@ -163,19 +164,25 @@ void LiveProbes::look(Window& window) {
   hot_.forget();
 }
 
-// Ends at its time, when it has cost any of the processes what it may, or when no process runs the file any more: then it may be
-// written to, and a probe would be where another instruction is.
+// Ends at its time, when it has cost any of the processes what it may, when everything is asked for, or when no process runs the
+// file any more: then it may be written to, and a probe would be where another instruction is.
 void LiveProbes::watch(Window& window) {
   const Nanos end = window.began + window.length;
+  Nanos look = kFirstLook;
   std::unique_lock lock(mutex_);
-  while (!stop_ && !window.file->pids.empty() && !threatened(*window.file)) {
-    const Nanos left = end - monotonic_now();
-    if (left <= Nanos(0)) return;
-    changed_.wait_for(lock, std::min(left, kLook));
+  while (!stop_ && share_ < 1 && !window.file->pids.empty() && !threatened(*window.file)) {
+    const Nanos now = monotonic_now();
+    if (now >= end) return;
+    changed_.wait_for(lock, std::min(end - now, look));
+    const double passed = Seconds(monotonic_now() - window.began).count();
+    double soonest = Seconds(2 * kLongestLook).count();  // when one of them will have spent what it may, if it goes on like this
     for (const auto& [pid, allowance] : window.allowance) {
-      const auto now = hot_.read(pid);
-      if (now && cost_of(*window.file, *now, window.first[pid].counters) >= allowance) return;
+      const auto counters = hot_.read(pid);
+      const double cost = counters ? cost_of(*window.file, *counters, window.first[pid].counters) : 0;
+      if (cost >= allowance) return;
+      if (cost > 0) soonest = std::min(soonest, (allowance - cost) / cost * passed);
     }
+    look = std::clamp(std::chrono::duration_cast<Nanos>(Seconds(soonest / 2)), kShortestLook, kLongestLook);
   }
 }
 

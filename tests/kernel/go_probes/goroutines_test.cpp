@@ -56,6 +56,18 @@ TEST_P(Goroutines, BlockExactlyAsOftenAsTheyDo) {
   }
 }
 
+// The runtime shows a goroutine as waiting while it stops the world or scans its own stack: it runs on without a wake.
+TEST_P(Goroutines, DoNotBlockWhileTheyStopTheWorld) {
+  Program program = start("stop", 40, "10ms");
+  add(program);
+  program.work();
+  const ProcessReport seen = report(program.pid());
+  EXPECT_EQ(seen.pauses.size(), 50U);
+  for (const char* reason : {"stopping the world", "garbage collection", "garbage collection scan", "GC worker (active)", "preempted"}) {
+    EXPECT_EQ(total(seen, reason), 0U) << reason;
+  }
+}
+
 TEST_P(Goroutines, WaitForAThreadAsOftenAsTheyYield) {
   Program program = start("yield", 5000, "0s");
   add(program);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <sys/wait.h>
-
 #include <thread>
 
+#include "kernel/go_probes.h"
 #include "lab.h"
+#include "observe/go/points.h"
 
 namespace mapshift::test {
 namespace {
@@ -98,6 +98,40 @@ TEST_P(Windows, FollowTheBudgetWhileTheyRun) {
   ASSERT_TRUE(eventually([&] { return report(program.pid()).probing.duty < 1; }));
   program.work();
   EXPECT_EQ(total(report(program.pid()), "chan receive"), 50U);
+}
+
+uint64_t count_of(const GoHistograms& histograms, uint16_t kind, const Traced& traced, const std::string& reason) {
+  uint64_t sum = 0;
+  for (const auto& [key, value] : histograms) {
+    if (key.kind != kind || key.reason >= traced.wait_reasons.size() || traced.wait_reasons[key.reason] != reason) continue;
+    for (const uint64_t count : value.counts) sum += count;
+  }
+  return sum;
+}
+
+// What was seen to begin in one window and to end in another is not paired: in between it may have ended and begun again.
+TEST_P(Windows, DoNotPairWhatBeganInAnother) {
+  constexpr uint64_t kCount = 40;
+  auto hot = GoWindowProbes::load(best_uprobe_link());
+  ASSERT_TRUE(hot);
+  Program program = start("receive", kCount, "300ms");
+  const Traced traced = trace_of(program.pid());
+  ASSERT_TRUE(hot->add(program.pid(), *traced.binary->layout.g_waitreason, 0));
+  const auto attached = hot->attach(traced.executable, points_of(*traced.binary, {}).goroutines);
+  ASSERT_TRUE(attached);
+  hot->open(1, monotonic_now());
+  program.go();
+  ASSERT_TRUE(eventually([&] { return hot->read(program.pid())->created == kCount; }));
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  hot->open(0, monotonic_now());
+  hot->open(2, monotonic_now());
+  program.finish();
+  const auto all = hot->histograms();
+  ASSERT_TRUE(all.contains(program.pid()));
+  const GoHistograms& seen = all.at(program.pid());
+  EXPECT_EQ(count_of(seen, MS_GO_BLOCK, traced, "chan receive"), 0U);
+  EXPECT_EQ(count_of(seen, MS_GO_BLOCK_LONGER, traced, "chan receive"), kCount);
+  EXPECT_EQ(hot->read(program.pid())->exited, kCount);
 }
 
 INSTANTIATE_TEST_SUITE_P(Go, Windows, ::testing::ValuesIn(go_versions()));
