@@ -148,6 +148,7 @@ class Unharmed(GoTest):
     """The target's output is the same, byte for byte, whoever watches."""
 
     def output(self, path, agent=None, storm=False):
+        """The sum of what it prints. What the agent said meanwhile goes to `self.seen`."""
         process = subprocess.Popen([path, "-wait", "-rounds", str(ROUNDS)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.addCleanup(process.kill)
         if agent:
@@ -160,17 +161,24 @@ class Unharmed(GoTest):
                     return
                 process.send_signal(signal.SIGURG)
 
-        sender = threading.Thread(target=rain)
-        if storm:
-            sender.start()
-        out, errors = process.communicate(b"\n", timeout=120)
-        ended.set()
-        if storm:
-            sender.join()
+        def watch():
+            while not ended.wait(0.3):
+                self.seen.append(self.processes(agent).get(process.pid, {}))
+
+        beside = [threading.Thread(target=one) for one, wanted in ((rain, storm), (watch, agent)) if wanted]
+        for thread in beside:
+            thread.start()
+        try:
+            out, errors = process.communicate(b"\n", timeout=120)
+        finally:
+            ended.set()
+            for thread in beside:
+                thread.join()
         self.assertEqual((process.returncode, errors), (0, b""), f"{path.name} with status {process.returncode}")
         return hashlib.sha256(out).hexdigest()
 
     def check(self, budget):
+        self.seen = []
         rows = [(path, self.program(path)) for _, _, path in matrix("steady")]
         alone = {path.name: self.output(path) for path, _ in rows}
         agent = self.go_agent(overhead_budget=budget)
@@ -179,9 +187,12 @@ class Unharmed(GoTest):
                 self.assertEqual(self.output(copy, agent), alone[path.name])
                 self.assertEqual(self.output(copy, agent, storm=True), alone[path.name], "in a storm of SIGURG")
         self.assert_healthy(agent)
+        self.assertTrue(any(report.get("cycles") for report in self.seen), "no probe ever saw a cycle, so this proves nothing")
 
     def test_in_windows(self):
         self.check(0.01)
 
     def test_probed_all_the_time(self):
         self.check(1)
+        created = [report["created"] for report in self.seen if report]
+        self.assertGreater(max(created, default=0), 1000, "the hot probes saw nothing, so this proves nothing")
