@@ -17,10 +17,10 @@ constexpr size_t kUpdatesLookedAt = 100;  // for the one that made the running g
 }  // namespace
 
 Agent::Agent(config::Config config, std::string config_path, std::unique_ptr<Kernel> kernel, std::unique_ptr<store::Store> store,
-             metrics::Metrics& metrics, Changes::Open open_changes)
+             metrics::Metrics& metrics, Changes::Engines engines)
     : config_(std::move(config)), config_path_(std::move(config_path)), kernel_(std::move(kernel)), store_(std::move(store)),
       metrics_(metrics), observer_(metrics),
-      changes_(config_.bpffs, config_.changes, std::move(open_changes),
+      changes_(config_.bpffs, config_.changes, std::move(engines),
                [this](const std::string& module) -> Result<std::vector<std::string>> {
                  MS_CHECK(row(module));
                  return kernel_->list(update::Paths(config_.bpffs, module).root() + "/maps");

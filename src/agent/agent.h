@@ -28,9 +28,9 @@ namespace mapshift::agent {
 // for microseconds). No lock is held while a Run works.
 class Agent final : public http::Service {
  public:
-  // Everything is injected; `config_path` is read again by reload(). Without `open_changes` no changes are followed.
+  // Everything is injected; `config_path` is read again by reload(). Without `engines` no changes are followed.
   Agent(config::Config config, std::string config_path, std::unique_ptr<Kernel> kernel, std::unique_ptr<store::Store> store,
-        metrics::Metrics& metrics, Changes::Open open_changes = {});
+        metrics::Metrics& metrics, Changes::Engines engines = {});
   ~Agent() override;
 
   // Finishes or undoes what a former agent left; afterwards ready() is true. Log lines say which.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/agent.h"
-#include "kernel/object_file.h"
-#include "update/inference.h"
+#include "config/manifest.h"
 #include "update/names.h"
 #include "update/paths.h"
 
@@ -52,10 +51,10 @@ void Agent::collect(metrics::Metrics& out) {
 
 // What an earlier agent loaded: only its object says which maps log their changes.
 void Agent::recover_changes(const store::ModuleRow& row) {
-  if (auto object = read_object_file(row.object_path); object) {
+  const auto manifest = config::parse_manifest(row.manifest, "/", {}, row.name);
+  if (const auto generation = manifest ? prepare(*manifest, row.generation, row.object_path) : Result<Prepared>(fail(manifest.error()))) {
     LoadRequest unused;  // it is loaded already
-    const update::CodeFacts facts = update::analyse(*object);
-    changes_.prepare(row.name, row.generation, *object, facts, unused);
+    changes_.prepare(generation->input, unused);
   }
   changes_.published(row.name, row.generation);
 }
