@@ -58,7 +58,13 @@ static __always_inline bool on_target_cpu(void)
 
 static __always_inline u64 *slot_at(struct ms_base *b, u32 cpu)
 {
-	return cpu < nr_cpus ? (void *)b + sizeof(*b) + cpu * SLOT_SIZE : 0;
+	u64 offset = cpu, size = SLOT_SIZE;
+
+	if (cpu >= nr_cpus)
+		return 0;
+	/* Verifiers before Linux 6.11 (seen: 6.1) know the bounds of a product only when the constant is the factor that is read. */
+	asm volatile("%0 *= %1" : "+r"(offset) : "r"(size));
+	return (void *)b + sizeof(*b) + offset;
 }
 
 static __always_inline u64 *slot_of(struct ms_base *b)

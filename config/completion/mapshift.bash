@@ -13,6 +13,10 @@ _mapshift_watched() {
   done
 }
 
+_mapshift_go_processes() {
+  mapshift go 2>/dev/null | awk '$2 ~ /^[0-9]+$/ { print $2 }'
+}
+
 _mapshift() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command="" sub="" word i skip=0
   for ((i = 1; i < COMP_CWORD; i++)); do
@@ -33,7 +37,7 @@ _mapshift() {
   esac
   local options="--help --agent --token-file --run-dir --output" words=""
   case $command in
-    "") words="load plan update rollback commit abort unload status history explain changes check completion"; options+=" --version" ;;
+    "") words="load plan update rollback commit abort unload status history explain changes go check completion"; options+=" --version" ;;
     load | plan) options+=" --set" ;;
     update) options+=" --set --bake --wait --if-generation --allow-lossy --force-quarantined" ;;
     rollback | commit | abort) options+=" --reason" ;;
@@ -46,6 +50,7 @@ _mapshift() {
     load | plan | update) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
     changes) mapfile -t COMPREPLY < <(compgen -W "$(_mapshift_watched)" -- "$current") ;;
     rollback | commit | abort | unload | status | history) mapfile -t COMPREPLY < <(compgen -W "$(_mapshift_modules)" -- "$current") ;;
+    go) mapfile -t COMPREPLY < <(compgen -W "$(_mapshift_go_processes)" -- "$current") ;;
     check) if [[ -n $sub ]]; then mapfile -t COMPREPLY < <(compgen -f -- "$current"); else mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current"); fi ;;
     *) mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current") ;;
   esac

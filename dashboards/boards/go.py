@@ -69,6 +69,16 @@ def pauses():
             "How many goroutines waited how long.",
             f"sum by (le) (increase({sched}_bucket{{{PROCESS}}}[$__rate_interval]))",
         ),
+        timeseries(
+            "Scheduler latency as probed",
+            "The same time as the probes saw it, each transition in their windows, where the runtime looks at every eighth.",
+            [
+                query(quantile(q, "mapshift_go_run_queue_seconds", PROCESS, "instance, process"), f"{NAME} {name}")
+                for q, name in ((0.5, "p50"), (0.99, "p99"))
+            ],
+            "s",
+            width=24,
+        ),
     ]
 
 
@@ -95,8 +105,11 @@ def goroutines():
         ),
         timeseries(
             "Goroutines created",
-            "New goroutines.",
-            [query(rate("mapshift_go_goroutines_created_total", PROCESS, "instance, process"), NAME)],
+            "Goroutines that began, and that ended.",
+            [
+                query(rate(f"mapshift_go_goroutines_{what}_total", PROCESS, "instance, process"), f"{NAME} {what}")
+                for what in ("created", "exited")
+            ],
             "ops",
         ),
         timeseries(
@@ -108,10 +121,21 @@ def goroutines():
         timeseries("Heap", "Bytes on the heap.", [query(f"mapshift_go_heap_bytes{{{PROCESS}}}", NAME)], "bytes"),
         timeseries(
             "Network poller",
-            "Goroutines woken by the network poller, for reading and for writing.",
+            "Descriptors that the network poller found ready, for reading and for writing.",
             [query(rate("mapshift_go_netpoll_events_total", PROCESS, "instance, process, mode"), NAME + " {{mode}}")],
             "ops",
-            width=24,
+        ),
+        timeseries(
+            "Reads and writes",
+            "99th percentile of the time of a read or write of a connection or file, waiting for it included.",
+            [query(quantile(0.99, "mapshift_go_io_seconds", PROCESS, "instance, process, op"), NAME + " {{op}} p99")],
+            "s",
+        ),
+        timeseries(
+            "Reads and writes that fail",
+            "Calls that returned an error; the end of a connection is one.",
+            [query(rate("mapshift_go_io_errors_total", PROCESS, "instance, process, op"), NAME + " {{op}}")],
+            "ops",
         ),
     ]
 
@@ -134,9 +158,19 @@ def overhead():
         ),
         timeseries(
             "Cross-check",
-            "What the probes saw, divided by what the runtime itself counted in that window. Steady: nothing is missed.",
+            "What the probes saw, divided by what the runtime itself counted in the same windows. 1: nothing is missed.",
             [query(f"mapshift_go_crosscheck_ratio{{{PROCESS}}}", NAME)],
             "none",
+        ),
+        timeseries(
+            "Lost events",
+            "Events of the probes that found no room, and processes beyond the limit on their number.",
+            [
+                query(rate("mapshift_go_probe_lost_events_total", PROCESS, "instance, process"), NAME),
+                query(rate("mapshift_go_processes_dropped_total", AGENT, "instance"), "{{instance}} processes"),
+            ],
+            "ops",
+            width=24,
         ),
     ]
 

@@ -17,7 +17,7 @@ constexpr size_t kUpdatesLookedAt = 100;  // for the one that made the running g
 }  // namespace
 
 Agent::Agent(config::Config config, std::string config_path, std::unique_ptr<Kernel> kernel, std::unique_ptr<store::Store> store,
-             metrics::Metrics& metrics, Changes::Engines engines)
+             metrics::Metrics& metrics, GoCapture::Start start_go, Changes::Engines engines)
     : config_(std::move(config)), config_path_(std::move(config_path)), kernel_(std::move(kernel)), store_(std::move(store)),
       metrics_(metrics), observer_(metrics),
       changes_(config_.bpffs, config_.changes, std::move(engines),
@@ -25,7 +25,7 @@ Agent::Agent(config::Config config, std::string config_path, std::unique_ptr<Ker
                  MS_CHECK(row(module));
                  return kernel_->list(update::Paths(config_.bpffs, module).root() + "/maps");
                }),
-      alerts_(*store_, metrics, alert_hooks()) {
+      go_(std::move(start_go)), alerts_(*store_, metrics, alert_hooks()) {
   metrics_.set_collector([this](metrics::Metrics& out) { collect(out); });
   counter_ = std::thread([this] { count_entries(); });
 }
@@ -56,6 +56,7 @@ void Agent::stop() {
   for (auto& [id, active] : ending) {
     if (active->thread.joinable()) active->thread.join();
   }
+  go_.stop();
 }
 
 Result<store::ModuleRow> Agent::row(const std::string& name) {
@@ -131,7 +132,7 @@ update::ModuleRecord Agent::describe(const store::ModuleRow& row) {
     out.programs.push_back(std::move(program));
   }
   for (const std::string& name : kernel_->list(paths.generation(row.generation) + "/maps").value_or(std::vector<std::string>())) {
-    if (update::is_change_log(name)) continue;
+    if (is_change_log(name)) continue;
     const std::string pin = paths.map(row.generation, name);
     update::ModuleMap map;
     map.name = name;
@@ -234,31 +235,43 @@ Status Agent::reload() {
     metrics_.config_reloaded(false);
     return fail(fresh.error());
   }
+  const Status replaced = replace_config(std::move(*fresh));
+  metrics_.config_reloaded(replaced.has_value());
+  MS_CHECK(replaced);
+  apply_go();
+  log::info("configuration reloaded", {{"file", config_path_}});
+  return {};
+}
+
+void Agent::apply_go() {
+  const std::lock_guard changing(go_change_);
+  config::GoCapture wanted;
+  {
+    const std::lock_guard lock(mutex_);
+    wanted = config_.go;
+  }
+  go_.apply(wanted);
+}
+
+Status Agent::replace_config(config::Config fresh) {
   std::vector<Problem> fixed;
   const std::lock_guard lock(mutex_);
   const auto same = [&](bool equal, const char* member) {
     if (!equal) fixed.push_back({"needs-restart", member, "this member is read at start only: restart the agent to change it"});
   };
-  same(fresh->state_dir == config_.state_dir, "state_dir");
-  same(fresh->run_dir == config_.run_dir, "run_dir");
-  same(fresh->bpffs == config_.bpffs, "bpffs");
-  same(fresh->metrics.host == config_.metrics.host && fresh->metrics.port == config_.metrics.port, "metrics.listen");
-  same(fresh->changes.ring_bytes == config_.changes.ring_bytes, "changes.ring_bytes");
-  same(fresh->changes.history == config_.changes.history, "changes.history");
-  same(fresh->api.host == config_.api.host && fresh->api.port == config_.api.port, "api.listen");
-  auto token = read_or_make_token(fresh->token_file);
-  auto rollback_token = read_or_make_token(fresh->rollback_token_file);
-  if (!fixed.empty() || !token || !rollback_token) {
-    metrics_.config_reloaded(false);
-    if (!token) return fail(token.error());
-    if (!rollback_token) return fail(rollback_token.error());
-    return fail(Error{ErrorCode::kInvalid, 0, "the configuration was not reloaded", {}, std::move(fixed)});
-  }
-  config_ = std::move(*fresh);
+  same(fresh.state_dir == config_.state_dir, "state_dir");
+  same(fresh.run_dir == config_.run_dir, "run_dir");
+  same(fresh.bpffs == config_.bpffs, "bpffs");
+  same(fresh.metrics.host == config_.metrics.host && fresh.metrics.port == config_.metrics.port, "metrics.listen");
+  same(fresh.changes.ring_bytes == config_.changes.ring_bytes, "changes.ring_bytes");
+  same(fresh.changes.history == config_.changes.history, "changes.history");
+  same(fresh.api.host == config_.api.host && fresh.api.port == config_.api.port, "api.listen");
+  MS_TRY(const std::string token, read_or_make_token(fresh.token_file));
+  MS_TRY(const std::string rollback_token, read_or_make_token(fresh.rollback_token_file));
+  if (!fixed.empty()) return fail(Error{ErrorCode::kInvalid, 0, "the configuration was not reloaded", {}, std::move(fixed)});
+  config_ = std::move(fresh);
   changes_.configure(config_.changes);
-  if (set_tokens_) set_tokens_(*token, *rollback_token);
-  metrics_.config_reloaded(true);
-  log::info("configuration reloaded", {{"file", config_path_}});
+  if (set_tokens_) set_tokens_(token, rollback_token);
   return {};
 }
 

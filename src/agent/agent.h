@@ -11,6 +11,7 @@
 
 #include "agent/alerts.h"
 #include "agent/changes.h"
+#include "agent/go_capture.h"
 #include "agent/metrics_observer.h"
 #include "agent/prepare.h"
 #include "agent/store_journal.h"
@@ -28,9 +29,10 @@ namespace mapshift::agent {
 // for microseconds). No lock is held while a Run works.
 class Agent final : public http::Service {
  public:
-  // Everything is injected; `config_path` is read again by reload(). Without `engines` no changes are followed.
+  // Everything is injected; `config_path` is read again by reload(). Without `start_go` no Go processes are captured, without
+  // `engines` no changes are followed.
   Agent(config::Config config, std::string config_path, std::unique_ptr<Kernel> kernel, std::unique_ptr<store::Store> store,
-        metrics::Metrics& metrics, Changes::Engines engines = {});
+        metrics::Metrics& metrics, GoCapture::Start start_go = {}, Changes::Engines engines = {});
   ~Agent() override;
 
   // Finishes or undoes what a former agent left; afterwards ready() is true. Log lines say which.
@@ -53,6 +55,8 @@ class Agent final : public http::Service {
                                                     const std::string& trigger) override;
   [[nodiscard]] Result<std::vector<alerts::Delivery>> receive_alerts(const std::vector<alerts::Alert>& alerts) override;
   [[nodiscard]] http::MapService& maps() override { return changes_; }
+  [[nodiscard]] http::GoProcesses go_processes() override { return go_.processes(); }
+  [[nodiscard]] Result<observe::go::ProcessReport> go_process(int pid) override { return go_.census(pid); }
   [[nodiscard]] Status reload() override;
   [[nodiscard]] bool ready() override { return ready_.load(); }
 
@@ -73,6 +77,8 @@ class Agent final : public http::Service {
   [[nodiscard]] std::shared_ptr<Active> active_of_module(const std::string& module);
   [[nodiscard]] std::shared_ptr<Active> active(const std::string& id);
   void reap();
+  [[nodiscard]] Status replace_config(config::Config fresh);
+  void apply_go();  // what the configuration says now
   void show_module(const store::ModuleRow& row, const std::string& update_id);
   void show_running(const std::string& module);  // the generation that the store names, with the update that made it
 
@@ -130,6 +136,8 @@ class Agent final : public http::Service {
   bool stopping_ = false;                                                    // guarded by mutex_
   std::thread counter_;
   Changes changes_;
+  std::mutex go_change_;  // before mutex_: of two that apply the configuration the later one sees the newer
+  GoCapture go_;
   Alerts alerts_;  // last: its threads use all of the above
 };
 

@@ -31,6 +31,7 @@ void Agent::collect_programs(metrics::Metrics& out, const std::string& module) {
 void Agent::collect(metrics::Metrics& out) {
   alerts_.collect(out);
   changes_.collect(out);
+  go_.collect(out);
   const auto rows = store_->modules();
   if (!rows) return;
   for (const store::ModuleRow& row : *rows) {
@@ -38,7 +39,7 @@ void Agent::collect(metrics::Metrics& out) {
     const update::Paths paths(config_.bpffs, row.name);
     for (const std::string& map : kernel_->list(paths.generation(row.generation) + "/maps").value_or(std::vector<std::string>())) {
       const auto stats = kernel_->map_stats(paths.map(row.generation, map));
-      if (!stats || update::is_change_log(map)) continue;
+      if (!stats || is_change_log(map)) continue;
       uint64_t entries = 0;
       {
         const std::lock_guard lock(mutex_);
@@ -68,7 +69,7 @@ void Agent::count_entries() {
     for (const store::ModuleRow& row : rows.value_or(std::vector<store::ModuleRow>())) {
       const update::Paths paths(config_.bpffs, row.name);
       for (const std::string& map : kernel_->list(paths.root() + "/maps").value_or(std::vector<std::string>())) {
-        if (update::is_change_log(map)) continue;
+        if (is_change_log(map)) continue;
         if (auto count = kernel_->count_entries(paths.published(map)); count) counted[{row.name, map}].entries = *count;
       }
     }

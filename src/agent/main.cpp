@@ -15,6 +15,7 @@
 #include "kernel/program.h"
 #include "observe/changes/module_rings.h"
 #include "observe/changes/stream.h"
+#include "observe/go/capture.h"
 
 namespace {
 
@@ -50,7 +51,7 @@ Status serve(const config::Config& config, const std::string& config_path) {
   MS_TRY(auto store, store::Store::open(config.state_dir));
   MS_TRY(const Fd run_stats, enable_run_stats());  // runs and run time of BPF programs count while this is open
   metrics::Metrics metrics(MAPSHIFT_VERSION);
-  agent::Agent agent(config, config_path, make_linux_kernel(), std::move(store), metrics,
+  agent::Agent agent(config, config_path, make_linux_kernel(), std::move(store), metrics, observe::go::start_capture,
                      {observe::changes::open_stream, observe::changes::start_module_rings});
   http::App app(agent, metrics, http::standard_codec());
   const auto set_tokens = [&](const std::string& all, const std::string& rollback) {

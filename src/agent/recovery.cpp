@@ -31,6 +31,7 @@ void Agent::recover() {
   alerts_.start();
   ready_.store(true);
   log::info("ready", {{"modules", std::to_string(rows->size())}});
+  apply_go();
 }
 
 void Agent::recover_module(const store::ModuleRow& row, bool updating) {

@@ -12,7 +12,8 @@ update::Sources Agent::sources() {
     url = config_.prometheus_url;
   }
   const auto client = std::make_shared<promql::Client>(url);
-  return {[client](const std::string& query) { return client->query(query); }, [this](const std::string& module) { return alerts_.firing(module); }};
+  return {[client](const std::string& query) { return client->query(query); }, [this](const std::string& module) { return alerts_.firing(module); },
+          go_.source()};
 }
 
 }  // namespace mapshift::agent

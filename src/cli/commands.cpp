@@ -10,6 +10,7 @@
 #include "cli/completion.h"
 #include "cli/decide.h"
 #include "cli/follow.h"
+#include "cli/go.h"
 #include "cli/render_explain.h"
 #include "cli/render_plan.h"
 #include "cli/render_status.h"
@@ -133,6 +134,7 @@ int run_command(const Options& options, Transport& transport, Console& console) 
     case Command::kHistory: return history(options, agent, console);
     case Command::kExplain: return explain(options, agent, console);
     case Command::kChanges: return changes(options, transport, console);
+    case Command::kGo: return show_go(options, agent, console);
     case Command::kCheckConfig: return check_config(options, console);
     case Command::kCheckModule: return check_module(options, console);
     case Command::kCompletion: show(console, {{"shell", "bash"}, {"script", kBashCompletion}}, kBashCompletion); return kDone;

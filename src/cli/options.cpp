@@ -21,7 +21,8 @@ Examples:
   mapshift update flowmeter_v2.json --set IFACE=eth0 --wait
   mapshift rollback flowmeter --reason "error rate is up"
   mapshift explain u-000012
-  mapshift changes flowmeter/flows --follow)";
+  mapshift changes flowmeter/flows --follow
+  mapshift go 4711)";
 
 // "NAME=value"
 bool split_setting(const std::string& text, std::string& name, std::string& value) {
@@ -133,6 +134,7 @@ class Grammar {
     CLI::App* explain = add(app_, "explain", Command::kExplain, "Why: the story of one update");
     explain->add_option("UPDATE", options_.target, "Id of the update, such as u-000012")->required();
     add_changes();
+    add_go();
   }
   void add_changes() {
     CLI::App* changes = add(app_, "changes", Command::kChanges, "Changes of one map: those since a version, or as they happen");
@@ -157,6 +159,14 @@ class Grammar {
         "  mapshift changes flowmeter/flows --follow\n"
         "  mapshift changes flowmeter/flows --since 1882518926131200\n"
         "  mapshift --output json changes flowmeter/flows --follow | jq .op");
+  }
+  void add_go() {
+    CLI::App* go = add(app_, "go", Command::kGo, "Go processes: pauses, latencies, goroutines; all, or one in detail");
+    go->add_option("PID", options_.target, "Process id; its goroutines are counted now")->check([](const std::string& text) {
+      const bool pid = !text.empty() && text.size() <= 10 && text.find_first_not_of("0123456789") == std::string::npos;
+      return pid ? std::string() : "\"" + text + "\" is not the id of a process";
+    });
+    go->footer("\nExamples:\n  mapshift go\n  mapshift go 4711\n  mapshift go --output json | jq '.processes[] | {name, p99: .stw_pause.gc.p99}'");
   }
   void add_checks() {
     CLI::App* check = app_.add_subcommand("check", "Validate a file without an agent");

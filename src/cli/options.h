@@ -19,6 +19,7 @@ enum class Command : uint8_t {
   kHistory,
   kExplain,
   kChanges,
+  kGo,
   kCheckConfig,
   kCheckModule,
   kCompletion,
@@ -30,7 +31,7 @@ struct Options {
   std::string run_dir = "/run/mapshift";
   bool json = false;
   Command command = Command::kStatus;
-  std::string target;      // manifest, module, update, file or shell; may be empty for status and history
+  std::string target;      // manifest, module, update, pid, file or shell; may be empty for status, history and go
   std::map<std::string, std::string> set;
   std::string bake;
   bool wait = false;

@@ -32,6 +32,7 @@ std::string Table::text(const std::string& indent) const {
       if (r > 0 && c < right.size() && !is_number(rows_[r][c])) right[c] = false;
     }
   }
+  for (const size_t column : right_) right[column] = true;
   std::string out;
   for (const auto& row : rows_) {
     std::string line = indent;
@@ -57,8 +58,9 @@ std::string human_bytes(uint64_t bytes) {
 
 std::string human_seconds(double seconds) {
   if (!std::isfinite(seconds) || seconds <= 0) return "0 s";
-  if (seconds < 1e-3) return fmt::format("{:.3g} µs", seconds * 1e6);
-  if (seconds < 1) return fmt::format("{:.3g} ms", seconds * 1e3);
+  // Below what three digits would round up to 1000.
+  if (seconds < 0.9995e-3) return fmt::format("{:.3g} µs", seconds * 1e6);
+  if (seconds < 0.9995) return fmt::format("{:.3g} ms", seconds * 1e3);
   if (seconds < 60 || seconds > 1e9) return fmt::format("{:.3g} s", seconds);
   return format_duration(std::chrono::seconds(std::llround(seconds)));
 }

@@ -81,21 +81,28 @@ void read_list(ObjectReader& reader, std::string_view name, const Read& read) {
   if (seen > kMaxEntries) reader.complain(name, "too-many", "more than 1000 entries");
 }
 
+// What does not begin like this can match no absolute path.
+bool is_path_glob(std::string_view text) { return is_glob(text) && std::string_view("/*?[").find(text.front()) != std::string_view::npos; }
+
 void read_go(ObjectReader& reader, GoCapture& out) {
   std::optional<ObjectReader> go = reader.object("go");
   if (!go) return;
-  if (go->has("enabled")) {
-    bool enabled = true;
-    go->boolean("enabled", enabled);
-    out.enabled = enabled;
+  go->boolean("enabled", out.enabled);
+  go->number("overhead_budget", out.settings.overhead_budget, 0, 1);
+  go->integer_as("max_processes", out.settings.max_processes, 1, 1000);
+  go->duration("census_interval", out.settings.census_interval, 0s, 24h);
+  if (out.settings.census_interval > 0s && out.settings.census_interval < 1s) {
+    go->complain("census_interval", "bad-value", "is 0 (only on request) or at least 1s: a census reads every goroutine");
   }
-  go->number("overhead_budget", out.overhead_budget, 0, 1);
-  if (go->has("processes")) out.paths.clear();
+  if (go->has("processes")) out.settings.processes.clear();
   read_list(*go, "processes", [&](ObjectReader& process) {
-    std::string path;
-    process.require("path");
-    process.text("path", path, is_glob, "a path or a pattern such as \"/usr/bin/*\"");
-    out.paths.push_back(std::move(path));
+    observe::go::Filter filter;
+    process.text("path", filter.path, is_path_glob, "an absolute path or a pattern such as \"/usr/bin/*\"");
+    process.text("cgroup", filter.cgroup, is_path_glob, "a control group's path or a pattern such as \"/system.slice/*\"");
+    if (!process.has("path") && !process.has("cgroup")) {
+      process.complain("path", "missing-member", "name a \"path\", a \"cgroup\", or both; {\"path\": \"*\"} takes every process");
+    }
+    out.settings.processes.push_back(std::move(filter));
   });
   go->finish();
 }
@@ -171,7 +178,6 @@ Result<Config> load_config(const std::string& path) {
 
 std::vector<std::string> not_served(const Config& config) {
   std::vector<std::string> sentences;
-  if (config.go.enabled.value_or(false)) sentences.emplace_back("go.enabled: this release does not capture Go processes yet");
   for (const slo::Objective& objective : config.objectives) {
     if (Status served = slo::check_served(objective); !served)
       sentences.push_back("objectives: " + served.error().message + "; every update will be refused");

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "observe/changes/stream.h"
+#include "observe/go/capture.h"
 #include "slo/objective.h"
 #include "update/limits.h"
 
@@ -21,9 +22,8 @@ struct Listen {
 using update::Limits;
 
 struct GoCapture {
-  std::optional<bool> enabled = {};  // absent: where this release can
-  double overhead_budget = 0.01;     // share of one CPU
-  std::vector<std::string> paths = {"*"};
+  bool enabled = true;
+  observe::go::Settings settings = {};
 };
 
 struct ChangeCapture {

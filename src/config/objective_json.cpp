@@ -68,6 +68,18 @@ void read_host(ObjectReader& reader, Objective& out) {
   else if (reader.has("interface")) reader.complain("interface", "bad-indicator", out.value + " is a figure of the whole host");
 }
 
+bool is_label(std::string_view text) { return !text.empty() && text.size() <= 256; }
+
+void read_go(ObjectReader& reader, Objective& out) {
+  reader.require("process");
+  reader.text("process", out.process, is_label, "the name of a Go process, as in its metrics, or a pattern such as \"app*\"");
+  reader.text("reason", out.reason, is_label, "why goroutines wait, in the runtime's words, such as \"chan receive\"");
+  const slo::Figure* figure = read_figure(reader, out);
+  if (figure == nullptr) return;
+  if (figure->of_reason) reader.require("reason");
+  else if (reader.has("reason")) reader.complain("reason", "bad-indicator", out.value + " is not counted by reason");
+}
+
 bool is_alert_name(std::string_view text) { return !text.empty() && text.size() <= 256; }
 
 void read_alert(ObjectReader& reader, Objective& out) {
@@ -113,7 +125,7 @@ void read_indicator(ObjectReader& reader, Objective& out) {
       return static_cast<void>(read_figure(reader, out));
     case Indicator::kHost: return read_host(reader, out);
     case Indicator::kAlert: return read_alert(reader, out);
-    case Indicator::kGo: return reader.text("value", out.value);
+    case Indicator::kGo: return read_go(reader, out);
   }
 }
 

@@ -77,6 +77,8 @@ Response App::dispatch(Action action, const Call& call) {
     case Action::kCommit: return decide(call, Verdict::kCommit);
     case Action::kAbort: return decide(call, Verdict::kAbort);
     case Action::kAlerts: return receive_alerts(call);
+    case Action::kListGo: return list_go();
+    case Action::kShowGo: return show_go(call);
     case Action::kReload: return reload();
     case Action::kWatchChanges: return watch_changes(call);
     case Action::kShowMap: return show_map(call);

@@ -64,6 +64,9 @@ class App {
   Response decide(const Call& call, Verdict verdict);
   // alerts.cpp
   Response receive_alerts(const Call& call);
+  // go.cpp
+  Response list_go();
+  Response show_go(const Call& call);
   // maps.cpp
   Response watch_changes(const Call& call);
   Response show_map(const Call& call);

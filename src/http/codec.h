@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "http/service.h"
 #include "update/manifest.h"
 #include "update/record.h"
 
@@ -20,9 +21,11 @@ struct Codec {
       parse_manifest;
   std::function<std::string(const update::UpdateRecord&)> update_text;  // one JSON object
   std::function<std::string(const update::ModuleRecord&)> module_text;
+  std::function<std::string(const GoProcesses&)> go_processes_text;
+  std::function<std::string(const observe::go::ProcessReport&, Nanos now)> go_process_text;
 };
 
-// The codec of the agent: config/manifest.h and config/record_json.h.
+// The codec of the agent: config/manifest.h, config/record_json.h and config/go_json.h.
 [[nodiscard]] Codec standard_codec();
 
 }  // namespace mapshift::http

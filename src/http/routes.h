@@ -18,8 +18,8 @@ enum class Auth : uint8_t {
 enum class Action : uint8_t {
   kIndex, kMetrics, kHealthy, kReady,
   kOpenApi, kLoadModule, kListModules, kShowModule, kUnloadModule,
-  kPlan, kStartUpdate, kListUpdates, kShowUpdate, kRollback, kCommit, kAbort, kAlerts, kReload,
-  kWatchChanges, kShowMap, kReplaceMap,
+  kPlan, kStartUpdate, kListUpdates, kShowUpdate, kRollback, kCommit, kAbort, kAlerts,
+  kListGo, kShowGo, kWatchChanges, kShowMap, kReplaceMap, kReload,
 };
 
 struct Route {
@@ -51,6 +51,8 @@ inline constexpr auto kRoutes = std::to_array<Route>({
     {Listener::kApi, "POST", "/api/v1/updates/{id}/commit", Auth::kToken, Action::kCommit, "commit", "Commit the running update now"},
     {Listener::kApi, "POST", "/api/v1/updates/{id}/abort", Auth::kToken, Action::kAbort, "abort", "Abort the running update"},
     {Listener::kApi, "POST", "/api/v1/alerts", Auth::kRollbackToken, Action::kAlerts, "alerts", "Alertmanager's webhook, version 4"},
+    {Listener::kApi, "GET", "/api/v1/go", Auth::kToken, Action::kListGo, "list_go", "Captured Go processes and their figures"},
+    {Listener::kApi, "GET", "/api/v1/go/{pid}", Auth::kToken, Action::kShowGo, "show_go", "One Go process, its goroutines counted now"},
     {Listener::kApi, "GET", "/api/v1/changes", Auth::kToken, Action::kWatchChanges, "watch_changes", "Changes of one map, as they happen"},
     {Listener::kApi, "GET", "/api/v1/maps/{module}/{map}", Auth::kToken, Action::kShowMap, "show_map", "One map: its version and, where allowed, its entries"},
     {Listener::kApi, "PUT", "/api/v1/maps/{module}/{map}", Auth::kToken, Action::kReplaceMap, "replace_map", "Replace a map's contents in one step"},

@@ -6,8 +6,10 @@
 #include <vector>
 
 #include "alerts/alert.h"
+#include "base/clock.h"
 #include "base/result.h"
 #include "http/map_service.h"
+#include "observe/go/report.h"
 #include "update/manifest.h"
 #include "update/record.h"
 
@@ -23,6 +25,15 @@ struct UpdateOptions {
 };
 
 enum class Verdict : uint8_t { kRollback, kCommit, kAbort };
+
+// The Go processes of this host, as far as they are captured.
+struct GoProcesses {
+  bool enabled = false;
+  std::string reason = {};  // why there is no capture
+  Nanos read_at{0};         // monotonic
+  uint64_t dropped = 0;     // found beyond the limit on their number, ever
+  std::vector<observe::go::ProcessReport> processes = {};
+};
 
 // What the routes ask of the agent. Every member may be called from any thread at any time; none blocks for longer than
 // its own work (start_update returns as soon as the update is planned and stored).
@@ -44,6 +55,9 @@ class Service {
                                                             const std::string& trigger) = 0;
   // Stores them durably and says what becomes of each, in their order; acts afterwards. Fails only when it cannot store.
   [[nodiscard]] virtual Result<std::vector<alerts::Delivery>> receive_alerts(const std::vector<alerts::Alert>& alerts) = 0;
+  [[nodiscard]] virtual GoProcesses go_processes() = 0;
+  // One, with its goroutines counted now. kNotFound, kUnavailable when nothing is captured.
+  [[nodiscard]] virtual Result<observe::go::ProcessReport> go_process(int pid) = 0;
   [[nodiscard]] virtual MapService& maps() = 0;
   [[nodiscard]] virtual Status reload() = 0;
   [[nodiscard]] virtual bool ready() = 0;  // recovery is over, and requests are served

@@ -52,9 +52,11 @@ void GoSeries::show_counts(Series& series, const ProcessReport& report) {
   for (const auto& [op, errors] : report.io_errors) series.set_total(Id::kGoIoErrors, {name, op}, static_cast<double>(errors));
   for (const auto& [mode, events] : report.netpoll_events)
     series.set_total(Id::kGoNetpollEvents, {name, mode}, static_cast<double>(events));
-  count(Id::kGoCreated, report.created);
-  count(Id::kGoExited, report.exited);
-  count(Id::kGoProbeLost, report.probing.lost);
+  if (report.probing.why_not.empty()) {  // else nobody counts them, and 0 would be a lie
+    count(Id::kGoCreated, report.created);
+    count(Id::kGoExited, report.exited);
+    count(Id::kGoProbeLost, report.probing.lost);
+  }
   series.set(Id::kGoProbeOverhead, {name}, report.probing.overhead);
   series.set(Id::kGoProbeDuty, {name}, report.probing.duty);
   if (report.probing.crosscheck) series.set(Id::kGoCrosscheck, {name}, *report.probing.crosscheck);

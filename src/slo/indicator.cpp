@@ -18,7 +18,7 @@ constexpr std::array kIndicators{
                   "the kernel counts no return codes, and no hook whose return code decides anything has a dispatcher that could; count "
                   "verdicts in a map of the module and use the indicator \"map\""},
     IndicatorKind{Indicator::kMigration, "migration", "conflicts, mismatches, stall and unsynced keys of the sync engine", {}},
-    IndicatorKind{Indicator::kGo, "go", "figures of Go processes", "this release captures no Go processes"},
+    IndicatorKind{Indicator::kGo, "go", "pauses, latencies and goroutines of Go processes", {}},
     IndicatorKind{Indicator::kHost, "host", "CPU and softirq time of the host, drops of an interface", {}},
     IndicatorKind{Indicator::kPromql, "promql", "a query to Prometheus", {}},
     IndicatorKind{Indicator::kAlert, "alert", "alerts that fire and concern the module", {}},
@@ -33,6 +33,13 @@ constexpr std::array kFigures{
     Figure{Indicator::kMigration, "mismatches", Reading::kGauge, "", "keys that differ between the generations; those that changed since the last pass count"},
     Figure{Indicator::kMigration, "stall", Reading::kGauge, "s", "time for which the passes have failed; 0 while they succeed"},
     Figure{Indicator::kMigration, "unsynced", Reading::kGauge, "", "keys that a rollback would lose"},
+    Figure{.indicator = Indicator::kGo, .name = "stw_p99", .reading = Reading::kGauge, .unit = "s",
+           .help = "99th percentile of the stops of the world since the last reading", .of_window = true},
+    Figure{.indicator = Indicator::kGo, .name = "sched_p99", .reading = Reading::kGauge, .unit = "s",
+           .help = "99th percentile of the time from runnable to running since the last reading", .of_window = true},
+    Figure{.indicator = Indicator::kGo, .name = "block_p99", .reading = Reading::kGauge, .unit = "s",
+           .help = "99th percentile of the waits for one reason since the last reading", .of_reason = true, .of_window = true},
+    Figure{.indicator = Indicator::kGo, .name = "goroutines", .reading = Reading::kGauge, .unit = "", .help = "goroutines now"},
     Figure{Indicator::kHost, "cpu_share", Reading::kRatio, "", "time of all CPUs that was not idle, over all time", true},
     Figure{Indicator::kHost, "softirq_share", Reading::kRatio, "", "time of all CPUs in softirq, over all time", true},
     Figure{Indicator::kHost, "drops_rate", Reading::kRate, "/s", "packets a second that an interface dropped", false, true},
@@ -62,9 +69,11 @@ std::string subject(const Objective& objective) {
     }
     case Indicator::kAlert:
       return objective.alert.empty() ? "the number of firing alerts" : fmt::format("the number of firing alerts {}", objective.alert);
+    case Indicator::kGo:
+      if (objective.reason.empty()) return fmt::format("{} of Go process {}", objective.value, objective.process);
+      return fmt::format("{} of \"{}\" of Go process {}", objective.value, objective.reason, objective.process);
     case Indicator::kMap:
-    case Indicator::kVerdict:
-    case Indicator::kGo: break;
+    case Indicator::kVerdict: break;
   }
   if (!objective.ratio_num.empty()) return fmt::format("{} / {}", objective.ratio_num, objective.ratio_den);
   if (!objective.counter.empty()) return fmt::format("rate of {}", objective.counter);
@@ -85,6 +94,8 @@ Status check_figure(const Objective& objective) {
                             objective.value, names(served, [](const auto&) { return true; })));
   if (figure->of_interface && objective.interface.empty())
     return wrong(objective, fmt::format("{} needs the \"interface\" to watch", figure->name));
+  if (figure->of_reason && objective.reason.empty())
+    return wrong(objective, fmt::format("{} needs the \"reason\" for which goroutines wait, such as \"chan receive\"", figure->name));
   return {};
 }
 
@@ -108,6 +119,7 @@ Status check_members(const Objective& objective) {
     return wrong(objective, "set max, min, maxIncrease or burnRate; without one nothing can be judged");
   MS_CHECK(check_figure(objective));
   if (objective.indicator == Indicator::kProgram && objective.program.empty()) return wrong(objective, "name the program to watch");
+  if (objective.indicator == Indicator::kGo && objective.process.empty()) return wrong(objective, "name the process to watch");
   if (objective.indicator == Indicator::kPromql && objective.query.empty()) return wrong(objective, "give the query");
   if (objective.indicator == Indicator::kMap) {
     const bool ratio = !objective.ratio_num.empty() && !objective.ratio_den.empty();

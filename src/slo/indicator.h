@@ -34,6 +34,8 @@ struct Figure {
   std::string_view help;
   bool share = false;         // never above 1
   bool of_interface = false;  // needs Objective::interface
+  bool of_reason = false;     // needs Objective::reason
+  bool of_window = false;     // kGauge over the time since the reading before: the first one has no value
 };
 
 [[nodiscard]] std::span<const IndicatorKind> indicators();

@@ -57,7 +57,9 @@ std::optional<std::string> toothless(const Objective& objective) {
 std::optional<std::string> too_late(const Objective& objective, const Analysis& analysis) {
   if (analysis.bake == Nanos(0)) return {};
   const Nanos interval = objective.interval > Nanos(0) ? objective.interval : analysis.interval;
-  const Nanos opening = reading_of(objective) == Reading::kGauge ? Nanos(0) : interval;  // a counter needs two readings
+  const Figure* figure = figure_of(objective);
+  const bool one_is_enough = reading_of(objective) == Reading::kGauge && (figure == nullptr || !figure->of_window);
+  const Nanos opening = one_is_enough ? Nanos(0) : interval;  // a counter needs two readings
   if (objective.initial_delay < analysis.bake && opening <= analysis.bake - objective.initial_delay) return {};
   return fmt::format("its first value is known {} after the swap and the bake ends after {}: the update will be held there until it "
                      "is measured; make the bake longer, or initialDelay and interval shorter",

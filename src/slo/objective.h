@@ -28,6 +28,8 @@ struct Objective {
   std::string program = {};    // kProgram
   std::string map = {};        // kMigration: of this map only; empty: of all
   std::string interface = {};  // kHost: figures of a network interface
+  std::string process = {};    // kGo: a process as its metrics' label calls it, or a pattern over those
+  std::string reason = {};     // kGo, block_p99: the runtime's words for what is waited for
   std::string alert = {};      // kAlert: only alerts of this name; empty: all that concern the module
   // kMap: "map.field" or a global variable; either one counter taken as a rate, or num / den of both increments
   std::string counter = {}, ratio_num = {}, ratio_den = {};

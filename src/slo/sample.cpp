@@ -19,6 +19,7 @@ double seconds_between(const Sample& before, const Sample& now) {
 }
 
 Window gauge(const Sample& now) {
+  if (!now.value && now.opens) return {Kind::kFirst, 0, 0, "first reading", true};
   if (!now.value) return {Kind::kNoData, 0, 0, "no data"};
   if (std::isnan(*now.value)) return {Kind::kNoData, 0, now.samples, "the value is not a number"};
   return {Kind::kValue, *now.value, now.samples, {}, true};

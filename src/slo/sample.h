@@ -18,6 +18,7 @@ struct Sample {
   // How many observations stand behind the reading. kGauge: in its window. kRate, kRatio: a counter like the others; where
   // it stays 0, increments of the counter itself (kRate) or of `den` (kRatio) are taken.
   double samples = 0;
+  bool opens = false;      // kGauge without a value: the source compares with this reading from now on
   std::string error = {};  // not empty: the source could not be read, and why
 };
 
@@ -25,7 +26,7 @@ struct Sample {
 struct Window {
   enum class Kind : uint8_t {
     kValue,    // `value` holds
-    kFirst,    // a counter's first reading, or the first after a reset: the base of the next window
+    kFirst,    // the first reading of a counter, the first after a reset, or one that says so itself: the base of the next window
     kNoData,   // `message` says why
     kTrouble,  // could not be read, or makes no sense; `message` says why
   };

@@ -37,6 +37,19 @@ Status try_alerts(const Sources& sources, const std::string& module) {
   return firing ? Status() : fail(firing.error());
 }
 
+// Generation 0 never runs: the reading that tries does not stand between those that judge.
+Status try_go(const Sources& sources, const slo::Objective& objective, const std::string& where, Judging& judging) {
+  constexpr uint64_t kNobody = 0;
+  if (!sources.go) return fail(ErrorCode::kUnavailable, "this agent captures no Go processes");
+  MS_TRY(const GoReading reading, sources.go(objective, kNobody));
+  if (!reading.value && !reading.opens) {
+    judging.warnings.push_back({"no-data-yet", where,
+                                "no captured Go process matches \"" + objective.process + "\" now, or it shows no " + objective.value +
+                                    ": while that is so it is inconclusive, never a pass; `mapshift go` lists what is captured"});
+  }
+  return {};
+}
+
 }  // namespace
 
 Judging judging_of(const Manifest& manifest, const std::vector<slo::Objective>& common, const std::optional<Nanos>& bake,
@@ -75,6 +88,10 @@ void try_sources(const Sources& sources, Judging& judging) {
     if (objective.indicator == slo::Indicator::kAlert) {
       const Status tried = try_alerts(sources, judging.module);
       if (!tried) judging.refusals.push_back({"alerts-unavailable", where, tried.error().message});
+    }
+    if (objective.indicator == slo::Indicator::kGo) {
+      const Status tried = try_go(sources, objective, where, judging);
+      if (!tried) judging.refusals.push_back({"go-unavailable", where, tried.error().message});
     }
     if (!objective.interface.empty()) {
       const auto found = read_interface(objective.interface);

@@ -62,6 +62,15 @@ Status Sampler::read_alert(const slo::Objective& objective, slo::Sample& sample)
   return {};
 }
 
+Status Sampler::read_go(const slo::Objective& objective, uint64_t generation, slo::Sample& sample) const {
+  if (!sources_.go) return fail(ErrorCode::kUnavailable, "this agent captures no Go processes");
+  MS_TRY(const GoReading reading, sources_.go(objective, generation));
+  sample.value = reading.value;
+  sample.samples = reading.samples;
+  sample.opens = reading.opens;
+  return {};
+}
+
 Status Sampler::read_into(const slo::Objective& objective, const ObjectSpec& object, uint64_t generation,
                           slo::Sample& sample) const {
   switch (objective.indicator) {
@@ -74,8 +83,8 @@ Status Sampler::read_into(const slo::Objective& objective, const ObjectSpec& obj
       MS_TRY(sample.value, migration_(objective));
       return {};
     }
-    case slo::Indicator::kVerdict:
-    case slo::Indicator::kGo: break;
+    case slo::Indicator::kGo: return read_go(objective, generation, sample);
+    case slo::Indicator::kVerdict: break;
   }
   return fail(ErrorCode::kUnsupported, "indicator \"" + std::string(slo::name_of(objective.indicator)) + "\" is not served");
 }

@@ -25,7 +25,8 @@ class Sampler {
   [[nodiscard]] slo::Sample read(const slo::Objective& objective, const ObjectSpec& object, uint64_t generation) const;
   // Whether a reading may block for longer than a system call does.
   [[nodiscard]] static bool may_block(const slo::Objective& objective) {
-    return objective.indicator == slo::Indicator::kPromql || objective.indicator == slo::Indicator::kAlert;
+    using enum slo::Indicator;  // Go processes: whoever else reads them is waited for
+    return objective.indicator == kPromql || objective.indicator == kAlert || objective.indicator == kGo;
   }
 
  private:
@@ -34,6 +35,7 @@ class Sampler {
                                 slo::Sample& sample) const;
   [[nodiscard]] Status read_program(const slo::Objective& objective, slo::Sample& sample) const;
   [[nodiscard]] Status read_promql(const slo::Objective& objective, slo::Sample& sample) const;
+  [[nodiscard]] Status read_go(const slo::Objective& objective, uint64_t generation, slo::Sample& sample) const;
   [[nodiscard]] Status read_alert(const slo::Objective& objective, slo::Sample& sample) const;
   [[nodiscard]] Status read_into(const slo::Objective& objective, const ObjectSpec& object, uint64_t generation,
                                  slo::Sample& sample) const;

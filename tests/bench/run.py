@@ -13,6 +13,7 @@ import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import bench_agent
+import bench_go
 import bench_packets
 
 
@@ -43,7 +44,7 @@ def bench_rollback(build):
         return json.load(open(out.name))
 
 
-BENCHES = {"sync": bench_sync, "packets": bench_packets.bench, "rollback": bench_rollback, "agent": bench_agent.bench,
+BENCHES = {"sync": bench_sync, "packets": bench_packets.bench, "rollback": bench_rollback, "agent": bench_agent.bench, "go": bench_go.bench,
            "changes": bench_changes}
 
 

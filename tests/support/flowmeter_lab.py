@@ -94,7 +94,7 @@ class Agent:
             raise OSError(ctypes.get_errno(), "cannot mount a bpffs")
         (folder / "mapshiftd.json").write_text(json.dumps(
             {"state_dir": str(folder / "state"), "run_dir": str(folder / "run"), "bpffs": str(folder / "bpffs"), "metrics": {"listen": "127.0.0.1:0"},
-             "api": {"listen": "127.0.0.1:0"}, "module_dirs": [], **more}))
+             "api": {"listen": "127.0.0.1:0"}, "module_dirs": [], "go": {"enabled": False}, **more}))
         self.start()
 
     def start(self):

@@ -2,12 +2,15 @@
 #include "kernel_test.h"
 
 #include <bpf/bpf.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <thread>
+#include <utility>
 
 namespace mapshift::test {
 
@@ -17,6 +20,14 @@ std::string missing_privilege() {
   if (fd < 0) return std::string("cannot make a BPF map: ") + std::strerror(errno);
   ::close(fd);
   return {};
+}
+
+std::string needs_linux(int major, int minor, const std::string& what) {
+  utsname name{};
+  int running_major = 0, running_minor = 0;
+  if (::uname(&name) != 0 || std::sscanf(name.release, "%d.%d", &running_major, &running_minor) != 2) return "uname failed";
+  if (std::pair(running_major, running_minor) >= std::pair(major, minor)) return {};
+  return what + " needs Linux " + std::to_string(major) + "." + std::to_string(minor) + "; this is " + name.release;
 }
 
 bool kernel_required() {

@@ -10,6 +10,8 @@ namespace mapshift::test {
 
 // What this process lacks for tests on the real kernel, or empty.
 [[nodiscard]] std::string missing_privilege();
+// "tcx needs Linux 6.6", or empty on such a kernel or a newer one.
+[[nodiscard]] std::string needs_linux(int major, int minor, const std::string& what);
 // MAPSHIFT_REQUIRE_KERNEL=1: a missing privilege is a failure and not a skip.
 [[nodiscard]] bool kernel_required();
 // Polls until it holds, at most `limit`: for what the kernel does a little later, such as freeing a link.

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Runs every query of the dashboards in a real Prometheus that has scraped a real agent before, during and after an update that
-was committed and one that its objective rolled back. None may fail, and each must give data but those that
-tests/rules/agent_no_data.txt names. Usage: dashboards_agent.py PROMETHEUS; MAPSHIFT_BUILD is the build's folder.
+was committed and one that its objective rolled back, beside a Go service under load. None may fail, and each must give data but those
+that tests/rules/agent_no_data.txt names. Usage: dashboards_agent.py PROMETHEUS; MAPSHIFT_BUILD is the build's folder.
 
 Exit status: 0 passed, 1 failed, 77 skipped for want of privilege (with MAPSHIFT_REQUIRE_KERNEL=1 that is a failure)."""
 
@@ -22,6 +22,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
 from dashboards_live import RULES, get, prometheus, rule_problems, run_queries  # noqa: E402
 from flowmeter_lab import HERE_ADDRESS, LINK, PEER, SENDER, THERE_ADDRESS, Agent, private_world  # noqa: E402
+from go_service import busy_service, service_path  # noqa: E402
 
 BUILD = pathlib.Path(os.environ.get("MAPSHIFT_BUILD", "build/release")).resolve()
 # The objective that flowmeter ships with, asked often, so that two updates take seconds.
@@ -33,6 +34,9 @@ SEEN = [  # what makes an answer one about an agent that updates
     'max_over_time(mapshift_update_phase{phase="baking"}[1m]) > 0',
     'mapshift_updates_total{result="committed"} > 0',
     'mapshift_rollbacks_total{trigger="objective"} > 0',
+    "mapshift_go_gc_cycles_total > 0",
+    "mapshift_go_block_seconds_count > 0",  # the probes had a window
+    "mapshift_go_crosscheck_ratio > 0",
 ]
 
 
@@ -41,7 +45,7 @@ def lab(folder):
     """An agent with flowmeter v1 loaded, and frames that enter through its interface."""
     sender = subprocess.Popen([sys.executable, "-c", SENDER, PEER, THERE_ADDRESS, HERE_ADDRESS, "100"])
     try:
-        agent = Agent(BUILD, folder, go={"enabled": False})
+        agent = Agent(BUILD, folder, go={"processes": [{"path": str(service_path(BUILD))}], "census_interval": "1s"})
         try:
             loaded = agent.cli("load", agent.manifest(1, ANALYSIS), "--set", f"IFACE={LINK}")
             if loaded.returncode != 0:
@@ -98,7 +102,7 @@ def main():
     private_world()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="mapshift-dashboards-"))
     try:
-        with lab(folder) as agent:
+        with busy_service(BUILD), lab(folder) as agent:
             target = json.loads((folder / "run" / "agent.json").read_text())["metrics"]
             watch = folder / "prometheus"
             watch.mkdir()

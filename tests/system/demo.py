@@ -18,6 +18,7 @@ import urllib.request
 import demo_host as host
 from demo_alert import AlertAct
 from demo_check import Comparison, read_flows, read_stats
+from demo_go import GoService
 from demo_host import DemoError
 
 UPDATE_TIMEOUT = 180  # seconds, for all of an update with its bake
@@ -35,6 +36,7 @@ class Demo:
         self.options = options
         self.processes = host.Processes()
         self.agent = None
+        self.service = GoService(self, say)
 
     def module(self, version):
         return str(self.build / "modules" / "flowmeter" / f"flowmeter_v{version}.json")
@@ -59,7 +61,7 @@ class Demo:
             "metrics": {"listen": "127.0.0.1:0"},
             "api": {"listen": "127.0.0.1:0", "token_file": str(host.FOLDER / "run" / "token"),
                     "rollback_token_file": str(host.FOLDER / "run" / "rollback-token")},
-            "module_dirs": [], "go": {"enabled": False}, "changes": {"maps": []},
+            "module_dirs": [], "go": self.service.config(), "changes": {"maps": []},
         }
         path = host.FOLDER / "mapshiftd.json"
         path.write_text(json.dumps(config, indent=2))
@@ -155,14 +157,21 @@ class Demo:
         host.make_network()
         before = host.counters()
         self.load()
+        self.service.start(TRAFFIC_SECONDS)
         sink, sender = self.start_traffic()
+        self.service.mark()
+        time.sleep(2)
+        self.service.mark()
         good, problems = self.update(2, self.options.bake, 0, "committed")
         bad, more = self.update(3, "60s", 3, "rolled_back")
         time.sleep(1)
+        self.service.mark()
         reports = self.stop_traffic(sink, sender)
+        problems += self.service.end()
         link = {name: value - before[name] for name, value in host.counters().items()}
         comparison = Comparison(*reports, link, read_flows(self.pin("flows")), read_stats(self.pin("stats")))
-        print_table(good, bad, comparison, reports)
+        print_table(good, bad, comparison, reports, self.service)
+        self.service.show()
         problems += more + comparison.problems + self.check_end()
         return problems + AlertAct(self, host.FOLDER, say).play()
 
@@ -179,11 +188,13 @@ class Demo:
         self.traffic("sink", (), "sink", "--seconds", 3600)
         time.sleep(0.3)
         self.traffic("sender", ("ip", "netns", "exec", host.NAMESPACE), "send", "--seconds", 3600, "--flows", 64, "--rate", STAY_RATE)
+        self.service.load(50, 3600)
         say(f"""
 Everything stays. Light traffic goes on for an hour.
   metrics   http://{self.agent['metrics']}/metrics
   API       http://{self.agent['api']}/api/v1/modules   (token: {host.FOLDER}/run/token)
   try       {self.build}/mapshift --run-dir {host.FOLDER}/run status flowmeter
+            {self.build}/mapshift --run-dir {host.FOLDER}/run go
   log       {host.FOLDER}/mapshiftd.log
   stop      ./dev demo --stop""")
 
@@ -206,7 +217,7 @@ def why(record):
     return f"{failed[-1]['objective']} was {failed[-1]['value']}, limit {failed[-1]['limit']}" if failed else "not reported"
 
 
-def print_table(good, bad, comparison, reports):
+def print_table(good, bad, comparison, reports, service):
     udp = sum(1 for flow in comparison.sent_flows if flow["proto"] == 17)
     duration = max(report["seconds"] for report in reports)
     rows = [
@@ -219,6 +230,7 @@ def print_table(good, bad, comparison, reports):
         ("mixed window (both versions ran)", f"{seconds(good.get('mixed_window_seconds'))}; rollback: {seconds(bad.get('mixed_window_seconds'))}"),
         ("staleness of the new map at the swap", seconds(staleness(good))),
         ("why version 3 was rolled back", why(bad)),
+        *service.rows(),
     ]
     width = max(len(name) for name, _ in rows)
     say("")

@@ -19,8 +19,8 @@ import bpf
 BUILD = pathlib.Path(os.environ.get("MAPSHIFT_BUILD", "build/release")).resolve()
 FIXTURES = BUILD / "tests" / "system"
 HERE = pathlib.Path(__file__).resolve().parent
-NAMES = {"enter", "count", "cells", "buckets", "totals", "next", "on_traced", "on_raw", "on_egress", "events",
-         "admit", "policy", "reports", "seen", "allowed", "allowed_now", "ms_changes", "ms_change_slots", "ms_change_lost"}  # of the fixtures, and of the agent
+NAMES = {"enter", "count", "cells", "buckets", "totals", "next", "on_traced", "on_raw", "on_egress", "numbered", "admit", "policy",
+         "reports", "seen", "allowed", "allowed_now"}  # of the fixtures, and of nothing that the agent itself loads
 FINAL = ("committed", "rolled_back", "failed", "aborted", "stuck")
 
 Done = collections.namedtuple("Done", "status out err")
@@ -45,8 +45,9 @@ class Answer:
 
 
 class Agent:
-    def __init__(self, folder, number, config):
+    def __init__(self, folder, number, config, prefix=()):
         self.folder = pathlib.Path(folder)
+        self.prefix = prefix  # what the agent is started through
         self.run_dir = self.folder / "run"
         self.bpffs = self.folder / "bpffs"
         self.config = {
@@ -69,7 +70,7 @@ class Agent:
         if ready:
             (self.run_dir / "agent.json").unlink(missing_ok=True)  # of a former one that was killed
         with open(self.log_file, "ab") as log:
-            self.process = subprocess.Popen([BUILD / "mapshiftd", "--config", self.config_file], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen([*self.prefix, BUILD / "mapshiftd", "--config", self.config_file], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         if ready:
             self.wait_ready()
         return self
@@ -188,8 +189,8 @@ class SystemTest(unittest.TestCase):
         rest = bpf.left_over(self.at_start, NAMES)
         self.assertEqual(rest, set(), "left in the kernel after the agent's end and its bpffs' end")
 
-    def agent(self, ready=True, **config):
-        agent = Agent(self.folder, len(self.agents) + 1, config)
+    def agent(self, ready=True, prefix=(), **config):
+        agent = Agent(self.folder, len(self.agents) + 1, config, prefix)
         self.agents.append(agent)
         return agent.start(ready)
 

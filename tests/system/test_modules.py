@@ -156,7 +156,7 @@ class Events(SystemTest):
         self.source.send_signal(signal.SIGTERM)
         sent = json.loads(self.source.stdout.read())["sent"]
         self.assertGreater(sent, 1000)
-        got = dict(self.dump(agent, "events", "events"))
+        got = dict(self.dump(agent, "numbered", "events"))
         for kind in ("traced", "raw", "egress"):
             want = {number: sent // 64 + (number < sent % 64) for number in range(64)}
             self.assertEqual({number: value[kind] for number, value in got.items()}, want, f"{kind}: {sum(v[kind] for v in got.values())} of {sent}")

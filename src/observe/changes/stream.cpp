@@ -104,6 +104,17 @@ void LinuxStream::unwatch(const MapName& name) {
   close_unused_probes();
 }
 
+Status LinuxStream::release(const std::string& module) {
+  const std::lock_guard lock(mutex_);
+  for (auto at = maps_.lower_bound({module, {}}); at != maps_.end() && at->first.module == module;) forget(at++);
+  close_unused_probes();
+  MS_TRY(const auto slots, log_->slots());
+  for (const auto& [name, slot] : slots) {
+    if (name.starts_with(module + "/")) MS_CHECK(log_->free_slot(name));
+  }
+  return {};
+}
+
 Result<Choice> LinuxStream::retarget(const MapName& name, const std::string& pin, bool instrumented) {
   const std::lock_guard lock(mutex_);
   Watched* watched = find(name);

@@ -89,6 +89,9 @@ class Stream {
   // Begins to watch, or changes how. kNotFound: nothing is pinned there. kUnsupported with the reason: no source can see this map.
   [[nodiscard]] virtual Result<Choice> watch(const Watch& watch) = 0;
   virtual void unwatch(const MapName& name) = 0;
+  // After a module was unloaded and its last program has ended: its maps are not watched any more and their slots are free. There
+  // are 1023 on a host. A map of the same name that is loaded later begins with new numbers.
+  virtual Status release(const std::string& module) = 0;
   // After a swap or a rollback: the name stands for another kernel object now (or the same one, then nothing happens). Numbers
   // go on. What a new layout makes of old values is not a change: when the map was not reused, subscribers get `map-replaced`.
   [[nodiscard]] virtual Result<Choice> retarget(const MapName& name, const std::string& pin, bool instrumented) = 0;

@@ -21,6 +21,7 @@ class LinuxStream final : public Stream {
   [[nodiscard]] Result<std::vector<std::string>> prepare(const std::string& module, const ObjectSpec& object, LoadRequest& request) override;
   [[nodiscard]] Result<Choice> watch(const Watch& watch) override;
   void unwatch(const MapName& name) override;
+  Status release(const std::string& module) override;
   [[nodiscard]] Result<Choice> retarget(const MapName& name, const std::string& pin, bool instrumented) override;
   [[nodiscard]] Result<std::unique_ptr<Subscription>> subscribe(const MapName& name, std::optional<uint64_t> since) override;
   [[nodiscard]] Result<uint64_t> version(const MapName& name) override;

@@ -26,7 +26,7 @@ enum class Target : uint8_t {
   kStartTheWorld,      // runtime.startTheWorldWithSema
   kStopTheWorld,       // runtime.stopTheWorldWithSema
   kHistogramRecord,    // runtime.(*timeHistogram).record
-  kGcStart,            // runtime.gcStart
+  kGcStart,            // once for each cycle, in runtime.gcStart: runtime.(*gcControllerState).startCycle
   kGcMarkTermination,  // runtime.gcMarkTermination
   kCasgstatus,         // runtime.casgstatus
   kNetpollReady,       // runtime.netpollready
@@ -66,7 +66,7 @@ struct Globals {
   uint64_t pause_gc_old = 0;   // before 1.22: memstats' histogram of GC pauses
   uint64_t allgs = 0, allglen = 0;
   uint64_t heap_live = 0;      // bytes, uint64
-  uint64_t gc_cycles = 0;      // uint32, completed cycles
+  uint64_t gc_cycles = 0;      // uint32, completed cycles (memstats.numgc)
   uint64_t wait_reasons = 0;   // runtime.waitReasonStrings: Go string headers
   uint64_t stw_reasons = 0;    // runtime.stwReasonStrings (from 1.21), 0 where absent
   uint32_t wait_reason_count = 0, stw_reason_count = 0;
@@ -79,7 +79,10 @@ struct Binary {
   bool pie = false, cgo = false, has_symbols = false, has_dwarf = false;
   Layout layout;
   Globals globals;
-  uint64_t text_start = 0;     // of the Go code, and of the loadable segment that holds it, for the load bias
+  uint64_t text_start = 0;     // of the Go code (runtime.text)
+  // Of the loadable segment that holds it, for the load bias: a mapping of that file offset begins at bias + address, both rounded
+  // down to a page.
+  uint64_t segment_address = 0, segment_offset = 0;
   std::array<std::optional<Function>, kTargets> targets;
   std::vector<std::string> missing = {};  // what was not found, one sentence each
   [[nodiscard]] const std::optional<Function>& target(Target which) const { return targets[static_cast<size_t>(which)]; }
@@ -97,6 +100,7 @@ class FunctionNames {
   [[nodiscard]] std::optional<std::string> at(uint64_t address) const;  // as linked
 
  private:
+  static constexpr size_t kMaxNames = 128U << 20, kMaxName = 256;
   struct Row {
     uint64_t address, size;
     uint32_t name;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/fd.h"
 #include "base/result.h"
 #include "observe/go/binary.h"
 #include "observe/go/report.h"
@@ -22,6 +23,9 @@ struct Traced {
   std::shared_ptr<const Binary> binary;
   std::vector<std::string> wait_reasons = {};  // by number, read from the process
   std::vector<std::string> stw_reasons = {};
+  // Where `executable` is /proc/self/fd/N: what keeps N open. (After an exec /proc/PID/exe is another file, and a probe there would
+  // stand in the middle of an instruction.)
+  std::shared_ptr<const Fd> file = {};
 };
 
 // Tiers 1 and 2 of all processes: BPF programs on user-space functions. One for an agent. Thread-safe.

@@ -219,6 +219,27 @@ TEST_F(StreamTest, ASubscriptionEndsWithItsMap) {
   EXPECT_EQ(stream_->stats().unclaimed, 0u);
 }
 
+TEST_F(StreamTest, AnUnloadedModuleGivesItsSlotsBack) {
+  begin();
+  writers_->update(0, 10);
+  const uint64_t before = version();
+  const auto subscription = subscribe("logged");
+  writers_.reset();
+  ASSERT_TRUE(ok(stream_->release("m")));
+  EXPECT_EQ(subscription->next(Nanos(0), 1).error().code, ErrorCode::kNotFound);
+  EXPECT_THAT(stream_->stats().maps, IsEmpty());
+  ASSERT_TRUE(ok(unpin(pin_of("logged"))));
+  ASSERT_TRUE(ok(unpin(pin_of("numbers"))));
+  std::this_thread::sleep_for(std::chrono::seconds(1));  // of which the first number is made
+  load_writers();
+  ASSERT_TRUE(ok(stream_->watch(watch_of("logged", {kInstrumented}))));
+  EXPECT_GT(version(), before + 1000);
+  auto again = subscribe("logged", before);
+  const Got got = read(*again, 0);
+  ASSERT_THAT(got.resyncs, SizeIs(1));
+  EXPECT_EQ(got.resyncs[0].reason, "since-too-old");
+}
+
 TEST_F(StreamTest, AMapThatIsDeletedWhileItIsWatchedIsNoHarm) {
   start();
   load_writers();

@@ -157,6 +157,7 @@ TEST_F(LoadTest, AllProblemsAtOnce) {
 }
 
 TEST_F(LoadTest, HooksDecideAttachTypes) {
+  MS_SKIP_FOR(needs_linux(6, 6, "tcx"));
   const PrivateNet net;
   MS_SKIP_FOR(net.problem());
   auto asked = request(1);

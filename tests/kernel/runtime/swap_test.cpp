@@ -148,6 +148,7 @@ TEST_F(SwapTest, GenericXdpLosesNothing) {
 }
 
 TEST_F(SwapTest, TcxIngressLosesNothing) {
+  MS_SKIP_FOR(needs_linux(6, 6, "tcx"));
   const PrivateNet net;
   MS_SKIP_FOR(net.problem());
   run({"on_tcx", {.type = "tcx", .interface = PrivateNet::kNear, .direction = "ingress"}, frame_sender, 20,
@@ -155,6 +156,7 @@ TEST_F(SwapTest, TcxIngressLosesNothing) {
 }
 
 TEST_F(SwapTest, TcxEgressLosesNothing) {
+  MS_SKIP_FOR(needs_linux(6, 6, "tcx"));
   const PrivateNet net;
   MS_SKIP_FOR(net.problem());
   run({"on_tcx", {.type = "tcx", .interface = PrivateNet::kFar, .direction = "egress"}, frame_sender, 20,

@@ -36,7 +36,7 @@ TEST(Options, EveryCommandIsKnown) {
       {{"rollback", "m"}, Command::kRollback}, {{"commit", "m"}, Command::kCommit},
       {{"abort", "m"}, Command::kAbort},       {{"unload", "m"}, Command::kUnload},
       {{"status"}, Command::kStatus},          {{"history"}, Command::kHistory},
-      {{"explain", "u"}, Command::kExplain},   {{"check", "config", "f"}, Command::kCheckConfig},
+      {{"explain", "u"}, Command::kExplain},   {{"go"}, Command::kGo}, {{"go", "42"}, Command::kGo}, {{"check", "config", "f"}, Command::kCheckConfig},
       {{"check", "module", "f"}, Command::kCheckModule}, {{"completion", "bash"}, Command::kCompletion}};
   for (const auto& [words, command] : lines) {
     const Parsed parsed = parse(words);
@@ -50,7 +50,9 @@ TEST(Options, MisuseIsStatusTwo) {
        std::vector<std::vector<const char*>>{{},
                                              {"frobnicate"},
                                              {"changes", "m"},
-                                             {"go"},
+                                             {"go", "app"},
+                                             {"go", "-1"},
+                                             {"go", "1", "2"},
                                              {"update"},
                                              {"load", "m", "extra"},
                                              {"load", "m", "--set", "nothing"},

@@ -43,8 +43,16 @@ TEST(Config, ReadsEveryMember) {
   ASSERT_TRUE(config) << config.error().message;
   ASSERT_THAT(config->changes.maps, SizeIs(1));
   EXPECT_EQ(config->changes.maps[0].name.map, "flows");
-  EXPECT_THAT(config->go.paths, ElementsAre("*"));
-  EXPECT_THAT(not_served(*config), ElementsAre(HasSubstr("go.enabled")));
+  EXPECT_TRUE(config->go.enabled);
+  EXPECT_EQ(config->go.settings.overhead_budget, 0.02);
+  EXPECT_EQ(config->go.settings.max_processes, 10u);
+  EXPECT_EQ(config->go.settings.census_interval, std::chrono::seconds(30));
+  ASSERT_THAT(config->go.settings.processes, SizeIs(2));
+  EXPECT_EQ(config->go.settings.processes[0].path, "/usr/bin/*");
+  EXPECT_EQ(config->go.settings.processes[0].cgroup, "*");
+  EXPECT_EQ(config->go.settings.processes[1].path, "*");
+  EXPECT_EQ(config->go.settings.processes[1].cgroup, "/system.slice/*");
+  EXPECT_THAT(not_served(*config), IsEmpty());
 }
 
 TEST(Config, TokenFilesFollowTheRunDirectory) {
@@ -74,6 +82,30 @@ TEST(Config, NamesEveryProblemWithItsLine) {
   EXPECT_THAT(error.problems, complaint("nonsense", "line 7: unknown member"));
   EXPECT_THAT(error.problems, SizeIs(6));
   EXPECT_THAT(error.message, AllOf(HasSubstr("agent.json: 6 problems"), HasSubstr("line 7: ")));
+}
+
+TEST(Config, GoCaptureHasDefaultsAndBounds) {
+  const Result<Config> config = parse_config(R"({"go": {"processes": []}})", "agent.json");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_TRUE(config->go.enabled);
+  EXPECT_THAT(config->go.settings.processes, IsEmpty());
+  EXPECT_EQ(config->go.settings.max_processes, 64u);
+  const Error error = error_of(
+      "{\"go\": {\"enabled\": 1,\n"
+      "  \"overhead_budget\": 1.5,\n"
+      "  \"max_processes\": 0,\n"
+      "  \"census_interval\": \"10ms\",\n"
+      "  \"processes\": [{\"path\": \"app\"},\n"
+      "    {},\n"
+      "    {\"cgroup\": \"\"}]}}");
+  EXPECT_THAT(error.problems, complaint("go.enabled", "line 1: "));
+  EXPECT_THAT(error.problems, complaint("go.overhead_budget", "line 2: "));
+  EXPECT_THAT(error.problems, complaint("go.max_processes", "line 3: "));
+  EXPECT_THAT(error.problems, complaint("go.census_interval", "line 4: "));
+  EXPECT_THAT(error.problems, complaint("go.processes[0].path", "line 5: "));
+  EXPECT_THAT(error.problems, complaint("go.processes[1].path", "name a \"path\", a \"cgroup\", or both"));
+  EXPECT_THAT(error.problems, complaint("go.processes[2].cgroup", "line 7: "));
+  EXPECT_THAT(error.problems, SizeIs(7));
 }
 
 TEST(Config, BrokenJsonNamesLineAndColumn) {
@@ -114,7 +146,7 @@ TEST(Config, ListenAddresses) {
 
 TEST(Config, SaysWhatIsNotServed) {
   const Result<Config> config = parse_config(R"({"alertmanager": {"poll": true}, "go": {"enabled": false},
-    "objectives": [{"name": "o", "indicator": "go", "value": "stw_p99", "max": 1}, {"name": "p", "indicator": "host", "value": "cpu_share", "max": 1}]})", "agent.json");
+    "objectives": [{"name": "o", "indicator": "verdict", "program": "p", "max": 1}, {"name": "p", "indicator": "host", "value": "cpu_share", "max": 1}]})", "agent.json");
   ASSERT_TRUE(config) << config.error().message;
   EXPECT_THAT(not_served(*config), ElementsAre(HasSubstr("objective o")));
 }

@@ -104,6 +104,19 @@ Result<std::vector<alerts::Delivery>> FakeService::receive_alerts(const std::vec
   return out;
 }
 
+GoProcesses FakeService::go_processes() {
+  const std::lock_guard lock(mutex);
+  return go;
+}
+
+Result<observe::go::ProcessReport> FakeService::go_process(int pid) {
+  const std::lock_guard lock(mutex);
+  if (error) return fail(*error);
+  for (const auto& report : go.processes)
+    if (report.pid == pid) return report;
+  return fail(missing("Go process " + std::to_string(pid)));
+}
+
 Status FakeService::reload() {
   if (error) return fail(*error);
   ++reloads;
@@ -142,6 +155,8 @@ Codec fake_codec() {
       .module_text = [](const update::ModuleRecord& record) {
         return nlohmann::json{{"name", record.name}, {"generation", record.generation}}.dump();
       },
+      .go_processes_text = standard_codec().go_processes_text,
+      .go_process_text = standard_codec().go_process_text,
   };
 }
 

@@ -47,6 +47,9 @@ class FakeService : public Service {
   Result<std::vector<alerts::Delivery>> receive_alerts(const std::vector<alerts::Alert>& alerts) override;
   FakeMaps fake_maps;
   MapService& maps() override { return fake_maps; }
+  GoProcesses go = {.enabled = true};
+  GoProcesses go_processes() override;
+  Result<observe::go::ProcessReport> go_process(int pid) override;
   Status reload() override;
   bool ready() override { return is_ready; }
 

@@ -77,9 +77,11 @@ TEST(GoMetrics, WhatIsNoHistogramIsLeftOut) {
   report.sched_latency = {.bounds = {0.1, 0.1}, .counts = {1, 1, 1}};
   report.run_queue = {.bounds = {0.1}, .counts = {1}};
   report.stw_pause = {};
+  report.probing.why_not = "stripped";
   metrics.set_go_processes({report}, 0);
   for (const char* name : {"sched_latency", "run_queue", "stw_pause"})
     EXPECT_THAT(metrics.serialise(), Not(HasSubstr(std::string("mapshift_go_") + name + "_seconds_count"))) << name;
+  EXPECT_THAT(metrics.serialise(), Not(HasSubstr("created_total{"))) << "what is not probed is not 0, but unknown";
 }
 
 TEST(GoMetrics, AProcessThatGoesTakesItsSeriesWithIt) {

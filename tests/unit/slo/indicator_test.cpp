@@ -29,6 +29,10 @@ TEST(Indicators, TableIsUniqueAndDocumented) {
       EXPECT_THAT(check_served(objective).error().message, HasSubstr("interface")) << figure.name;
       objective.interface = "lo";
     }
+    if (figure.of_reason) {
+      EXPECT_THAT(check_served(objective).error().message, HasSubstr("reason")) << figure.name;
+      objective.reason = "select";
+    }
     EXPECT_TRUE(check_served(objective)) << figure.name;
     EXPECT_EQ(figure_of(objective), &figure);
     EXPECT_EQ(reading_of(objective), figure.reading);
@@ -48,7 +52,7 @@ TEST(Indicators, WhatIsNotServedIsRefusedByName) {
     ASSERT_FALSE(status) << kind.name;
     EXPECT_EQ(status.error().code, ErrorCode::kUnsupported);
     EXPECT_THAT(status.error().message, HasSubstr("\"" + std::string(kind.name) + "\" is not served: " + std::string(kind.missing)));
-    EXPECT_THAT(status.error().message, HasSubstr("program, map, migration, host, promql, alert"));
+    EXPECT_THAT(status.error().message, HasSubstr("program, map, migration, go, host, promql, alert"));
   }
 }
 
@@ -71,6 +75,10 @@ TEST(Indicators, MembersThatAreMissingAreNamed) {
   Objective unnamed = program_objective("run_time_avg");
   unnamed.program.clear();
   EXPECT_EQ(check_served(unnamed).error().code, ErrorCode::kInvalid);
+
+  Objective nobody = figure_objective(Indicator::kGo, "goroutines");
+  nobody.process.clear();
+  EXPECT_THAT(check_served(nobody).error().message, HasSubstr("process"));
 
   const Status figure = check_served(program_objective("run_time_p99"));
   EXPECT_EQ(figure.error().code, ErrorCode::kUnsupported);

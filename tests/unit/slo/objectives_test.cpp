@@ -116,7 +116,7 @@ TEST(Objectives, WhatCannotBeMeasuredOrMetIsRefusedAndWhatJudgesNothingIsSaid) {
   late.initial_delay = std::chrono::hours(1);
   const Judging judging = judging_of(manifest_with({negative, idle, late, of(slo::Indicator::kGo), of(slo::Indicator::kVerdict)}), {}, {}, object(), {});
   EXPECT_THAT(judging.refusals, ElementsAre(code("impossible-limit"), code("unserved-indicator"), code("unserved-indicator")));
-  EXPECT_THAT(judging.refusals[1].message, HasSubstr("captures no Go processes"));
+  EXPECT_THAT(judging.refusals[1].message, HasSubstr("stw_p99, sched_p99, block_p99, goroutines"));
   EXPECT_THAT(judging.refusals[2].message, HasSubstr("counts no return codes"));
   EXPECT_THAT(judging.warnings, ElementsAre(code("toothless-limit"), code("bake-too-short")));
 }
@@ -132,6 +132,26 @@ TEST(Objectives, SourcesAreAskedBeforeTheUpdateStarts) {
   try_sources(sources, judging);
   EXPECT_THAT(judging.refusals, ElementsAre(code("bad-query"), code("alerts-unavailable")));
   EXPECT_THAT(judging.warnings, ElementsAre(code("no-data-yet")));
+}
+
+TEST(Objectives, OfGoProcessesNeedThatTheyAreCaptured) {
+  slo::Objective pauses = of(slo::Indicator::kGo, "stw_p99");
+  pauses.process = "app";
+  slo::Objective absent = of(slo::Indicator::kGo, "goroutines");
+  absent.name = "absent";
+  absent.process = "nobody";
+  Judging judging = judging_of(manifest_with({pauses, absent}), {}, {}, object(), {});
+  EXPECT_THAT(judging.refusals, IsEmpty());
+  Sources sources;
+  sources.go = [](const slo::Objective& objective, uint64_t) -> Result<GoReading> {
+    return GoReading{.opens = objective.process == "app"};
+  };
+  try_sources(sources, judging);
+  EXPECT_THAT(judging.refusals, IsEmpty());
+  ASSERT_THAT(judging.warnings, ElementsAre(code("no-data-yet"))) << "a process that is not there is no error";
+  EXPECT_THAT(judging.warnings[0].message, HasSubstr("\"nobody\""));
+  try_sources({}, judging);
+  EXPECT_THAT(judging.refusals, ElementsAre(code("go-unavailable"), code("go-unavailable")));
 }
 
 TEST(Objectives, APrometheusThatIsDownIsAskedOnceAndSaidOnce) {

@@ -42,6 +42,17 @@ TEST(Windows, FirstReadingOnlyOpens) {
   EXPECT_TRUE(window.opens);
 }
 
+TEST(Windows, AGaugeWhoseSourceComparesOnlyOpensAtFirst) {
+  Sample first;
+  first.at = ms(1000);
+  first.opens = true;
+  EXPECT_EQ(window_of(Reading::kGauge, nullptr, first).kind, Kind::kFirst);
+  first.opens = false;
+  EXPECT_EQ(window_of(Reading::kGauge, nullptr, first).kind, Kind::kNoData);
+  first.value = 3;
+  EXPECT_EQ(window_of(Reading::kGauge, nullptr, first).kind, Kind::kValue);
+}
+
 TEST(Windows, ACounterThatWentBackOpensAnewInsteadOfGuessing) {
   const Sample rate = counter_at(0, 1'000'000), ratio = ratio_at(0, 5, 100);
   EXPECT_EQ(window_of(Reading::kRate, &rate, counter_at(1000, 999'999)).kind, Kind::kFirst);

@@ -49,6 +49,7 @@ inline Objective figure_objective(Indicator indicator, std::string value) {
   out.name = "figure";
   out.indicator = indicator;
   out.program = indicator == Indicator::kProgram ? "count_packets" : "";
+  out.process = indicator == Indicator::kGo ? "app*" : "";
   out.value = std::move(value);
   out.max = 1;
   return out;

@@ -1,0 +1,3 @@
+module example.com/known_answers
+
+go 1.19

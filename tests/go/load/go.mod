@@ -1,0 +1,3 @@
+module mapshift.test/load
+
+go 1.19

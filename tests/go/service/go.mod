@@ -1,0 +1,3 @@
+module mapshift.test/service
+
+go 1.19

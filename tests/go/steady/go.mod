@@ -1,0 +1,3 @@
+module mapshift.test/steady
+
+go 1.19

@@ -1,0 +1,3 @@
+module mapshift.test/witness
+
+go 1.19
