@@ -17,15 +17,15 @@ constexpr size_t kUpdatesLookedAt = 100;  // for the one that made the running g
 }  // namespace
 
 Agent::Agent(config::Config config, std::string config_path, std::unique_ptr<Kernel> kernel, std::unique_ptr<store::Store> store,
-             metrics::Metrics& metrics, GoCapture::Start start_go, Changes::Open open_changes)
+             metrics::Metrics& metrics, GoCapture::Start start_go, Changes::Engines engines)
     : config_(std::move(config)), config_path_(std::move(config_path)), kernel_(std::move(kernel)), store_(std::move(store)),
-      metrics_(metrics), observer_(metrics), go_(std::move(start_go)),
-      changes_(config_.bpffs, config_.changes, std::move(open_changes),
+      metrics_(metrics), observer_(metrics),
+      changes_(config_.bpffs, config_.changes, std::move(engines),
                [this](const std::string& module) -> Result<std::vector<std::string>> {
                  MS_CHECK(row(module));
                  return kernel_->list(update::Paths(config_.bpffs, module).root() + "/maps");
                }),
-      alerts_(*store_, metrics, alert_hooks()) {
+      go_(std::move(start_go)), alerts_(*store_, metrics, alert_hooks()) {
   metrics_.set_collector([this](metrics::Metrics& out) { collect(out); });
   counter_ = std::thread([this] { count_entries(); });
 }
@@ -132,7 +132,7 @@ update::ModuleRecord Agent::describe(const store::ModuleRow& row) {
     out.programs.push_back(std::move(program));
   }
   for (const std::string& name : kernel_->list(paths.generation(row.generation) + "/maps").value_or(std::vector<std::string>())) {
-    if (update::is_change_log(name)) continue;
+    if (is_change_log(name)) continue;
     const std::string pin = paths.map(row.generation, name);
     update::ModuleMap map;
     map.name = name;

@@ -30,9 +30,9 @@ namespace mapshift::agent {
 class Agent final : public http::Service {
  public:
   // Everything is injected; `config_path` is read again by reload(). Without `start_go` no Go processes are captured, without
-  // `open_changes` no changes are followed.
+  // `engines` no changes are followed.
   Agent(config::Config config, std::string config_path, std::unique_ptr<Kernel> kernel, std::unique_ptr<store::Store> store,
-        metrics::Metrics& metrics, GoCapture::Start start_go = {}, Changes::Open open_changes = {});
+        metrics::Metrics& metrics, GoCapture::Start start_go = {}, Changes::Engines engines = {});
   ~Agent() override;
 
   // Finishes or undoes what a former agent left; afterwards ready() is true. Log lines say which.
@@ -54,9 +54,9 @@ class Agent final : public http::Service {
   [[nodiscard]] Result<update::UpdateRecord> decide(const std::string& id, http::Verdict verdict, const std::string& reason,
                                                     const std::string& trigger) override;
   [[nodiscard]] Result<std::vector<alerts::Delivery>> receive_alerts(const std::vector<alerts::Alert>& alerts) override;
+  [[nodiscard]] http::MapService& maps() override { return changes_; }
   [[nodiscard]] http::GoProcesses go_processes() override { return go_.processes(); }
   [[nodiscard]] Result<observe::go::ProcessReport> go_process(int pid) override { return go_.census(pid); }
-  [[nodiscard]] http::MapService& maps() override { return changes_; }
   [[nodiscard]] Status reload() override;
   [[nodiscard]] bool ready() override { return ready_.load(); }
 
@@ -135,9 +135,9 @@ class Agent final : public http::Service {
   std::map<std::pair<std::string, std::string>, Usage> usage_;               // by module and map; guarded by mutex_
   bool stopping_ = false;                                                    // guarded by mutex_
   std::thread counter_;
+  Changes changes_;
   std::mutex go_change_;  // before mutex_: of two that apply the configuration the later one sees the newer
   GoCapture go_;
-  Changes changes_;
   Alerts alerts_;  // last: its threads use all of the above
 };
 

@@ -30,15 +30,16 @@ bool has_log(const ObjectSpec& object) {
 
 }  // namespace
 
-Changes::Changes(std::string bpffs, const config::ChangeCapture& config, Open open, ListMaps list_maps)
-    : bpffs_(std::move(bpffs)), settings_{bpffs_ + "/mapshift/changes~", config.ring_bytes, config.history}, open_(std::move(open)),
-      list_maps_(std::move(list_maps)) {
+Changes::Changes(std::string bpffs, const config::ChangeCapture& config, Engines engines, ListMaps list_maps)
+    : bpffs_(std::move(bpffs)), settings_{bpffs_ + "/mapshift/changes~", config.ring_bytes, config.history}, engines_(std::move(engines)),
+      list_maps_(std::move(list_maps)), rings_(bpffs_, engines_.start_rings) {
   for (const Watch& watch : config.maps) maps_[watch.name] = {watch};
 }
 
 Status Changes::open_stream() {
-  if (stream_ || !open_) return {};
-  auto opened = open_(settings_);
+  if (stream_) return {};
+  auto opened = engines_.open ? engines_.open(settings_)
+                              : Result<std::unique_ptr<observe::changes::Stream>>(fail(ErrorCode::kUnsupported, "this agent follows no changes"));
   if (!opened) {
     if (stream_problem_ != opened.error().message) log::error("map changes cannot be followed", {{"error", opened.error().message}});
     stream_problem_ = opened.error().message;
@@ -63,8 +64,11 @@ bool Changes::logs(const MapName& name) const {
   return generation != nullptr && generation->logged.contains(name.map);
 }
 
-void Changes::prepare(const std::string& module, uint64_t generation, const ObjectSpec& object, const update::CodeFacts& facts,
-                      LoadRequest& request) {
+void Changes::prepare(const update::GenerationInput& input, LoadRequest& request) {
+  rings_.prepare(input);
+  const std::string& module = input.manifest.name;
+  const uint64_t generation = input.ref.generation;
+  const update::CodeFacts& facts = input.facts;
   const std::lock_guard lock(mutex_);
   Generation& known = generations_[{module, generation}];
   known = {};
@@ -73,9 +77,9 @@ void Changes::prepare(const std::string& module, uint64_t generation, const Obje
   known.understood = facts.gave_up.empty();
   for (const update::MapAccess& access : facts.maps)
     if (access.updates || access.deletes || access.writes_value) known.written.insert(access.map);
-  if (!has_log(object)) return;
+  if (!has_log(input.object)) return;
   if (Status opened = open_stream(); !opened) return;  // logged; the module runs without its log
-  auto names = stream_->prepare(module, object, request);
+  auto names = stream_->prepare(module, input.object, request);
   if (!names) return log::error("the module cannot log its changes", {{"module", module}, {"error", names.error().message}});
   known.logged = {names->begin(), names->end()};
 }
@@ -102,6 +106,7 @@ void Changes::start(Watched& watched) {
 }
 
 void Changes::published(const std::string& module, uint64_t generation) {
+  rings_.published(module, generation);
   const std::lock_guard lock(mutex_);
   published_[module] = generation;
   for (auto& [name, watched] : maps_) {
@@ -118,6 +123,7 @@ void Changes::published(const std::string& module, uint64_t generation) {
 }
 
 void Changes::unloaded(const std::string& module) {
+  rings_.unloaded(module);
   const std::lock_guard lock(mutex_);
   published_.erase(module);
   std::erase_if(generations_, [&](const auto& entry) { return entry.first.first == module; });
@@ -148,6 +154,7 @@ void Changes::configure(const config::ChangeCapture& config) {
 }
 
 Error Changes::not_watched(const MapName& name) {
+  if (rings_.has(name)) return {ErrorCode::kUnsupported, 0, "\"" + text_of(name) + "\" is a ring buffer: it has records to follow, and no entries", {}, {}};
   const auto maps = list_maps_(name.module);
   if (!maps) return maps.error();
   if (std::ranges::find(*maps, name.map) == maps->end())

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/rings.h"
 #include "config/config.h"
 #include "http/map_service.h"
 #include "kernel/kernel.h"
@@ -26,16 +27,21 @@ namespace mapshift::agent {
 // Thread-safe. Nothing here ever fails a load or an update: what cannot be watched is logged, and shown with its reason.
 class Changes final : public http::MapService {
  public:
-  using Open = std::function<Result<std::unique_ptr<observe::changes::Stream>>(const observe::changes::Settings&)>;
+  struct Engines {
+    std::function<Result<std::unique_ptr<observe::changes::Stream>>(const observe::changes::Settings&)> open = {};
+    Rings::Start start_rings = {};
+  };
   // Whether a module is loaded, and which maps its running generation publishes.
   using ListMaps = std::function<Result<std::vector<std::string>>(const std::string& module)>;
 
-  Changes(std::string bpffs, const config::ChangeCapture& config, Open open, ListMaps list_maps);
+  Changes(std::string bpffs, const config::ChangeCapture& config, Engines engines, ListMaps list_maps);
 
   // What a generation needs beside its object to log its own changes. Call before it is loaded.
-  void prepare(const std::string& module, uint64_t generation, const ObjectSpec& object, const update::CodeFacts& facts, LoadRequest& request);
+  void prepare(const update::GenerationInput& input, LoadRequest& request);
   // This generation's maps are the published ones from now on: after a load, a swap, a rollback, or at the agent's start.
   void published(const std::string& module, uint64_t generation);
+  // The module's update has ended: no program of another generation can be running any more.
+  void settled(const std::string& module) { rings_.settle(module); }
   void unloaded(const std::string& module);
   // Watches what `config` names and nothing else.
   void configure(const config::ChangeCapture& config);
@@ -46,6 +52,9 @@ class Changes final : public http::MapService {
   [[nodiscard]] Result<std::unique_ptr<observe::changes::Subscription>> subscribe(const http::MapName& name,
                                                                                  std::optional<uint64_t> since) override;
   [[nodiscard]] Result<uint64_t> version(const http::MapName& name) override;
+  [[nodiscard]] Result<std::unique_ptr<observe::changes::RingSubscription>> subscribe_ring(const http::MapName& name,
+                                                                                          std::optional<uint64_t> since) override;
+  [[nodiscard]] std::optional<uint64_t> ring_version(const http::MapName& name) override;
   [[nodiscard]] Result<http::MapContents> read_map(const http::MapName& name) override;
   [[nodiscard]] Result<uint64_t> replace_map(const http::MapName& name, uint64_t if_version,
                                              const std::vector<http::MapEntry>& entries) override;
@@ -72,7 +81,7 @@ class Changes final : public http::MapService {
 
   const std::string bpffs_;
   const observe::changes::Settings settings_;
-  const Open open_;
+  const Engines engines_;
   const ListMaps list_maps_;
 
   std::mutex mutex_;  // held while the kernel is asked: milliseconds
@@ -81,6 +90,7 @@ class Changes final : public http::MapService {
   std::map<observe::changes::MapName, Watched> maps_;
   std::map<std::string, uint64_t> published_;                                      // generation by module
   std::map<std::pair<std::string, uint64_t>, Generation> generations_;             // by module and generation
+  Rings rings_;
   std::mutex replacing_;  // one replacement at a time; taken before mutex_
 };
 

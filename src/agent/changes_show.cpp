@@ -25,7 +25,16 @@ std::string sources_of(const observe::changes::Choice& choice) {
   return out;
 }
 
+Result<std::unique_ptr<observe::changes::RingSubscription>> Changes::subscribe_ring(const MapName& name, std::optional<uint64_t> since) {
+  return rings_.subscribe(name, since);
+}
+
+std::optional<uint64_t> Changes::ring_version(const MapName& name) {
+  return rings_.has(name) ? std::optional(rings_.version(name)) : std::nullopt;
+}
+
 std::optional<update::MapChanges> Changes::describe(const MapName& name) {
+  if (auto ring = rings_.describe(name)) return ring;
   const std::lock_guard lock(mutex_);
   const auto found = maps_.find(name);
   if (found == maps_.end()) return {};
@@ -49,6 +58,7 @@ std::optional<update::MapChanges> Changes::describe(const MapName& name) {
 
 // At each scrape.
 void Changes::collect(metrics::Metrics& out) {
+  rings_.collect(out);
   observe::changes::Stream* stream = nullptr;
   {
     const std::lock_guard lock(mutex_);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/agent.h"
-#include "kernel/object_file.h"
-#include "update/inference.h"
+#include "config/manifest.h"
 #include "update/names.h"
 #include "update/paths.h"
 
@@ -31,8 +30,8 @@ void Agent::collect_programs(metrics::Metrics& out, const std::string& module) {
 // At each scrape: what the kernel has at hand. Entries are counted by count_entries() beforehand.
 void Agent::collect(metrics::Metrics& out) {
   alerts_.collect(out);
-  go_.collect(out);
   changes_.collect(out);
+  go_.collect(out);
   const auto rows = store_->modules();
   if (!rows) return;
   for (const store::ModuleRow& row : *rows) {
@@ -40,7 +39,7 @@ void Agent::collect(metrics::Metrics& out) {
     const update::Paths paths(config_.bpffs, row.name);
     for (const std::string& map : kernel_->list(paths.generation(row.generation) + "/maps").value_or(std::vector<std::string>())) {
       const auto stats = kernel_->map_stats(paths.map(row.generation, map));
-      if (!stats || update::is_change_log(map)) continue;
+      if (!stats || is_change_log(map)) continue;
       uint64_t entries = 0;
       {
         const std::lock_guard lock(mutex_);
@@ -53,10 +52,10 @@ void Agent::collect(metrics::Metrics& out) {
 
 // What an earlier agent loaded: only its object says which maps log their changes.
 void Agent::recover_changes(const store::ModuleRow& row) {
-  if (auto object = read_object_file(row.object_path); object) {
+  const auto manifest = config::parse_manifest(row.manifest, "/", {}, row.name);
+  if (const auto generation = manifest ? prepare(*manifest, row.generation, row.object_path) : Result<Prepared>(fail(manifest.error()))) {
     LoadRequest unused;  // it is loaded already
-    const update::CodeFacts facts = update::analyse(*object);
-    changes_.prepare(row.name, row.generation, *object, facts, unused);
+    changes_.prepare(generation->input, unused);
   }
   changes_.published(row.name, row.generation);
 }
@@ -70,7 +69,7 @@ void Agent::count_entries() {
     for (const store::ModuleRow& row : rows.value_or(std::vector<store::ModuleRow>())) {
       const update::Paths paths(config_.bpffs, row.name);
       for (const std::string& map : kernel_->list(paths.root() + "/maps").value_or(std::vector<std::string>())) {
-        if (update::is_change_log(map)) continue;
+        if (is_change_log(map)) continue;
         if (auto count = kernel_->count_entries(paths.published(map)); count) counted[{row.name, map}].entries = *count;
       }
     }

@@ -50,7 +50,7 @@ Status Agent::load_generation(const Prepared& prepared, const update::Plan& plan
   const update::Paths paths(config_.bpffs, row.name);
   MS_TRY(LoadRequest request, update::load_request(prepared.input.manifest, prepared.input.object, prepared.object_path, paths,
                                                          row.generation, config_.state_dir + "/logs"));
-  changes_.prepare(row.name, row.generation, prepared.input.object, prepared.input.facts, request);
+  changes_.prepare(prepared.input, request);
   MS_TRY(const LoadReport report, kernel_->load(request));
   MS_TRY(const auto maps, kernel_->list(paths.generation(row.generation) + "/maps"));
   for (const std::string& map : maps) MS_CHECK(kernel_->publish(paths.map(row.generation, map), paths.published(map)));

@@ -13,6 +13,7 @@
 #include "http/server.h"
 #include "kernel/linux_kernel.h"
 #include "kernel/program.h"
+#include "observe/changes/module_rings.h"
 #include "observe/changes/stream.h"
 #include "observe/go/capture.h"
 
@@ -51,7 +52,7 @@ Status serve(const config::Config& config, const std::string& config_path) {
   MS_TRY(const Fd run_stats, enable_run_stats());  // runs and run time of BPF programs count while this is open
   metrics::Metrics metrics(MAPSHIFT_VERSION);
   agent::Agent agent(config, config_path, make_linux_kernel(), std::move(store), metrics, observe::go::start_capture,
-                     observe::changes::open_stream);
+                     {observe::changes::open_stream, observe::changes::start_module_rings});
   http::App app(agent, metrics, http::standard_codec());
   const auto set_tokens = [&](const std::string& all, const std::string& rollback) {
     app.set_token(all);

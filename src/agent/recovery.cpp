@@ -98,7 +98,7 @@ void Agent::recover_update(const store::StoredUpdate& stored) {
   proposal.old_side = std::move(*old_side);
   proposal.next = std::move(*next);
   LoadRequest unused;  // it is loaded, or will be with a request of its own
-  changes_.prepare(name, stored.record.to.generation, proposal.next.input.object, proposal.next.input.facts, unused);
+  changes_.prepare(proposal.next.input, unused);
   adopt_running_layouts(*kernel_, update::Paths(config_.bpffs, name), proposal.old_side);
   const auto bake = std::chrono::duration_cast<Nanos>(Seconds(stored.record.bake_seconds));
   proposal.analysis = update::judging_of(*manifest, config_.objectives, bake, proposal.next.input.object, attached_programs(proposal.next)).analysis;

@@ -133,8 +133,8 @@ int run_command(const Options& options, Transport& transport, Console& console) 
     case Command::kStatus: return status(options, agent, console);
     case Command::kHistory: return history(options, agent, console);
     case Command::kExplain: return explain(options, agent, console);
-    case Command::kGo: return show_go(options, agent, console);
     case Command::kChanges: return changes(options, transport, console);
+    case Command::kGo: return show_go(options, agent, console);
     case Command::kCheckConfig: return check_config(options, console);
     case Command::kCheckModule: return check_module(options, console);
     case Command::kCompletion: show(console, {{"shell", "bash"}, {"script", kBashCompletion}}, kBashCompletion); return kDone;

@@ -10,16 +10,16 @@ _mapshift_modules() {
   mapshift status 2>/dev/null | awk 'NR > 1 && $2 != "module" { print $1 }'
 }
 
-_mapshift_go_processes() {
-  mapshift go 2>/dev/null | awk '$2 ~ /^[0-9]+$/ { print $2 }'
-}
-
 # Maps whose changes are followed, as MODULE/MAP.
 _mapshift_watched() {
   local module
   for module in $(_mapshift_modules); do
     mapshift status "$module" 2>/dev/null | awk -v module="$module" '/^  CHANGES /{on = 1; next} on && /^    /{exit} on {print module "/" $1}'
   done
+}
+
+_mapshift_go_processes() {
+  mapshift go 2>/dev/null | awk '$2 ~ /^[0-9]+$/ { print $2 }'
 }
 
 _mapshift() {

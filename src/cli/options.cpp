@@ -133,13 +133,8 @@ class Grammar {
     add_module("history", Command::kHistory, "What was: updates, newest first", false);
     CLI::App* explain = add(app_, "explain", Command::kExplain, "Why: the story of one update");
     explain->add_option("UPDATE", options_.target, "Id of the update, such as u-000012")->required();
-    CLI::App* go = add(app_, "go", Command::kGo, "Go processes: pauses, latencies, goroutines; all, or one in detail");
-    go->add_option("PID", options_.target, "Process id; its goroutines are counted now")->check([](const std::string& text) {
-      const bool pid = !text.empty() && text.size() <= 10 && text.find_first_not_of("0123456789") == std::string::npos;
-      return pid ? std::string() : "\"" + text + "\" is not the id of a process";
-    });
-    go->footer("\nExamples:\n  mapshift go\n  mapshift go 4711\n  mapshift go --output json | jq '.processes[] | {name, p99: .stw_pause.gc.p99}'");
     add_changes();
+    add_go();
   }
   void add_changes() {
     CLI::App* changes = add(app_, "changes", Command::kChanges, "Changes of one map: those since a version, or as they happen");
@@ -164,6 +159,14 @@ class Grammar {
         "  mapshift changes flowmeter/flows --follow\n"
         "  mapshift changes flowmeter/flows --since 1882518926131200\n"
         "  mapshift --output json changes flowmeter/flows --follow | jq .op");
+  }
+  void add_go() {
+    CLI::App* go = add(app_, "go", Command::kGo, "Go processes: pauses, latencies, goroutines; all, or one in detail");
+    go->add_option("PID", options_.target, "Process id; its goroutines are counted now")->check([](const std::string& text) {
+      const bool pid = !text.empty() && text.size() <= 10 && text.find_first_not_of("0123456789") == std::string::npos;
+      return pid ? std::string() : "\"" + text + "\" is not the id of a process";
+    });
+    go->footer("\nExamples:\n  mapshift go\n  mapshift go 4711\n  mapshift go --output json | jq '.processes[] | {name, p99: .stw_pause.gc.p99}'");
   }
   void add_checks() {
     CLI::App* check = app_.add_subcommand("check", "Validate a file without an agent");

@@ -14,7 +14,7 @@ using observe::changes::Mode;
 using observe::changes::Source;
 using observe::changes::Watch;
 
-constexpr size_t kMaxMaps = 256;  // each has its history in memory
+constexpr size_t kMaxMaps = 64;  // each has its history in memory
 constexpr std::array<std::pair<std::string_view, Mode>, 3> kModes{
     {{"events", Mode::kEvents}, {"pull", Mode::kPull}, {"hybrid", Mode::kHybrid}}};
 
@@ -71,7 +71,7 @@ void read_changes(ObjectReader& reader, ChangeCapture& out) {
       changes->report().add("duplicate-name", where, value.line, "map " + watch.name.map + " of " + watch.name.module + " stands twice");
     out.maps.push_back(std::move(watch));
   });
-  if (out.maps.size() > kMaxMaps) changes->complain("maps", "too-many", "more than 256 maps");
+  if (out.maps.size() > kMaxMaps) changes->complain("maps", "too-many", "more than 64 maps");
   changes->finish();
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "observe/changes/module_rings.h"
 #include "observe/changes/stream.h"
 
 namespace mapshift::http {
@@ -36,6 +37,10 @@ class MapService {
   [[nodiscard]] virtual Result<std::unique_ptr<observe::changes::Subscription>> subscribe(const MapName& name,
                                                                                          std::optional<uint64_t> since) = 0;
   [[nodiscard]] virtual Result<uint64_t> version(const MapName& name) = 0;
+  // Of a ring buffer that the module declares: the number of its last record. Absent: it is none.
+  [[nodiscard]] virtual std::optional<uint64_t> ring_version(const MapName& name) = 0;
+  [[nodiscard]] virtual Result<std::unique_ptr<observe::changes::RingSubscription>> subscribe_ring(const MapName& name,
+                                                                                                  std::optional<uint64_t> since) = 0;
   // kTooLarge when the entries are more than one answer holds.
   [[nodiscard]] virtual Result<MapContents> read_map(const MapName& name) = 0;
   // Puts `entries` in the place of all that the map holds, in one step, and returns the new version. kStale when the map is not

@@ -34,6 +34,12 @@ std::string entity_tag(uint64_t version) {
   return tag;
 }
 
+Response stream_response(uint64_t version, std::shared_ptr<ChangeFeed> feed, std::shared_ptr<void> place) {
+  Response response{200, "text/event-stream", {}, {{"ETag", entity_tag(version)}, {"X-Accel-Buffering", "no"}}};
+  response.stream = [place = std::move(place), feed = std::move(feed)] { return feed->next(); };
+  return response;
+}
+
 // Where a client goes on: what it got last (it connects again with the URL of its first request), else what it asked for.
 Result<std::optional<uint64_t>> read_since(const Request& request) {
   const auto last = request.header("Last-Event-ID");
@@ -74,14 +80,17 @@ Response App::watch_changes(const Call& call) {
     return problem({ErrorCode::kUnavailable, 0, "As many clients as the agent serves at a time, " + std::to_string(kMaxStreams) +
                                                     ", watch changes already; try again when one of them is gone.", {}, {}});
   }
+  if (const auto last = service_.maps().ring_version(*name)) {
+    auto records = service_.maps().subscribe_ring(*name, *since ? *since : last);
+    if (!records) return problem(records.error());
+    return stream_response(*last, std::make_shared<ChangeFeed>(std::move(*records)), place);
+  }
   // Without `since` from the version that the header names, so that a client may read the map after it is connected.
   const auto version = service_.maps().version(*name);
   if (!version) return problem(version.error());
   auto subscription = service_.maps().subscribe(*name, *since ? **since : *version);
   if (!subscription) return problem(subscription.error());
-  Response response{200, "text/event-stream", {}, {{"ETag", entity_tag(*version)}, {"X-Accel-Buffering", "no"}}};
-  response.stream = [place, feed = std::make_shared<ChangeFeed>(std::move(*subscription))] { return feed->next(); };
-  return response;
+  return stream_response(*version, std::make_shared<ChangeFeed>(std::move(*subscription)), place);
 }
 
 Response App::show_map(const Call& call) {

@@ -57,4 +57,21 @@ void ChangeSeries::show(Series& series, const observe::changes::Stats& stats) {
   series.set_total(Id::kMapChangeResyncs, {}, static_cast<double>(stats.resyncs));
 }
 
+void ChangeSeries::show_rings(Series& series, const std::vector<observe::changes::RingReport>& rings) {
+  std::set<observe::changes::MapName> now;
+  for (const observe::changes::RingReport& ring : rings) {
+    const auto& [module, map] = ring.name;
+    now.insert(ring.name);
+    series.set_total(Id::kRingRecords, {module, map}, static_cast<double>(ring.records));
+    series.set_total(Id::kRingMalformed, {module, map}, static_cast<double>(ring.malformed));
+    series.set(Id::kRingBacklog, {module, map}, static_cast<double>(ring.backlog));
+    series.set(Id::kRingSize, {module, map}, static_cast<double>(ring.size));
+  }
+  for (const auto& gone : rings_) {
+    if (now.contains(gone)) continue;
+    for (const Id id : {Id::kRingRecords, Id::kRingMalformed, Id::kRingBacklog, Id::kRingSize}) series.remove(id, {gone.module, gone.map});
+  }
+  rings_ = std::move(now);
+}
+
 }  // namespace mapshift::metrics

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "metrics/series.h"
+#include "observe/changes/module_rings.h"
 #include "observe/changes/stream.h"
 
 namespace mapshift::metrics {
@@ -11,9 +12,10 @@ namespace mapshift::metrics {
 class ChangeSeries {
  public:
   void show(Series& series, const observe::changes::Stats& stats);
+  void show_rings(Series& series, const std::vector<observe::changes::RingReport>& rings);
 
  private:
-  std::set<observe::changes::MapName> shown_;
+  std::set<observe::changes::MapName> shown_, rings_;
 };
 
 }  // namespace mapshift::metrics

@@ -219,6 +219,11 @@ void Metrics::set_changes(const observe::changes::Stats& stats) {
   impl_->changes.show(impl_->series, stats);
 }
 
+void Metrics::set_rings(const std::vector<observe::changes::RingReport>& rings) {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->changes.show_rings(impl_->series, rings);
+}
+
 void Metrics::set_go_processes(const std::vector<observe::go::ProcessReport>& reports, uint64_t dropped) {
   const std::lock_guard lock(impl_->mutex);
   impl_->go.show(impl_->series, reports, dropped);

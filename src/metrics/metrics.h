@@ -11,6 +11,7 @@
 #include "observe/go/report.h"
 
 namespace mapshift::observe::changes {
+struct RingReport;
 struct Stats;
 }
 
@@ -87,6 +88,9 @@ class Metrics {
 
   // What is known of the change streams by now. A map that is not among them any more loses its series of this kind.
   void set_changes(const observe::changes::Stats& stats);
+
+  // Likewise of modules' ring buffers.
+  void set_rings(const std::vector<observe::changes::RingReport>& rings);
 
   void http_request(std::string_view handler, int status, double seconds);
 

@@ -6,7 +6,6 @@
 
 #include "base/result.h"
 #include "kernel/object_spec.h"
-#include "mapshift/changes.h"
 #include "update/manifest.h"
 
 namespace mapshift::update {
@@ -20,9 +19,6 @@ namespace mapshift::update {
 
 // Every name in the manifest that the module's own object does not have, objectives apart: the sampler checks those.
 [[nodiscard]] std::vector<Problem> check_names(const Manifest& manifest, const ObjectSpec& object);
-
-// The agent's own maps in an object that logs its changes: neither moved nor compared nor shown.
-[[nodiscard]] inline bool is_change_log(std::string_view map) { return map.starts_with(MS_CHANGES_PREFIX); }
 
 [[nodiscard]] const MapSpec* find_map(const ObjectSpec& object, std::string_view name);
 [[nodiscard]] const ProgramSpec* find_program(const ObjectSpec& object, std::string_view name);

@@ -252,6 +252,44 @@ class Updates(ChangesTest):
         self.assertNotIn("ms_change", str(agent.json("status", "guard")[1]))
 
 
+class Rings(ChangesTest):
+    """The module's own ring buffer, declared in its manifest."""
+
+    DECLARED = {"reports": {"record": "struct event"}}
+
+    def test_records_are_decoded_and_neither_lost_nor_repeated_by_an_update(self):
+        agent = self.agent()
+        self.load(agent, self.policy(1, ringbufs=self.DECLARED))
+        watcher = self.watch(agent, "reports")
+        frames = self.frames(2000)
+        time.sleep(0.2)
+        self.assertEqual(agent.cli("update", self.policy(2, ringbufs=self.DECLARED), "--wait").status, 0)
+        time.sleep(0.2)
+        sent = frames.stop()
+        events = watcher.take(sent)
+        self.assertEqual([event.kind for event in events], ["record"] * sent)
+        self.assertEqual([event.id for event in events], list(range(1, sent + 1)))
+        self.assertEqual(sorted(event.data["record"]["number"] for event in events), list(range(sent)))
+        self.assertEqual(watcher.rest(0.3), [])
+        self.assertEqual(sum(agent.metrics()["mapshift_ring_records_total"].values()), sent)
+        self.assertEqual(self.entry(agent, "reports")["source"], "ring")
+        status, document, _ = agent.json("changes", "guard/reports", "--since", sent - 1)
+        self.assertEqual((status, [one["seq"] for one in document["events"]]), (0, [sent]))
+        self.assertEqual(agent.cli("unload", "guard").status, 0)
+        self.assertEqual(watcher.next().data["reason"], "unwatched")
+        self.assertNotIn("mapshift_ring_records_total", agent.metrics())
+
+    def test_a_declaration_must_fit_the_object(self):
+        agent = self.agent()
+        for rings in ({"reports": {"record": "struct nothing"}}, {"nothing": {}}, {"policy": {}}, {"ms_changes": {}}):
+            manifest = self.policy(1, ringbufs=rings)
+            done = agent.cli("load", manifest)
+            self.assertEqual(done.status, 1, rings)
+            self.assertIn("ringbufs." + next(iter(rings)), done.err)
+            self.assertEqual(agent.cli("check", "module", manifest).status, 1)
+        self.assertEqual(agent.cli("load", self.policy(1, ringbufs={"reports": {"record": "rm -rf"}})).status, 1)
+
+
 class Cache(ChangesTest):
     """A Go program that keeps a copy of a map, and writes the map meanwhile."""
 

@@ -159,6 +159,14 @@ TEST_F(Changes, LeaveThreadsForOrdinaryRequests) {
   EXPECT_EQ(api_.send("GET", target_).status, 200);
 }
 
+TEST_F(Changes, RecordsOfARingAreStreamedAsTheirTypeReadsThem) {
+  const Reply reply = api_.send("GET", "/api/v1/changes?module=flowmeter&map=events");
+  EXPECT_EQ(reply.header("ETag"), "\"3\"");
+  EXPECT_THAT(reply.body, HasSubstr("event: record\nid: 4\ndata: {\"seq\":4,\"timestamp_ns\":9,\"source\":\"ring\",\"record\":"
+                                    "{\"kind\":\"OPEN\",\"number\":18446744073709551615,\"more\":[-1,true,null]}}\n\n"));
+  EXPECT_EQ(maps().last_since, 3U);
+}
+
 TEST_F(Changes, MapsAreShownWithTheirVersion) {
   const std::string target = "/api/v1/maps/flowmeter/flows";
   maps().contents.entries = {{*from_hex("01"), *from_hex("0203")}};

@@ -39,6 +39,11 @@ class FakeMaps : public MapService {
     const std::lock_guard lock(mutex);
     return contents.version;
   }
+  std::optional<uint64_t> ring_version(const MapName& name) override { return name.map == "events" ? std::optional<uint64_t>(3) : std::nullopt; }
+  Result<std::unique_ptr<observe::changes::RingSubscription>> subscribe_ring(const MapName&, std::optional<uint64_t> since) override {
+    last_since = since;
+    return std::make_unique<OneRecord>();
+  }
   Result<MapContents> read_map(const MapName& name) override {
     MS_CHECK(find(name));
     const std::lock_guard lock(mutex);
@@ -63,6 +68,18 @@ class FakeMaps : public MapService {
   bool gone = false;
 
  private:
+  // A record, and then the ring is gone.
+  class OneRecord : public observe::changes::RingSubscription {
+    Result<std::vector<observe::changes::RingEvent>> next(Nanos, size_t) override {
+      using observe::changes::Value;
+      if (told_) return fail(ErrorCode::kNotFound, "closed");
+      told_ = true;
+      const Value inner{Value::List{Value{int64_t{-1}}, Value{true}, Value{}}};
+      const Value record{Value::Object{{"kind", Value{std::string("OPEN")}}, {"number", Value{~uint64_t{0}}}, {"more", inner}}};
+      return std::vector<observe::changes::RingEvent>{observe::changes::RingRecord{4, Nanos(9), record}};
+    }
+    bool told_ = false;
+  };
   class Place : public observe::changes::Subscription {
    public:
     explicit Place(FakeMaps& maps) : maps_(maps) { ++maps_.open; }

@@ -14,6 +14,8 @@
 
 #include "go_report.h"
 #include "metrics/names.h"
+#include "observe/changes/module_rings.h"
+#include "observe/changes/stream.h"
 
 namespace mapshift::metrics {
 namespace {
@@ -39,6 +41,18 @@ void fill(Metrics& metrics) {
   metrics.http_request("metrics", 200, 0.001);
 }
 
+observe::changes::Stats some_changes() {
+  observe::changes::MapReport flows;
+  flows.name = {"flowmeter", "flows"};
+  flows.choice.sources = {observe::changes::Source::kSyscall};
+  flows.seen[0][static_cast<size_t>(observe::changes::Source::kSyscall) - 1] = 7;
+  flows.lost = 2;
+  observe::changes::Stats stats;
+  stats.maps = {flows};
+  for (observe::Histogram& latency : stats.latency) latency = {.bounds = {0.001}, .counts = {1, 0}, .sum = 0.0001};
+  return stats;
+}
+
 // The value of one series, written as "name{label=\"value\"}"; NaN when there is none.
 double value(Metrics& metrics, const std::string& series) {
   std::istringstream lines(metrics.serialise());
@@ -61,6 +75,16 @@ TEST(Metrics, ShowsEachMetricOfTheTable) {
     EXPECT_THAT(text, HasSubstr("# TYPE " + std::string(metric.name) + " " + kind + "\n"));
     EXPECT_TRUE(std::regex_search(text, std::regex("\n" + std::string(metric.name) + "(_count)?[ {]")));
   }
+}
+
+TEST(Metrics, CountsChangesThatWereLost) {
+  Metrics metrics("1.2.3");
+  metrics.set_changes(some_changes());
+  EXPECT_EQ(value(metrics, R"(mapshift_map_changes_total{map="flows",module="flowmeter",op="insert",source="syscall"})"), 7);
+  EXPECT_EQ(value(metrics, R"(mapshift_map_changes_lost_total{map="flows",module="flowmeter",reason="unknown"})"), 2);
+  EXPECT_EQ(value(metrics, R"(mapshift_map_changes_lost_total{map="flows",module="flowmeter",reason="ring_full"})"), 0);
+  metrics.set_changes({});
+  EXPECT_TRUE(std::isnan(value(metrics, R"(mapshift_map_changes_lost_total{map="flows",module="flowmeter",reason="unknown"})")));
 }
 
 TEST(Metrics, WritesWhatPrometheusReads) {
