@@ -27,7 +27,7 @@ class FilesTest : public ::testing::Test {
 };
 
 TEST_F(FilesTest, CheckConfig) {
-  const std::string good = write("good.json", R"({"objectives": [{"name": "v", "indicator": "verdict", "max": 1}]})");
+  const std::string good = write("good.json", R"({"objectives": [{"name": "v", "indicator": "verdict", "program": "p", "max": 1}]})");
   Outcome outcome = run_line(agent_, {"check", "config", good.c_str(), "--output", "json"});
   EXPECT_EQ(outcome.status, kDone);
   EXPECT_EQ(Json::parse(outcome.out)["warnings"].size(), 1U);

@@ -67,6 +67,8 @@ TEST(Metrics, ShowsEachMetricOfTheTable) {
   metrics.alert_received("accepted");
   metrics.set_alerting(true, false);
   metrics.set_go_processes({full_go_report()}, 1);
+  metrics.set_changes(some_changes());
+  metrics.set_rings({{.name = {"flowmeter", "events"}, .records = 5, .bytes = 80, .malformed = 1, .backlog = 0, .size = 4096}});
   const std::string text = metrics.serialise();
   for (const Metric& metric : kMetrics) {
     SCOPED_TRACE(metric.name);
