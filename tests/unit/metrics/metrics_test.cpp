@@ -12,10 +12,9 @@
 #include <sstream>
 #include <thread>
 
+#include "change_stats.h"
 #include "go_report.h"
 #include "metrics/names.h"
-#include "observe/changes/module_rings.h"
-#include "observe/changes/stream.h"
 
 namespace mapshift::metrics {
 namespace {
@@ -41,18 +40,6 @@ void fill(Metrics& metrics) {
   metrics.http_request("metrics", 200, 0.001);
 }
 
-observe::changes::Stats some_changes() {
-  observe::changes::MapReport flows;
-  flows.name = {"flowmeter", "flows"};
-  flows.choice.sources = {observe::changes::Source::kSyscall};
-  flows.seen[0][static_cast<size_t>(observe::changes::Source::kSyscall) - 1] = 7;
-  flows.lost = 2;
-  observe::changes::Stats stats;
-  stats.maps = {flows};
-  for (observe::Histogram& latency : stats.latency) latency = {.bounds = {0.001}, .counts = {1, 0}, .sum = 0.0001};
-  return stats;
-}
-
 // The value of one series, written as "name{label=\"value\"}"; NaN when there is none.
 double value(Metrics& metrics, const std::string& series) {
   std::istringstream lines(metrics.serialise());
@@ -67,8 +54,8 @@ TEST(Metrics, ShowsEachMetricOfTheTable) {
   metrics.alert_received("accepted");
   metrics.set_alerting(true, false);
   metrics.set_go_processes({full_go_report()}, 1);
-  metrics.set_changes(some_changes());
-  metrics.set_rings({{.name = {"flowmeter", "events"}, .records = 5, .bytes = 80, .malformed = 1, .backlog = 0, .size = 4096}});
+  metrics.set_changes(one_followed_map());
+  metrics.set_rings({{{"flowmeter", "events"}, 5, 40, 1, 8, 4096}});
   const std::string text = metrics.serialise();
   for (const Metric& metric : kMetrics) {
     SCOPED_TRACE(metric.name);
@@ -77,16 +64,6 @@ TEST(Metrics, ShowsEachMetricOfTheTable) {
     EXPECT_THAT(text, HasSubstr("# TYPE " + std::string(metric.name) + " " + kind + "\n"));
     EXPECT_TRUE(std::regex_search(text, std::regex("\n" + std::string(metric.name) + "(_count)?[ {]")));
   }
-}
-
-TEST(Metrics, CountsChangesThatWereLost) {
-  Metrics metrics("1.2.3");
-  metrics.set_changes(some_changes());
-  EXPECT_EQ(value(metrics, R"(mapshift_map_changes_total{map="flows",module="flowmeter",op="insert",source="syscall"})"), 7);
-  EXPECT_EQ(value(metrics, R"(mapshift_map_changes_lost_total{map="flows",module="flowmeter",reason="unknown"})"), 2);
-  EXPECT_EQ(value(metrics, R"(mapshift_map_changes_lost_total{map="flows",module="flowmeter",reason="ring_full"})"), 0);
-  metrics.set_changes({});
-  EXPECT_TRUE(std::isnan(value(metrics, R"(mapshift_map_changes_lost_total{map="flows",module="flowmeter",reason="unknown"})")));
 }
 
 TEST(Metrics, WritesWhatPrometheusReads) {
