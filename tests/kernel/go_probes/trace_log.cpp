@@ -2,6 +2,7 @@
 #include "trace_log.h"
 
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -9,8 +10,8 @@
 namespace mapshift::test {
 namespace {
 
-// A line such as `M=2185 P=1 G=7 StateTransition Time=1653 GoID=7 Running->Waiting Reason="chan receive"`; up to 1.23 the reason comes
-// before the states. Nothing where it is of something else.
+// A line such as `M=2185 P=1 G=7 StateTransition Time=1653 GoID=7 Running->Waiting Reason="chan receive"`; up to 1.23 the reason
+// comes before the states. Nothing where it is of something else.
 struct Transition {
   uint64_t time = 0;
   std::string goroutine, from, to, reason;
@@ -29,8 +30,9 @@ std::optional<Transition> transition(const std::string& line) {
   const size_t arrow = line.find("->");
   if (!time || !goroutine || arrow == std::string::npos) return std::nullopt;
   const size_t begin = line.rfind(' ', arrow) + 1;
-  return Transition{std::stoull(*time), *goroutine, line.substr(begin, arrow - begin),
-                    line.substr(arrow + 2, line.find_first_of(" \n", arrow) - arrow - 2), member(line, " Reason=\"", "\"").value_or("")};
+  const size_t end = line.find_first_of(" \n", arrow);
+  return Transition{std::stoull(*time), *goroutine, line.substr(begin, arrow - begin), line.substr(arrow + 2, end - arrow - 2),
+                    member(line, " Reason=\"", "\"").value_or("")};
 }
 
 class Reader {
@@ -86,7 +88,7 @@ TraceLog read_trace(const std::string& tool, const std::string& file) {
   char* line = nullptr;
   size_t room = 0;
   while (::getline(&line, &room, output.get()) >= 0) reader.take(line);
-  ::free(line);
+  std::free(line);
   TraceLog log = std::move(reader).result();
   if (!log.begun || !log.ended) throw std::runtime_error("no complete trace from " + command);
   return log;

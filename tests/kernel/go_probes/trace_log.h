@@ -15,7 +15,7 @@ struct TraceLog {
   bool begun = false, ended = false;                   // at which mark it is
 };
 
-// Of a file that runtime/trace wrote, printed by `tool`, the `go tool trace` of a version at least as new. Throws when the tool fails.
+// Of a file that runtime/trace wrote, printed by `tool`: the `go tool trace` of a version at least as new. Throws when it cannot.
 [[nodiscard]] TraceLog read_trace(const std::string& tool, const std::string& file);
 
 }  // namespace mapshift::test

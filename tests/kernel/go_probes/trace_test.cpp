@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <iomanip>
 #include <iostream>
+#include <sstream>
 
 #include "lab.h"
 #include "trace_log.h"
@@ -22,8 +23,8 @@ constexpr int kWorkers = 3;
 constexpr const char* kTime = "800ms";
 // The blocks of the program itself are equal; the runtime's own goroutines run between the looks and the marks as well.
 constexpr double kTolerance = 0.005;
-// Else one event is more than the tolerance.
-constexpr uint64_t kEnough = 200;
+// Of each reason, also on a machine that does other things as well.
+constexpr uint64_t kEnough = 50;
 // Of the collector's goroutines, of which there are some hundred blocks. To 1.21 the trace does not tell those that were only
 // stopped for their stacks to be looked at, which are no blocks for us.
 constexpr int kRuntimes = 6, kRuntimesWithStops = 30;
@@ -71,13 +72,12 @@ Seen counted(const std::vector<uint64_t>& counts) {
 
 std::string range(int bucket, const std::vector<double>& bounds) {
   if (bucket < 0) return "-";
-  const auto text = [](double seconds) {
-    char buffer[32];
-    std::snprintf(buffer, sizeof(buffer), "%.3g", seconds * 1e3);
-    return std::string(buffer);
-  };
   const auto i = static_cast<size_t>(bucket);
-  return (i > 0 ? text(bounds[i - 1]) : "0") + " to " + (i < bounds.size() ? text(bounds[i]) : "more") + " ms";
+  std::ostringstream text;
+  text << std::setprecision(3) << (i > 0 ? bounds[i - 1] * 1e3 : 0) << " to ";
+  if (i < bounds.size()) text << bounds[i] * 1e3 << " ms";
+  else text << "more";
+  return text.str();
 }
 
 class AgainstTheTrace : public EachVersion {
@@ -120,8 +120,9 @@ class AgainstTheTrace : public EachVersion {
     return sum;
   }
   static void row(const std::string& name, const Seen& trace, const Seen& probes, const std::vector<double>& bounds) {
-    std::cout << "  " << std::left << std::setw(20) << name << std::right << std::setw(8) << trace.count << std::setw(8) << probes.count
-              << "   " << std::left << std::setw(22) << range(trace.median, bounds) << range(probes.median, bounds) << "\n";
+    std::cout << "  " << std::left << std::setw(20) << name << std::right << std::setw(8) << trace.count << std::setw(8)
+              << probes.count << "   " << std::left << std::setw(22) << range(trace.median, bounds) << range(probes.median, bounds)
+              << "\n";
   }
   // What no word above is of.
   void compare_the_runtimes_own() {
@@ -130,8 +131,8 @@ class AgainstTheTrace : public EachVersion {
       if (reason != "preempted" && std::ranges::find(words(), reason, &Word::trace) == words().end()) trace += times.size();
     }
     for (const auto& [reason, histogram] : after_.block) {
-      const auto same = [&reason = reason](const Word& word) { return std::ranges::find(word.reasons, reason) != word.reasons.end(); };
-      if (std::ranges::none_of(words(), same)) probes += counted(blocks({reason})).count;
+      const auto has = [&reason = reason](const Word& word) { return std::ranges::count(word.reasons, reason) > 0; };
+      if (std::ranges::none_of(words(), has)) probes += counted(blocks({reason})).count;
     }
     row("the runtime's own", {trace}, {probes}, {});
     EXPECT_NEAR(static_cast<double>(probes), static_cast<double>(trace), minor() >= 22 ? kRuntimes : kRuntimesWithStops);
@@ -139,7 +140,8 @@ class AgainstTheTrace : public EachVersion {
   static void compare(const std::string& name, const Seen& trace, const Seen& probes, const std::vector<double>& bounds) {
     row(name, trace, probes, bounds);
     EXPECT_GE(trace.count, kEnough) << name;
-    EXPECT_NEAR(static_cast<double>(probes.count), static_cast<double>(trace.count), kTolerance * static_cast<double>(trace.count)) << name;
+    const double count = static_cast<double>(trace.count);
+    EXPECT_NEAR(static_cast<double>(probes.count), count, std::max(1.0, kTolerance * count)) << name;
     EXPECT_LE(std::abs(probes.median - trace.median), 1) << name;
   }
 
@@ -157,7 +159,8 @@ TEST_P(AgainstTheTrace, CountsAndMediansAreTheSame) {
   }
   compare("runnable to running", from(truth_.run_queue, bounds), counted(grown(after_.run_queue, before_.run_queue)), bounds);
   const uint64_t created = after_.created - before_.created, exited = after_.exited - before_.exited;
-  std::cout << "  created, ended: " << truth_.created << ", " << truth_.exited << " in the trace; " << created << ", " << exited << "\n";
+  std::cout << "  created, ended: " << truth_.created << ", " << truth_.exited << " in the trace; " << created << ", " << exited
+            << "\n";
   EXPECT_EQ(created, truth_.created);
   EXPECT_EQ(exited, truth_.exited);
   compare_the_runtimes_own();

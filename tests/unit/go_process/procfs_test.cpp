@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 
 #include "observe/go/discovery.h"
@@ -25,6 +26,24 @@ TEST(Procfs, TellsOfThisProcess) {
   EXPECT_FALSE(first_argument(self).empty());
   const auto pids = all_pids();
   EXPECT_NE(std::ranges::find(pids, self), pids.end());
+}
+
+// What was found out about a file is kept by this key: it must tell a file that was written over in place.
+TEST(Procfs, AFileOfAnotherSizeOrTimeHasAnotherKey) {
+  const std::string path = std::filesystem::temp_directory_path() / ("file-key-" + std::to_string(getpid()));
+  std::ofstream(path) << "text";
+  const auto first = file_key(path);
+  const auto time = std::filesystem::last_write_time(path);
+  std::filesystem::last_write_time(path, time + std::chrono::nanoseconds(1));
+  const auto later = file_key(path);
+  std::ofstream(path) << "longer text";
+  std::filesystem::last_write_time(path, time);
+  const auto longer = file_key(path);
+  std::filesystem::remove(path);
+  ASSERT_TRUE(first && later && longer);
+  EXPECT_EQ(first->inode, longer->inode);
+  EXPECT_NE(*first, *later);
+  EXPECT_NE(*first, *longer);
 }
 
 TEST(Procfs, ImageIsTheSameUntilTheNextExec) {
