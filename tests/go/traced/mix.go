@@ -28,7 +28,7 @@ var kinds = []struct {
 	least time.Duration
 	work  func(seed dice, over func() bool)
 }{
-	{100 * time.Microsecond, receiving}, {500 * time.Microsecond, sending}, {1500 * time.Microsecond, selecting},
+	{100 * time.Microsecond, receiving}, {500 * time.Microsecond, sending}, {time.Millisecond, selecting},
 	{200 * time.Microsecond, locking}, {200 * time.Microsecond, readLocking}, {300 * time.Microsecond, gathering},
 	{900 * time.Microsecond, signalling}, {600 * time.Microsecond, talking}, {300 * time.Microsecond, running},
 }

@@ -37,6 +37,7 @@ std::optional<Transition> transition(const std::string& line) {
 
 class Reader {
  public:
+  explicit Reader(const Stretch& within) : within_(within) {}
   void take(const std::string& line);
   [[nodiscard]] TraceLog result() && { return std::move(log_); }
 
@@ -46,8 +47,11 @@ class Reader {
     std::string reason;
   };
   void take(const Transition& event);
-  [[nodiscard]] bool inside() const { return log_.begun && !log_.ended; }
+  [[nodiscard]] bool inside(uint64_t time) const {
+    return log_.begun && !log_.ended && time >= within_.began && time < within_.ended;
+  }
 
+  Stretch within_;
   TraceLog log_;
   std::map<std::string, State> states_;  // by goroutine; what the trace saw begin
 };
@@ -66,7 +70,7 @@ void Reader::take(const Transition& event) {
   if (event.from == event.to || event.from == "Undetermined") return;
   const bool woke = event.from == "Waiting" && event.to == "Runnable", ran = event.from == "Runnable" && event.to == "Running";
   const auto found = states_.find(event.goroutine);
-  if (inside()) {
+  if (inside(event.time)) {
     if (event.from == "NotExist") log_.created++;
     if (event.to == "NotExist") log_.exited++;
     const bool known = found != states_.end();
@@ -79,12 +83,12 @@ void Reader::take(const Transition& event) {
 
 }  // namespace
 
-TraceLog read_trace(const std::string& tool, const std::string& file) {
+TraceLog read_trace(const std::string& tool, const std::string& file, const Stretch& within) {
   // To 1.23 what to print is a number.
   const std::string command = tool + " -d=parsed " + file + " 2>/dev/null || " + tool + " -d=1 " + file;
   const std::unique_ptr<FILE, int (*)(FILE*)> output(::popen(command.c_str(), "r"), ::pclose);
   if (!output) throw std::runtime_error("cannot run " + command);
-  Reader reader;
+  Reader reader(within);
   char* line = nullptr;
   size_t room = 0;
   while (::getline(&line, &room, output.get()) >= 0) reader.take(line);
