@@ -72,7 +72,16 @@ static __always_inline void count_unreadable(const struct sighting *w, u64 count
 		__sync_fetch_and_add(&lost->unreadable, count);
 }
 
-static __always_inline long read_bytes(void *to, u32 size, const void *from, bool from_user)
+/*
+ * At each use anew, in 64 bits: the verifier of Linux 6.1 forgets the bounds of a number that the compiler put on the stack in 32.
+ */
+static __always_inline u64 at_most(u64 size, u32 max)
+{
+	asm volatile("if %0 <= %1 goto +1; %0 = %1" : "+r"(size) : "i"(max));
+	return size;
+}
+
+static __always_inline long read_bytes(void *to, u64 size, const void *from, bool from_user)
 {
 	return from_user ? bpf_probe_read_user(to, size, from) : bpf_probe_read_kernel(to, size, from);
 }
@@ -105,9 +114,9 @@ static __always_inline void emit_with_bytes(const struct sighting *w, struct scr
 	c.key_size = key_size;
 	c.value_size = value_size;
 	bpf_dynptr_write(&record, 0, &c, sizeof(c), 0);
-	bpf_dynptr_write(&record, sizeof(c), s->key, key_size, 0);
+	bpf_dynptr_write(&record, sizeof(c), s->key, at_most(key_size, MS_CHANGE_MAX_KEY), 0);
 	if (value_size)
-		bpf_dynptr_write(&record, sizeof(c) + key_room, s->value, value_size, 0);
+		bpf_dynptr_write(&record, sizeof(c) + key_room, s->value, at_most(value_size, MS_CHANGE_MAX_VALUE), 0);
 	bpf_ringbuf_submit_dynptr(&record, ms_wakeup_());
 }
 
@@ -118,7 +127,7 @@ static __always_inline void emit(const struct sighting *w, struct scratch *s)
 	struct crc_job job = {s, ~0u};
 	struct ms_change *c;
 
-	if (!key_size || key_size > MS_CHANGE_MAX_KEY || read_bytes(s->key, key_size, w->key, w->from_user)) {
+	if (!key_size || key_size > MS_CHANGE_MAX_KEY || read_bytes(s->key, at_most(key_size, MS_CHANGE_MAX_KEY), w->key, w->from_user)) {
 		count_unreadable(w, 1);
 		return;
 	}
@@ -126,7 +135,7 @@ static __always_inline void emit(const struct sighting *w, struct scratch *s)
 	if (flags & (MS_CHANGE_KEYS | MS_CHANGE_VALUES)) {
 		if (flags & MS_CHANGE_VALUES && w->value) {
 			value_size = w->value_size;
-			if (value_size > MS_CHANGE_MAX_VALUE || read_bytes(s->value, value_size, w->value, w->from_user))
+			if (value_size > MS_CHANGE_MAX_VALUE || read_bytes(s->value, at_most(value_size, MS_CHANGE_MAX_VALUE), w->value, w->from_user))
 				value_size = 0;
 		}
 		emit_with_bytes(w, s, ~job.crc, key_size, value_size);

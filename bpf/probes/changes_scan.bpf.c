@@ -93,7 +93,9 @@ static __always_inline void *cpu_value(struct cpu_job *job, u32 cpu)
 
 static __always_inline void *cpu_image(struct image_entry *entry, u32 cpu)
 {
-	return (void *)(entry + 1) + cpu * ROUND8(value_size);
+	u64 at = cpu, each = ROUND8(value_size);
+
+	return (void *)(entry + 1) + at * each; /* in 64 bits, or Linux 6.1 does not follow */
 }
 
 static long compare_cpu(u32 cpu, struct cpu_job *job)
