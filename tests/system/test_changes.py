@@ -469,4 +469,5 @@ class Crowd(ChangesTest):
         rest = slow.rest(3)
         lost = sum(event.data["lost"] for event in rest if event.kind == "resync")
         self.assertEqual(sum(event.kind == "change" for event in rest) + lost, 4000)
-        self.assertEqual(rest[-1].data["key_hash"], zlib.crc32(u32(3999)))
+        if rest[-1].kind == "change":  # else it was overtaken at the very end, and was told so
+            self.assertEqual(rest[-1].data["key_hash"], zlib.crc32(u32(3999)))
