@@ -235,6 +235,15 @@ class Updates(ChangesTest):
         self.write(agent, 2)
         self.assertEqual([(one.kind, one.id) for one in watcher.take(1)], [("change", first.id + 1)])
 
+    def test_a_plan_says_how_changes_will_be_followed(self):
+        agent = self.guard("seen", "policy")
+        maps = {one["name"]: one.get("changes", "") for one in agent.json("plan", self.policy(2, ringbufs={"reports": {}}))[1]["maps"]}
+        self.assertTrue(maps["seen"].startswith("instrumented: "), maps)
+        self.assertTrue(maps["policy"].startswith("syscall"), maps)
+        self.assertTrue(maps["reports"].startswith("ring: "), maps)
+        self.assertEqual(maps["allowed"], "")
+        self.assertIn("changes: instrumented", agent.cli("plan", self.policy(2)).out)
+
     def test_a_logging_program_that_is_replaced_goes_on_logging(self):
         agent = self.guard("seen")
         watcher = self.watch(agent, "seen")
