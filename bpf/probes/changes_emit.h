@@ -58,7 +58,7 @@ static long crc_one(u32 i, struct crc_job *job)
 {
 	if (i >= MS_CHANGE_MAX_KEY)
 		return 1;
-	job->crc = ms_crc32_table_[(job->crc ^ job->s->key[i]) & 0xff] ^ (job->crc >> 8);
+	job->crc = ms_crc32_byte_(job->crc, job->s->key[i]);
 	return 0;
 }
 

@@ -140,7 +140,7 @@ static __always_inline u32 key_crc(const void *key)
 	u32 crc = ~0u, i;
 
 	for (i = 0; i < MS_CHANGE_MAX_KEY && i < key_size; i++)
-		crc = ms_crc32_table_[(crc ^ ((const u8 *)key)[i]) & 0xff] ^ (crc >> 8);
+		crc = ms_crc32_byte_(crc, ((const u8 *)key)[i]);
 	return ~crc;
 }
 

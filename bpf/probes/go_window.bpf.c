@@ -57,9 +57,11 @@ struct {
 	__type(value, struct since);
 } calls SEC(".maps");
 
+/* A process takes some 10 to 30: two for each reason that it waits for. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
-	__uint(max_entries, 1024);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 16384);
 	__type(key, struct ms_go_histogram_key);
 	__type(value, struct ms_go_histogram);
 } histograms SEC(".maps");

@@ -132,10 +132,14 @@ std::string fit(const std::string& text, size_t width) {
   const auto begins = [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; };
   std::string out;
   size_t columns = 0, last = 0;  // `last`: where the last column that leaves room for the mark ends
-  for (const char c : text) {
-    if (begins(c) && ++columns == width) last = out.size();
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    if (begins(text[i]) && ++columns == width) last = out.size();
     if (columns > width) return out.substr(0, last) + "…";
-    out += static_cast<unsigned char>(c) < ' ' || c == 0x7f ? '?' : c;
+    // U+0080 to U+009F are control characters too: terminals take U+009B for the beginning of a command.
+    const bool c1 = c == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0;
+    out += c < ' ' || c == 0x7f || c1 ? '?' : text[i];
+    if (c1) ++i;
   }
   return out;
 }

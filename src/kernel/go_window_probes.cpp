@@ -100,7 +100,8 @@ std::map<int, GoHistograms> GoWindowProbes::histograms() const {
   ms_go_histogram_key key{};
   for (const void* last = nullptr; bpf_map_get_next_key(fd, last, &key) == 0; last = &key) {
     if (bpf_map_lookup_elem(fd, &key, values.data()) != 0) continue;
-    ms_go_histogram& total = all[static_cast<int>(key.tgid)][{key.kind, key.reason}];
+    // Anew and not on top: when somebody deletes the last key meanwhile, the kernel begins again at the first.
+    ms_go_histogram& total = all[static_cast<int>(key.tgid)][{key.kind, key.reason}] = {};
     for (const ms_go_histogram& value : values) {
       total.sum += value.sum;
       for (size_t i = 0; i < MS_GO_BUCKETS; i++) total.counts[i] += value.counts[i];

@@ -40,13 +40,22 @@ static const __u32 ms_crc32_table_[256] = {
 	0xb3667a2e, 0xc4614ab8, 0x5d681b02, 0x2a6f2b94, 0xb40bbe37, 0xc30c8ea1, 0x5a05df1b, 0x2d02ef8d,
 };
 
+static __always_inline __u32 ms_crc32_byte_(__u32 crc, __u8 byte)
+{
+	__u32 at = crc ^ byte;
+
+	/* Or the compiler leaves the mask out where it knows better than the verifier of Linux 6.1. */
+	asm volatile("" : "+r"(at));
+	return ms_crc32_table_[at & 0xff] ^ (crc >> 8);
+}
+
 static __always_inline __u32 ms_crc32_(const void *data, __u32 size)
 {
 	const __u8 *bytes = data;
 	__u32 crc = ~0u, i;
 
 	for (i = 0; i < size; i++)
-		crc = ms_crc32_table_[(crc ^ bytes[i]) & 0xff] ^ (crc >> 8);
+		crc = ms_crc32_byte_(crc, bytes[i]);
 	return ~crc;
 }
 

@@ -129,7 +129,7 @@ static __always_inline long ms_update_(void *map, __u32 slot, __u32 map_id, cons
 				       __u32 value_size, __u64 flags)
 {
 	__u8 op = flags & BPF_NOEXIST ? MS_CHANGE_INSERT : MS_CHANGE_UPDATE;
-	long err;
+	int err; /* before Linux 6.4 the upper half of what comes back is not defined: functions of int are called directly */
 
 	if (!slot)
 		return bpf_map_update_elem(map, key, value, flags);
@@ -153,7 +153,7 @@ static __always_inline long ms_update_(void *map, __u32 slot, __u32 map_id, cons
 
 static __always_inline long ms_delete_(void *map, __u32 slot, __u32 map_id, const void *key, __u32 key_size)
 {
-	long err = bpf_map_delete_elem(map, key);
+	int err = bpf_map_delete_elem(map, key);
 
 	if (!err && slot)
 		ms_log_(slot, map_id, MS_CHANGE_DELETE, key, key_size, 0, 0);

@@ -10,7 +10,9 @@ void LookQueue::push(int pid, Nanos delay) {
   {
     const std::scoped_lock lock(mutex_);
     const auto [entry, added] = due_.try_emplace(pid, due);
+    if (!added) order_.erase({entry->second, pid});
     entry->second = std::min(entry->second, due);
+    order_.emplace(entry->second, pid);
   }
   changed_.notify_one();
 }
@@ -39,15 +41,15 @@ std::optional<int> LookQueue::next() {
       all_ = false;
       return kAll;
     }
-    const auto first = std::ranges::min_element(due_, {}, [](const auto& entry) { return entry.second; });
-    if (first == due_.end()) {
+    if (order_.empty()) {
       changed_.wait(lock);
       continue;
     }
-    const Nanos left = first->second - monotonic_now();
+    const auto [due, pid] = *order_.begin();
+    const Nanos left = due - monotonic_now();
     if (left <= Nanos{0}) {
-      const int pid = first->first;
-      due_.erase(first);
+      order_.erase(order_.begin());
+      due_.erase(pid);
       return pid;
     }
     changed_.wait_for(lock, left);

@@ -5,6 +5,8 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
+#include <utility>
 
 #include "base/clock.h"
 
@@ -24,6 +26,7 @@ class LookQueue {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::map<int, Nanos> due_;
+  std::set<std::pair<Nanos, int>> order_;  // the same, the earliest first
   bool all_ = false, closed_ = false;
 };
 

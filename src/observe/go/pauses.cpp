@@ -9,9 +9,11 @@ namespace {
 constexpr std::string_view kSweepTermination = "GC sweep termination";
 constexpr std::string_view kMarkTermination = "GC mark termination";
 
-Nanos nanos(uint64_t value) { return Nanos(static_cast<int64_t>(value)); }
+// The clock never falls, but what was read from registers may be anything: within this, differences are no overflow.
+constexpr uint64_t kLatest = uint64_t{1} << 62;
 
-// The clock never falls, but what was read from registers may be anything.
+Nanos nanos(uint64_t value) { return Nanos(static_cast<int64_t>(std::min(value, kLatest))); }
+
 Nanos between(uint64_t from, uint64_t to) { return to > from ? nanos(to - from) : Nanos(0); }
 
 template <class T>

@@ -144,9 +144,15 @@ Process::Reading Process::after_failure(const Error& error) {
 
 Process::Reading Process::take_census() {
   if (state() != State::kCaptured) return Reading::kDone;
+  const Nanos began = monotonic_now();
   auto census = walk();
   if (!census && census.error().code == ErrorCode::kUnsupported) {
     if (!still_same()) return Reading::kReplaced;
+    {
+      const std::scoped_lock lock(mutex_);
+      refused_at_ = monotonic_now();
+      refused_took_ = refused_at_ - began;
+    }
     add_note("no census: " + census.error().message);
     return Reading::kDone;
   }
@@ -159,7 +165,9 @@ Process::Reading Process::take_census() {
 
 bool Process::census_is_due(Nanos budget) const {
   const std::scoped_lock lock(mutex_);
-  return census_ && census_->took <= budget && monotonic_now() - census_->at >= census_->took * 1000;
+  if (!census_ || std::max(census_->took, refused_took_) > budget) return false;
+  const Nanos now = monotonic_now();
+  return now - census_->at >= census_->took * 1000 && now - refused_at_ >= refused_took_ * 1000;
 }
 
 Process::Reading Process::read(ProcessReport& report, Nanos& census_budget) {

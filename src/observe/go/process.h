@@ -81,6 +81,7 @@ class Process {
   std::vector<std::string> wait_reasons_, stw_reasons_;
   std::optional<Figures> last_;
   std::optional<Census> census_;
+  Nanos refused_at_{0}, refused_took_{0};  // the last walk that met no goroutines; 0: none
 };
 
 }  // namespace mapshift::observe::go

@@ -45,13 +45,15 @@ Result<std::string> read_file(const std::string& path) {
   return out;
 }
 
+int64_t nanoseconds(const statx_timestamp& time) { return time.tv_sec * 1'000'000'000 + time.tv_nsec; }
+
 Result<FileKey> key_at(int folder, const char* path, int flags, const std::string& what) {
   struct statx info{};
-  if (statx(folder, path, AT_STATX_DONT_SYNC | flags, STATX_TYPE | STATX_INO | STATX_SIZE | STATX_MTIME, &info) != 0)
+  if (statx(folder, path, AT_STATX_DONT_SYNC | flags, STATX_TYPE | STATX_INO | STATX_SIZE | STATX_MTIME | STATX_CTIME, &info) != 0)
     return proc_failed(errno, what);
   if (!S_ISREG(info.stx_mode)) return fail(ErrorCode::kInvalid, what + " is no regular file");
   return FileKey{makedev(info.stx_dev_major, info.stx_dev_minor), info.stx_ino, info.stx_size,
-                 info.stx_mtime.tv_sec * 1'000'000'000 + info.stx_mtime.tv_nsec};
+                 nanoseconds(info.stx_mtime), nanoseconds(info.stx_ctime)};
 }
 
 template <class Number>
@@ -61,6 +63,12 @@ bool parse(std::string_view text, Number& out) {
 }
 
 }  // namespace
+
+bool in_first_pid_namespace() {
+  static constexpr ino_t kFirst = 0xEFFFFFFC;  // PROC_PID_INIT_INO of include/linux/proc_ns.h
+  struct stat info{};
+  return stat("/proc/self/ns/pid", &info) == 0 && info.st_ino == kFirst;
+}
 
 std::vector<int> all_pids() {
   std::vector<int> out;
@@ -159,7 +167,7 @@ Result<Fd> open_pidfd(int pid) {
 
 bool has_ended(const Fd& pidfd) {
   pollfd entry{pidfd.get(), POLLIN, 0};
-  return poll(&entry, 1, 0) != 0;
+  return poll(&entry, 1, 0) > 0;
 }
 
 }  // namespace mapshift::observe::go

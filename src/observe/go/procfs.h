@@ -12,13 +12,16 @@
 // kNotFound: gone, or a kernel thread where an executable is asked for; kUnauthorized: the kernel does not let us.
 namespace mapshift::observe::go {
 
-// A file as it was when it was looked at: another build in its place has another inode, time or size.
+// A file as it was when it was looked at. Another build in its place may have the same inode (numbers are used again), size and
+// time of modification (image builders set it to a constant), but not the time of change, which nobody can set.
 struct FileKey {
   uint64_t device = 0, inode = 0, size = 0;
-  int64_t modified_ns = 0;
+  int64_t modified_ns = 0, changed_ns = 0;
   auto operator<=>(const FileKey&) const = default;
 };
 
+// The kernel's own numbers of processes, those that BPF programs see, are ours.
+[[nodiscard]] bool in_first_pid_namespace();
 [[nodiscard]] std::vector<int> all_pids();
 // Field 22 of /proc/PID/stat.
 [[nodiscard]] Result<uint64_t> start_ticks(int pid);

@@ -11,7 +11,7 @@
 namespace mapshift::observe::go {
 namespace {
 
-std::atomic<int> left_behind{0};
+std::atomic<int> left_behind_now{0};
 constexpr Nanos kLastSecond = std::chrono::seconds(1);
 
 }  // namespace
@@ -21,6 +21,7 @@ struct TimedRunner::Shared {
   std::condition_variable changed;
   std::function<void()> work;  // to do, or being done
   bool stop = false;
+  bool left_behind = false;
   Nanos deadline{0};
   std::thread thread;
 };
@@ -34,6 +35,7 @@ void TimedRunner::serve(const std::shared_ptr<Shared>& shared) {
     shared->work();
     lock.lock();
     shared->work = nullptr;
+    if (shared->left_behind) --left_behind_now;  // it did return, such as when the process was killed
     shared->changed.notify_all();
   }
 }
@@ -59,7 +61,7 @@ void TimedRunner::close() {
 
 std::shared_ptr<TimedRunner::Shared> TimedRunner::begin(Nanos limit, std::function<void()> work) {
   const std::scoped_lock lock(mutex_);
-  if (closed_ || left_behind >= kMostLeftBehind) return nullptr;
+  if (closed_ || left_behind_now >= kMostLeftBehind) return nullptr;
   if (!shared_) {
     shared_ = std::make_shared<Shared>();
     shared_->thread = std::thread([shared = shared_] { serve(shared); });
@@ -81,9 +83,10 @@ bool TimedRunner::run(Nanos limit, std::function<void()> work) {
     while (shared->work && monotonic_now() < shared->deadline) shared->changed.wait_for(lock, shared->deadline - monotonic_now());
     if (!shared->work) return true;
     shared->stop = true;  // should it ever return
+    shared->left_behind = true;
+    ++left_behind_now;
     shared->thread.detach();
   }
-  ++left_behind;
   const std::scoped_lock lock(mutex_);
   shared_.reset();
   return false;

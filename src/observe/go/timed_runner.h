@@ -22,7 +22,7 @@ class TimedRunner {
   [[nodiscard]] bool run(Nanos limit, std::function<void()> work);
   // Makes run() return soon, now and from now on: what it waits for has another second.
   void close();
-  static constexpr int kMostLeftBehind = 16;  // in the whole process, ever
+  static constexpr int kMostLeftBehind = 16;  // in the whole process, at one time
 
  private:
   struct Shared;

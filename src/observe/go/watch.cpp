@@ -5,10 +5,11 @@
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/stat.h>
 
 #include <array>
 #include <cerrno>
+
+#include "observe/go/procfs.h"
 
 namespace mapshift::observe::go {
 namespace {
@@ -23,12 +24,6 @@ bool add(int epoll, int fd, uint32_t events, uint64_t what) {
   entry.events = events;
   entry.data.u64 = what;
   return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &entry) == 0;
-}
-
-bool in_first_pid_namespace() {
-  static constexpr ino_t kFirst = 0xEFFFFFFC;  // PROC_PID_INIT_INO of include/linux/proc_ns.h
-  struct stat info{};
-  return stat("/proc/self/ns/pid", &info) == 0 && info.st_ino == kFirst;
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <numeric>
 
 #include "lab.h"
@@ -234,6 +235,7 @@ TEST_F(SourcesTest, TheBestSourcesAreChosenAndTheReasonIsSaid) {
 TEST_F(SourcesTest, FexitSeesProgramsAndSystemCalls) {
   const auto choice = stream_->watch(watch_of("logged", {Source::kFexit}));
   if (!choice) {  // a kernel that lets nobody trace functions: then the reason is said, and another source is chosen
+    std::printf("%s\n", choice.error().message.c_str());
     EXPECT_EQ(choice.error().code, ErrorCode::kUnsupported);
     EXPECT_THAT(choice.error().message, HasSubstr("fexit: the kernel refuses programs at the end of kernel functions"));
     return;
@@ -243,11 +245,51 @@ TEST_F(SourcesTest, FexitSeesProgramsAndSystemCalls) {
   put(1, 10);
   uint32_t key = 1;
   ASSERT_EQ(bpf_map_delete_elem(writers_->logged(), &key), 0);
+  EXPECT_NE(bpf_map_delete_elem(writers_->logged(), &key), 0);  // fails, and is no change
   const Got got = read(*subscription, 12);
   ASSERT_THAT(got.changes, SizeIs(12));
   EXPECT_EQ(got.changes.back().op, Op::kDelete);
   EXPECT_EQ(got.changes[0].key_hash, crc_of(1));
   EXPECT_EQ(got.changes[0].source, Source::kFexit);
+}
+
+// Each kind of map has functions of its own.
+TEST_F(SourcesTest, FexitKnowsTheFunctionsOfEachKindOfMap) {
+  for (const auto type : {BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_LRU_HASH, BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_PERCPU_HASH, BPF_MAP_TYPE_PERCPU_ARRAY,
+                          BPF_MAP_TYPE_LRU_PERCPU_HASH, BPF_MAP_TYPE_LPM_TRIE}) {
+    SCOPED_TRACE(type);
+    LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = type == BPF_MAP_TYPE_LPM_TRIE ? uint32_t{BPF_F_NO_PREALLOC} : 0u);
+    const Fd fd(bpf_map_create(type, "kind", 8, 8, 16, &options));
+    const Fd array(bpf_map_create(type, "kind", 4, 8, 16, &options));
+    const bool indexed = type == BPF_MAP_TYPE_ARRAY || type == BPF_MAP_TYPE_PERCPU_ARRAY;
+    const int map = indexed ? array.get() : fd.get();
+    ASSERT_GE(map, 0);
+    ASSERT_TRUE(ok(pin(map, pin_of("kind"))));
+    Watch watch = watch_of("kind", {Source::kFexit});
+    watch.keys = watch.values = true;
+    const auto choice = stream_->watch(watch);
+    if (!choice) {
+      EXPECT_EQ(choice.error().code, ErrorCode::kUnsupported);
+      return;
+    }
+    const auto subscription = subscribe("kind");
+    const uint32_t key[2] = {indexed ? 5u : 32u, 7};
+    const std::vector<uint64_t> values(static_cast<size_t>(libbpf_num_possible_cpus()), 9);
+    ASSERT_EQ(bpf_map_update_elem(map, key, values.data(), BPF_ANY), 0);
+    ASSERT_EQ(bpf_map_update_elem(map, key, values.data(), BPF_EXIST), 0);
+    if (!indexed) {
+      ASSERT_EQ(bpf_map_delete_elem(map, key), 0);
+    }
+    const Got got = read(*subscription, indexed ? 2 : 3);
+    ASSERT_THAT(got.changes, SizeIs(indexed ? 2 : 3));
+    EXPECT_EQ(got.changes[0].op, Op::kUpdate);
+    EXPECT_EQ(got.changes[0].key[0], static_cast<std::byte>(key[0]));
+    EXPECT_TRUE(indexed || got.changes[2].op == Op::kDelete);
+    const bool percpu = is_percpu(static_cast<MapType>(type));
+    EXPECT_THAT(got.changes[1].value, SizeIs(percpu ? 0 : 8));
+    stream_->unwatch({"m", "kind"});
+    ASSERT_TRUE(ok(unpin(pin_of("kind"))));
+  }
 }
 
 TEST_F(SourcesTest, AMapThatNobodyCanWatchIsRefusedWithAllReasons) {

@@ -169,6 +169,8 @@ TEST(RenderGo, FitsByColumns) {
   EXPECT_EQ(fit("µµµµ", 3), "µµ…");
   EXPECT_EQ(fit("", 3), "");
   EXPECT_EQ(fit("a\tb", 3), "a?b");
+  EXPECT_EQ(fit("a\xC2\x9B" "2J", 4), "a?2J");
+  EXPECT_EQ(fit("\xC2\xA0\xC2\x80", 4), "\xC2\xA0?");
 }
 
 TEST(RenderGo, CellsAreShort) {

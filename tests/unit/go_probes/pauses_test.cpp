@@ -71,6 +71,13 @@ TEST(PauseLog, WhatRegistersHoldMayBeAnything) {
   log.add(pause(1, 0, ~0ULL, 10));
   EXPECT_EQ(log.pauses()[0].total, Nanos(0));
   EXPECT_LE(log.pauses()[1].stopping, log.pauses()[1].total);
+  // Differences of what is shown are no overflow either.
+  log.add(pause(2, 0, 0, 1ULL << 63));
+  log.add(mark_termination(1));
+  log.add(pause(1, (1ULL << 63) - 1, 0, ~0ULL));
+  for (const Pause& each : log.pauses()) EXPECT_GE(each.total, Nanos(0));
+  ASSERT_FALSE(log.cycles().empty());
+  EXPECT_GE(log.cycles().back().began, Nanos(0));
   for (uint64_t i = 0; i < 2 * PauseLog::kPauses; i++) log.add(pause(3, i, i, i + 1));
   EXPECT_EQ(log.pauses().size(), PauseLog::kPauses);
 }

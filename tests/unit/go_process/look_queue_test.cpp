@@ -44,6 +44,15 @@ TEST(LookQueue, TheEarlierTimeWins) {
   EXPECT_EQ(queue.next(), 7);
 }
 
+TEST(LookQueue, ALaterTimeChangesNothing) {
+  LookQueue queue;
+  queue.push(7);
+  queue.push(7, std::chrono::hours(1));
+  queue.push(8);
+  EXPECT_EQ(queue.next(), 7);
+  EXPECT_EQ(queue.next(), 8);
+}
+
 TEST(LookQueue, CloseWakesTheWaiter) {
   LookQueue queue;
   std::thread waiter([&queue] { EXPECT_EQ(queue.next(), std::nullopt); });

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "observe/go/procfs.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
+#include <fstream>
 
 #include "observe/go/discovery.h"
 
@@ -60,6 +63,25 @@ TEST(Procfs, PidfdTellsTheEnd) {
   EXPECT_TRUE(has_ended(*pidfd));
   waitpid(child, nullptr, 0);
   EXPECT_TRUE(has_ended(*pidfd));
+}
+
+TEST(Procfs, AnotherFileOfTheSameSizeAndTimeIsAnotherFile) {
+  const std::string path = testing::TempDir() + "key." + std::to_string(getpid());
+  const timespec constant[2] = {{1, 0}, {1, 0}};
+  const auto write = [&](const char* text) {
+    std::ofstream(path, std::ios::trunc) << text;
+    utimensat(AT_FDCWD, path.c_str(), constant, 0);
+  };
+  write("one");
+  const auto first = file_key(path);
+  usleep(20'000);  // the kernel's clock for files advances every 10 ms at the slowest
+  write("two");
+  const auto second = file_key(path);
+  unlink(path.c_str());
+  ASSERT_TRUE(first && second);
+  EXPECT_EQ(first->inode, second->inode);
+  EXPECT_EQ(first->modified_ns, second->modified_ns);
+  EXPECT_NE(*first, *second);
 }
 
 TEST(Procfs, BiasOfNoElfFileIsRefused) {

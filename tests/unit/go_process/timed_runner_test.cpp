@@ -76,5 +76,19 @@ TEST(TimedRunner, DoesNotLeaveBehindEndlesslyMany) {
   gate->let_pass();
 }
 
+TEST(TimedRunner, WhatReturnsLateMakesRoom) {
+  TimedRunner runner;
+  for (int i = 0; i < 2 * TimedRunner::kMostLeftBehind; ++i) {
+    const auto gate = std::make_shared<Gate>();
+    EXPECT_FALSE(runner.run(std::chrono::milliseconds(1), [gate] { gate->wait(); }));
+    gate->let_pass();
+  }
+  bool ran = false;
+  for (int tries = 0; tries < 1000 && !ran; ++tries) {  // the last ones may not have been counted yet
+    if (!runner.run(std::chrono::seconds(10), [&ran] { ran = true; })) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_TRUE(ran);
+}
+
 }  // namespace
 }  // namespace mapshift::observe::go
