@@ -95,7 +95,9 @@ static __always_inline void *cpu_image(struct image_entry *entry, u32 cpu)
 {
 	u64 at = cpu, each = ROUND8(value_size);
 
-	return (void *)(entry + 1) + at * each; /* in 64 bits, or Linux 6.1 does not follow */
+	/* Verifiers before Linux 6.11 (seen: 6.1) know the bounds of a product only when the constant is the factor that is read. */
+	asm volatile("%0 *= %1" : "+r"(at) : "r"(each));
+	return (void *)(entry + 1) + at;
 }
 
 static long compare_cpu(u32 cpu, struct cpu_job *job)

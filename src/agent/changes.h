@@ -46,6 +46,8 @@ class Changes final : public http::MapService {
   // Watches what `config` names and nothing else.
   void configure(const config::ChangeCapture& config);
 
+  // How the changes of a map will be followed once that generation runs, as far as it can be told before; empty: not at all.
+  [[nodiscard]] std::string forecast(const observe::changes::MapName& name, const update::GenerationInput& next);
   [[nodiscard]] std::optional<update::MapChanges> describe(const observe::changes::MapName& name);
   void collect(metrics::Metrics& out);
 

@@ -5,6 +5,7 @@
 #include "agent/changes.h"
 #include "base/clock.h"
 #include "kernel/map_contents.h"
+#include "mapshift/changes.h"
 #include "update/paths.h"
 
 namespace mapshift::agent {
@@ -23,6 +24,21 @@ std::string sources_of(const observe::changes::Choice& choice) {
     out += to_string(source);
   }
   return out;
+}
+
+std::string Changes::forecast(const MapName& name, const update::GenerationInput& next) {
+  if (next.manifest.ringbufs.contains(name.map)) return "ring: the module's own ring buffer, declared in its manifest";
+  {
+    const std::lock_guard lock(mutex_);
+    if (!maps_.contains(name)) return {};
+  }
+  const std::string variable = MS_CHANGES_VARIABLE + name.map;
+  for (const MapSpec& map : next.object.maps)
+    for (const Variable& one : map.variables)
+      if (one.name == variable) return "instrumented: the object logs this map (MS_LOGGED); what else sees it, status says once it runs";
+  const auto now = describe(name);
+  if (!now || now->source.empty()) return "chosen when it runs: the object does not log this map";
+  return now->source + ", as now: " + now->reason;
 }
 
 Result<std::unique_ptr<observe::changes::RingSubscription>> Changes::subscribe_ring(const MapName& name, std::optional<uint64_t> since) {

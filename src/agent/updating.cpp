@@ -33,6 +33,7 @@ Result<update::UpdateRecord> Agent::plan(const update::Manifest& manifest) {
   MS_TRY(Proposal proposal, propose(manifest, {}));
   MS_CHECK(check_quarantine(proposal));
   update::UpdateRecord record = update::to_record(proposal.plan);
+  for (update::MapRecord& map : record.maps) map.changes = changes_.forecast({record.module, map.name}, proposal.next.input);
   record.created_at = record.updated_at = now_text();
   record.digest = proposal.next.input.object.digest;
   return record;

@@ -40,6 +40,7 @@ Json map_json(const MapRecord& map) {
   out["policy"] = valid_utf8(map.policy);
   out["reason"] = valid_utf8(map.reason);
   out["lossy"] = map.lossy;
+  if (!map.changes.empty()) out["changes"] = valid_utf8(map.changes);
   out["passes"] = map.passes;
   out["keys"] = map.keys;
   out["added"] = map.added;

@@ -55,6 +55,7 @@ void read_map(Members& in, MapRecord& out) {
   in.get("policy", out.policy);
   in.get("reason", out.reason);
   in.get("lossy", out.lossy);
+  in.get("changes", out.changes);
   in.get("passes", out.passes);
   in.get("keys", out.keys);
   in.get("added", out.added);

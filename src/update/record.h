@@ -47,6 +47,7 @@ struct MapRecord {
   double progress = 0;         // 0..1
   uint64_t mismatched = 0;
   double staleness_seconds = 0;
+  std::string changes = {};    // of a plan: how its changes will be followed, in words; empty: they are not
   std::vector<FieldRecord> fields = {};
 };
 

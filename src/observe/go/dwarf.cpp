@@ -10,7 +10,7 @@ namespace {
 
 using namespace dwarf;
 
-constexpr uint64_t kMaxInfo = 256U << 20, kMaxAbbrev = 4U << 20, kMaxStrings = 256U << 20;
+constexpr uint64_t kMaxInfo = 128U << 20, kMaxAbbrev = 4U << 20, kMaxStrings = 128U << 20;
 constexpr uint32_t kMaxUnits = 1U << 18;
 constexpr size_t kMaxMembers = 1024;
 // Attributes and entries that are read, to bound the time: a hundred times what a large program has.

@@ -8,7 +8,7 @@
 namespace mapshift::observe::go {
 namespace {
 
-constexpr uint64_t kMaxCompressed = 512U << 20;
+constexpr uint64_t kMaxCompressed = 128U << 20;
 constexpr uint64_t kMaxRelocations = 4U << 20;
 
 // "*address = load bias + addend" in the numbering of each architecture.
@@ -22,7 +22,7 @@ Result<std::vector<uint8_t>> ElfImage::inflate(const Section& section, uint64_t 
   const auto damaged = [&] {
     return fail(ErrorCode::kInvalid, "the executable is damaged: section " + section.name + " cannot be decompressed; build it again");
   };
-  if (section.size > kMaxCompressed) return fail(ErrorCode::kTooLarge, "section " + section.name + " has more than 512 MiB");
+  if (section.size > kMaxCompressed) return fail(ErrorCode::kTooLarge, "section " + section.name + " has more than 128 MiB");
   MS_TRY(auto bytes, read_file(section.offset, section.size, section.name.c_str()));
   const auto header = load<Elf64_Chdr>(bytes, 0);
   if (!header || header->ch_type != ELFCOMPRESS_ZLIB) return damaged();

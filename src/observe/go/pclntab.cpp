@@ -4,7 +4,7 @@
 namespace mapshift::observe::go {
 namespace {
 
-constexpr uint64_t kMaxTable = 512U << 20, kMaxData = 64U << 20;
+constexpr uint64_t kMaxTable = 192U << 20, kMaxData = 64U << 20;
 constexpr uint32_t kMaxFunctions = 4U << 20, kMaxTries = 4;
 constexpr uint64_t kHeaderSize = 72;
 constexpr uint32_t kMagic118 = 0xfffffff0, kMagic120 = 0xfffffff1, kMagic116 = 0xfffffffa, kMagic12 = 0xfffffffb;
@@ -76,7 +76,7 @@ Result<PclnTable> PclnTable::search(ElfImage& image) {
 
 Status PclnTable::read_table(ElfImage& image, uint64_t address, uint64_t size) {
   if (size < kHeaderSize) return broken("it is too short");
-  if (size > kMaxTable) return fail(ErrorCode::kTooLarge, "the table of functions (.gopclntab) has more than 512 MiB");
+  if (size > kMaxTable) return fail(ErrorCode::kTooLarge, "the table of functions (.gopclntab) has more than 192 MiB");
   MS_TRY(const auto header, image.read(address, kHeaderSize));
   const auto magic = *load<uint32_t>(header, 0);
   if (magic == kMagic116 || magic == kMagic12) return fail(ErrorCode::kUnsupported, "its table of functions is of Go before 1.18");

@@ -6,7 +6,7 @@
 namespace mapshift::observe::go {
 namespace {
 
-constexpr uint64_t kMaxTable = 96U << 20, kMaxStrings = 256U << 20;
+constexpr uint64_t kMaxTable = 96U << 20, kMaxStrings = 128U << 20;
 constexpr size_t kMaxName = 512;
 
 }  // namespace
