@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "config/manifest.h"
 #include "update/load_request.h"
+#include "update/names.h"
 
 namespace mapshift::agent {
 namespace {
@@ -16,9 +17,15 @@ constexpr size_t kUpdatesLookedAt = 100;  // for the one that made the running g
 }  // namespace
 
 Agent::Agent(config::Config config, std::string config_path, std::unique_ptr<Kernel> kernel, std::unique_ptr<store::Store> store,
-             metrics::Metrics& metrics, GoCapture::Start start_go)
+             metrics::Metrics& metrics, GoCapture::Start start_go, Changes::Engines engines)
     : config_(std::move(config)), config_path_(std::move(config_path)), kernel_(std::move(kernel)), store_(std::move(store)),
-      metrics_(metrics), observer_(metrics), go_(std::move(start_go)), alerts_(*store_, metrics, alert_hooks()) {
+      metrics_(metrics), observer_(metrics),
+      changes_(config_.bpffs, config_.changes, std::move(engines),
+               [this](const std::string& module) -> Result<std::vector<std::string>> {
+                 MS_CHECK(row(module));
+                 return kernel_->list(update::Paths(config_.bpffs, module).root() + "/maps");
+               }),
+      go_(std::move(start_go)), alerts_(*store_, metrics, alert_hooks()) {
   metrics_.set_collector([this](metrics::Metrics& out) { collect(out); });
   counter_ = std::thread([this] { count_entries(); });
 }
@@ -125,6 +132,7 @@ update::ModuleRecord Agent::describe(const store::ModuleRow& row) {
     out.programs.push_back(std::move(program));
   }
   for (const std::string& name : kernel_->list(paths.generation(row.generation) + "/maps").value_or(std::vector<std::string>())) {
+    if (is_change_log(name)) continue;
     const std::string pin = paths.map(row.generation, name);
     update::ModuleMap map;
     map.name = name;
@@ -141,6 +149,7 @@ update::ModuleRecord Agent::describe(const store::ModuleRow& row) {
       const std::lock_guard lock(mutex_);
       if (auto found = usage_.find({row.name, name}); found != usage_.end()) map.entries = found->second.entries;
     }
+    map.changes = changes_.describe({row.name, name});
     out.maps.push_back(std::move(map));
   }
   if (auto active = active_of_module(row.name)) out.running_update.push_back(active->run->record());
@@ -254,11 +263,14 @@ Status Agent::replace_config(config::Config fresh) {
   same(fresh.run_dir == config_.run_dir, "run_dir");
   same(fresh.bpffs == config_.bpffs, "bpffs");
   same(fresh.metrics.host == config_.metrics.host && fresh.metrics.port == config_.metrics.port, "metrics.listen");
+  same(fresh.changes.ring_bytes == config_.changes.ring_bytes, "changes.ring_bytes");
+  same(fresh.changes.history == config_.changes.history, "changes.history");
   same(fresh.api.host == config_.api.host && fresh.api.port == config_.api.port, "api.listen");
   MS_TRY(const std::string token, read_or_make_token(fresh.token_file));
   MS_TRY(const std::string rollback_token, read_or_make_token(fresh.rollback_token_file));
   if (!fixed.empty()) return fail(Error{ErrorCode::kInvalid, 0, "the configuration was not reloaded", {}, std::move(fixed)});
   config_ = std::move(fresh);
+  changes_.configure(config_.changes);
   if (set_tokens_) set_tokens_(token, rollback_token);
   return {};
 }

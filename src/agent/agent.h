@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "agent/alerts.h"
+#include "agent/changes.h"
 #include "agent/go_capture.h"
 #include "agent/metrics_observer.h"
 #include "agent/prepare.h"
@@ -28,9 +29,10 @@ namespace mapshift::agent {
 // for microseconds). No lock is held while a Run works.
 class Agent final : public http::Service {
  public:
-  // Everything is injected; `config_path` is read again by reload(). Without `start_go` no Go processes are captured.
+  // Everything is injected; `config_path` is read again by reload(). Without `start_go` no Go processes are captured, without
+  // `engines` no changes are followed.
   Agent(config::Config config, std::string config_path, std::unique_ptr<Kernel> kernel, std::unique_ptr<store::Store> store,
-        metrics::Metrics& metrics, GoCapture::Start start_go = {});
+        metrics::Metrics& metrics, GoCapture::Start start_go = {}, Changes::Engines engines = {});
   ~Agent() override;
 
   // Finishes or undoes what a former agent left; afterwards ready() is true. Log lines say which.
@@ -52,6 +54,7 @@ class Agent final : public http::Service {
   [[nodiscard]] Result<update::UpdateRecord> decide(const std::string& id, http::Verdict verdict, const std::string& reason,
                                                     const std::string& trigger) override;
   [[nodiscard]] Result<std::vector<alerts::Delivery>> receive_alerts(const std::vector<alerts::Alert>& alerts) override;
+  [[nodiscard]] http::MapService& maps() override { return changes_; }
   [[nodiscard]] http::GoProcesses go_processes() override { return go_.processes(); }
   [[nodiscard]] Result<observe::go::ProcessReport> go_process(int pid) override { return go_.census(pid); }
   [[nodiscard]] Status reload() override;
@@ -105,6 +108,9 @@ class Agent final : public http::Service {
   void recover_update(const store::StoredUpdate& stored);
   void wait_for_recoveries();
 
+  // The running generation's part in the change streams, of a module that this agent did not load itself.
+  void recover_changes(const store::ModuleRow& row);
+
   // alerting.cpp
   [[nodiscard]] Alerts::Hooks alert_hooks();
 
@@ -129,6 +135,7 @@ class Agent final : public http::Service {
   std::map<std::pair<std::string, std::string>, Usage> usage_;               // by module and map; guarded by mutex_
   bool stopping_ = false;                                                    // guarded by mutex_
   std::thread counter_;
+  Changes changes_;
   std::mutex go_change_;  // before mutex_: of two that apply the configuration the later one sees the newer
   GoCapture go_;
   Alerts alerts_;  // last: its threads use all of the above

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/agent.h"
+#include "config/manifest.h"
+#include "update/names.h"
 #include "update/paths.h"
 
 namespace mapshift::agent {
@@ -28,6 +30,7 @@ void Agent::collect_programs(metrics::Metrics& out, const std::string& module) {
 // At each scrape: what the kernel has at hand. Entries are counted by count_entries() beforehand.
 void Agent::collect(metrics::Metrics& out) {
   alerts_.collect(out);
+  changes_.collect(out);
   go_.collect(out);
   const auto rows = store_->modules();
   if (!rows) return;
@@ -36,7 +39,7 @@ void Agent::collect(metrics::Metrics& out) {
     const update::Paths paths(config_.bpffs, row.name);
     for (const std::string& map : kernel_->list(paths.generation(row.generation) + "/maps").value_or(std::vector<std::string>())) {
       const auto stats = kernel_->map_stats(paths.map(row.generation, map));
-      if (!stats) continue;
+      if (!stats || is_change_log(map)) continue;
       uint64_t entries = 0;
       {
         const std::lock_guard lock(mutex_);
@@ -45,6 +48,16 @@ void Agent::collect(metrics::Metrics& out) {
       out.set_map_usage(row.name, map, entries, stats->memory_bytes);
     }
   }
+}
+
+// What an earlier agent loaded: only its object says which maps log their changes.
+void Agent::recover_changes(const store::ModuleRow& row) {
+  const auto manifest = config::parse_manifest(row.manifest, "/", {}, row.name);
+  if (const auto generation = manifest ? prepare(*manifest, row.generation, row.object_path) : Result<Prepared>(fail(manifest.error()))) {
+    LoadRequest unused;  // it is loaded already
+    changes_.prepare(generation->input, unused);
+  }
+  changes_.published(row.name, row.generation);
 }
 
 void Agent::count_entries() {
@@ -56,6 +69,7 @@ void Agent::count_entries() {
     for (const store::ModuleRow& row : rows.value_or(std::vector<store::ModuleRow>())) {
       const update::Paths paths(config_.bpffs, row.name);
       for (const std::string& map : kernel_->list(paths.root() + "/maps").value_or(std::vector<std::string>())) {
+        if (is_change_log(map)) continue;
         if (auto count = kernel_->count_entries(paths.published(map)); count) counted[{row.name, map}].entries = *count;
       }
     }

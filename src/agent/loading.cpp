@@ -39,6 +39,7 @@ Result<update::ModuleRecord> Agent::load(const update::Manifest& manifest) {
   row.state = "active";
   MS_CHECK(store_->put_module(row));
   show_module(row, "");
+  changes_.published(row.name, row.generation);
   log::info("module loaded", {{"module", row.name}, {"version", row.version}, {"generation", "1"}});
   wake_.notify_all();
   return describe(row);
@@ -47,8 +48,9 @@ Result<update::ModuleRecord> Agent::load(const update::Manifest& manifest) {
 // Loads, attaches in the plan's order, and publishes. What it did on a failure is for the caller to tear down.
 Status Agent::load_generation(const Prepared& prepared, const update::Plan& plan, const store::ModuleRow& row) {
   const update::Paths paths(config_.bpffs, row.name);
-  MS_TRY(const LoadRequest request, update::load_request(prepared.input.manifest, prepared.input.object, prepared.object_path, paths,
+  MS_TRY(LoadRequest request, update::load_request(prepared.input.manifest, prepared.input.object, prepared.object_path, paths,
                                                          row.generation, config_.state_dir + "/logs"));
+  changes_.prepare(prepared.input, request);
   MS_TRY(const LoadReport report, kernel_->load(request));
   MS_TRY(const auto maps, kernel_->list(paths.generation(row.generation) + "/maps"));
   for (const std::string& map : maps) MS_CHECK(kernel_->publish(paths.map(row.generation, map), paths.published(map)));
@@ -77,6 +79,7 @@ Status Agent::unload(const std::string& name) {
   reap();
   found.state = "unloading";
   MS_CHECK(store_->put_module(found));
+  changes_.unloaded(name);
   MS_CHECK(tear_down(name));
   MS_CHECK(store_->remove_module(name));
   metrics_.remove_module(name);

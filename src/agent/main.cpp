@@ -13,6 +13,8 @@
 #include "http/server.h"
 #include "kernel/linux_kernel.h"
 #include "kernel/program.h"
+#include "observe/changes/module_rings.h"
+#include "observe/changes/stream.h"
 #include "observe/go/capture.h"
 
 namespace {
@@ -49,7 +51,8 @@ Status serve(const config::Config& config, const std::string& config_path) {
   MS_TRY(auto store, store::Store::open(config.state_dir));
   MS_TRY(const Fd run_stats, enable_run_stats());  // runs and run time of BPF programs count while this is open
   metrics::Metrics metrics(MAPSHIFT_VERSION);
-  agent::Agent agent(config, config_path, make_linux_kernel(), std::move(store), metrics, observe::go::start_capture);
+  agent::Agent agent(config, config_path, make_linux_kernel(), std::move(store), metrics, observe::go::start_capture,
+                     {observe::changes::open_stream, observe::changes::start_module_rings});
   http::App app(agent, metrics, http::standard_codec());
   const auto set_tokens = [&](const std::string& all, const std::string& rollback) {
     app.set_token(all);
@@ -61,7 +64,7 @@ Status serve(const config::Config& config, const std::string& config_path) {
   const auto refused = [&](int status) { app.count_refused(status); };
   MS_TRY(auto metrics_server, http::Server::start({address(config.metrics), 8, refused},
                                                   [&](http::Request& request) { return app.handle(http::Listener::kMetrics, request); }));
-  MS_TRY(auto api_server, http::Server::start({address(config.api), 32, refused},
+  MS_TRY(auto api_server, http::Server::start({address(config.api), http::App::kOrdinaryThreads + http::App::kMaxStreams, refused},
                                               [&](http::Request& request) { return app.handle(http::Listener::kApi, request); }));
   MS_CHECK(agent::write_agent_file(config.run_dir, metrics_server->address(), api_server->address()));
   log::info("listening", {{"metrics", metrics_server->address()}, {"api", api_server->address()}});

@@ -8,6 +8,7 @@
 
 #include "config/manifest.h"
 #include "kernel/object_file.h"
+#include "kernel/record_type.h"
 #include "update/inference.h"
 #include "update/load_request.h"
 #include "update/order.h"
@@ -33,6 +34,10 @@ update::PlannerEnvironment environment(Kernel& kernel, const Prepared& next, con
     if (auto mode = kernel.swap_mode(hook); mode) {
       env.swap_modes[name] = *mode == SwapMode::kNative ? update::ProgramPlan::Swap::kNative : update::ProgramPlan::Swap::kDispatcher;
     }
+  }
+  for (const auto& [name, rule] : next.input.manifest.ringbufs) {
+    if (rule.record.empty()) continue;
+    if (auto type = read_record_type(next.object_path, rule.record); !type) env.problems.push_back({"unknown-type", "ringbufs." + name + ".record", type.error().message});
   }
   if (auto rodata = update::rodata_bytes(next.input.manifest, next.input.object); !rodata) {
     // Names that are not there, the planner reports itself, with what may have been meant.

@@ -44,12 +44,14 @@ void Agent::recover_module(const store::ModuleRow& row, bool updating) {
     return;
   }
   show_running(row.name);
+  recover_changes(row);
   if (updating) return;
   const auto programs = kernel_->list(paths.generation(row.generation) + "/progs");
   if (programs && programs->empty()) {  // bpffs is empty: the host was restarted, and the state went with it
     auto manifest = config::parse_manifest(row.manifest, "/", {}, row.name);
     auto prepared = manifest ? prepare(*manifest, row.generation, row.object_path) : Result<Prepared>(fail(manifest.error()));
     Status loaded = prepared ? load_generation(*prepared, plan_load(*kernel_, *prepared, config_.limits), row) : fail(prepared.error());
+    if (loaded) changes_.published(row.name, row.generation);
     if (loaded) log::warn("the host was restarted: the module was loaded again, its maps are empty", {{"module", row.name}});
     else log::error("the module does not run any more and cannot be loaded", {{"module", row.name}, {"error", loaded.error().message}});
     return;
@@ -95,6 +97,8 @@ void Agent::recover_update(const store::StoredUpdate& stored) {
   if (!old_side || !next) return abandon(old_side ? next.error().message : old_side.error().message);
   proposal.old_side = std::move(*old_side);
   proposal.next = std::move(*next);
+  LoadRequest unused;  // it is loaded, or will be with a request of its own
+  changes_.prepare(proposal.next.input, unused);
   adopt_running_layouts(*kernel_, update::Paths(config_.bpffs, name), proposal.old_side);
   const auto bake = std::chrono::duration_cast<Nanos>(Seconds(stored.record.bake_seconds));
   proposal.analysis = update::judging_of(*manifest, config_.objectives, bake, proposal.next.input.object, attached_programs(proposal.next)).analysis;

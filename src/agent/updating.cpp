@@ -57,6 +57,7 @@ Status Agent::admit(const std::string& module, const http::UpdateOptions& option
 
 update::RunInput Agent::run_input(Proposal proposal, update::UpdateRecord record) {
   update::RunInput input;
+  update::GenerationInput next = proposal.next.input;
   input.record = std::move(record);
   input.plan = std::move(proposal.plan);
   input.old_manifest = std::move(proposal.old_side.input.manifest);
@@ -71,6 +72,11 @@ update::RunInput Agent::run_input(Proposal proposal, update::UpdateRecord record
   input.bpffs = config_.bpffs;
   input.limits = config_.limits;
   input.sources = sources();
+  input.before_load = [this, next = std::make_shared<update::GenerationInput>(std::move(next))](LoadRequest& request) {
+    changes_.prepare(*next, request);
+    return Status();
+  };
+  input.published = [this, module = input.record.module](uint64_t generation) { changes_.published(module, generation); };
   return input;
 }
 
@@ -125,13 +131,17 @@ void Agent::begin(update::RunInput input, store::ModuleRow next, bool resumed) {
     const std::lock_guard lock(mutex_);
     active_.emplace(id, active);
   }
-  if (resumed && active->run->record().state == update::State::kBaking) show_module(next, id);
+  if (resumed && active->run->record().state == update::State::kBaking) {
+    show_module(next, id);
+    changes_.published(next.name, next.generation);
+  }
   active->thread = std::thread([this, run = active->run.get(), module = next.name, resumed] {
     pthread_setname_np(pthread_self(), "update");
     if (resumed) run->resume();
     else run->execute();
     const update::State state = run->record().state;
     if (update::is_final(state) && state != update::State::kCommitted) show_running(module);
+    if (update::is_final(state)) changes_.settled(module);
     wake_.notify_all();
   });
 }

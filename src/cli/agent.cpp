@@ -29,6 +29,8 @@ std::string_view title(ErrorCode code) {
   return "Error";
 }
 
+}  // namespace
+
 Failure refused_by_agent(const Response& response, Json document) {
   if (!document.is_object())
     document = Json{{"type", "about:blank"}, {"title", "The agent refused"}, {"status", response.status}};
@@ -38,8 +40,6 @@ Failure refused_by_agent(const Response& response, Json document) {
   }
   return {kFailed, std::move(document)};
 }
-
-}  // namespace
 
 Failure to_failure(const Error& error) {
   Json document{{"type", "about:blank"}, {"title", title(error.code)}, {"detail", config::valid_utf8(error.message)}};

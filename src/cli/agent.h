@@ -33,6 +33,8 @@ class Agent {
   Transport& transport_;
 };
 
+[[nodiscard]] Failure refused_by_agent(const Response& response, Json document);
+
 // Percent-encodes one segment of a path.
 [[nodiscard]] std::string encode(const std::string& segment);
 

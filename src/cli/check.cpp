@@ -5,6 +5,7 @@
 #include "config/manifest.h"
 #include "config/record_json.h"
 #include "kernel/object_file.h"
+#include "kernel/record_type.h"
 #include "update/module_check.h"
 
 namespace mapshift::cli {
@@ -25,7 +26,11 @@ int check_module(const Options& options, Console& console) {
   if (!manifest) return show(console, to_failure(manifest.error()));
   const Result<ObjectSpec> object = read_object_file(manifest->object);
   if (!object) return show(console, to_failure(object.error()));
-  const update::ModuleCheck found = update::check_module(*manifest, *object);
+  update::ModuleCheck found = update::check_module(*manifest, *object);
+  for (const auto& [name, rule] : manifest->ringbufs) {
+    if (rule.record.empty()) continue;
+    if (const auto type = read_record_type(manifest->object, rule.record); !type) found.problems.push_back({"unknown-type", "ringbufs." + name + ".record", type.error().message});
+  }
   if (!found.problems.empty()) {
     return show(console, to_failure(Error{ErrorCode::kInvalid, 0, options.target + ": the manifest does not fit its object", {}, found.problems}));
   }

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "cli/changes.h"
 #include "cli/check.h"
 #include "cli/completion.h"
 #include "cli/decide.h"
@@ -132,6 +133,7 @@ int run_command(const Options& options, Transport& transport, Console& console) 
     case Command::kStatus: return status(options, agent, console);
     case Command::kHistory: return history(options, agent, console);
     case Command::kExplain: return explain(options, agent, console);
+    case Command::kChanges: return changes(options, transport, console);
     case Command::kGo: return show_go(options, agent, console);
     case Command::kCheckConfig: return check_config(options, console);
     case Command::kCheckModule: return check_module(options, console);

@@ -13,7 +13,7 @@ namespace {
 
 constexpr const char* kFooter = R"(
 Exit status: 0 done; 1 refused, invalid or failed (what ran, runs untouched); 2 usage; 3 rolled back; 4 agent not reachable.
-With --output json, stdout holds exactly one JSON document.
+With --output json, stdout holds exactly one JSON document (changes --follow: one JSON object a line).
 
 Examples:
   mapshift load flowmeter_v1.json --set IFACE=eth0
@@ -21,6 +21,7 @@ Examples:
   mapshift update flowmeter_v2.json --set IFACE=eth0 --wait
   mapshift rollback flowmeter --reason "error rate is up"
   mapshift explain u-000012
+  mapshift changes flowmeter/flows --follow
   mapshift go 4711)";
 
 // "NAME=value"
@@ -132,6 +133,34 @@ class Grammar {
     add_module("history", Command::kHistory, "What was: updates, newest first", false);
     CLI::App* explain = add(app_, "explain", Command::kExplain, "Why: the story of one update");
     explain->add_option("UPDATE", options_.target, "Id of the update, such as u-000012")->required();
+    add_changes();
+    add_go();
+  }
+  void add_changes() {
+    CLI::App* changes = add(app_, "changes", Command::kChanges, "Changes of one map: those since a version, or as they happen");
+    changes->add_option("MODULE/MAP", options_.target, "A map that changes.maps of the agent's configuration names")
+        ->required()
+        ->check([](const std::string& text) {
+          const size_t slash = text.find('/');
+          const bool two = slash != std::string::npos && slash > 0 && slash + 1 < text.size() && text.find('/', slash + 1) == std::string::npos;
+          return two ? std::string() : "\"" + text + "\" is not MODULE/MAP";
+        });
+    changes->add_option("--since", options_.since, "Begin after the change with this number, or at this version of the map")
+        ->type_name("SEQ")
+        ->check([](const std::string& text) {
+          const bool digits = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+          return digits ? std::string() : "\"" + text + "\" is not the number of a change";
+        });
+    changes->add_flag("--follow", options_.follow, "Go on with what comes, until interrupted; resumes when the agent was away");
+    changes->footer(
+        "\nA line that says resync: not all is known of what happened before; read the map again.\n"
+        "With --follow and --output json, stdout has one JSON object a line.\n\n"
+        "Examples:\n"
+        "  mapshift changes flowmeter/flows --follow\n"
+        "  mapshift changes flowmeter/flows --since 1882518926131200\n"
+        "  mapshift --output json changes flowmeter/flows --follow | jq .op");
+  }
+  void add_go() {
     CLI::App* go = add(app_, "go", Command::kGo, "Go processes: pauses, latencies, goroutines; all, or one in detail");
     go->add_option("PID", options_.target, "Process id; its goroutines are counted now")->check([](const std::string& text) {
       const bool pid = !text.empty() && text.size() <= 10 && text.find_first_not_of("0123456789") == std::string::npos;

@@ -18,6 +18,7 @@ enum class Command : uint8_t {
   kStatus,
   kHistory,
   kExplain,
+  kChanges,
   kGo,
   kCheckConfig,
   kCheckModule,
@@ -38,6 +39,8 @@ struct Options {
   bool allow_lossy = false;
   bool force_quarantined = false;
   std::string reason;
+  std::optional<uint64_t> since;  // changes
+  bool follow = false;            // changes
 };
 
 struct Parsed {

@@ -91,6 +91,20 @@ std::string maps_table(const std::vector<ModuleMap>& maps) {
   return table.empty() ? std::string() : "\n" + table.text("  ");
 }
 
+// How the changes of those maps are followed that the configuration names.
+std::string changes_table(const std::vector<ModuleMap>& maps) {
+  Table table({"CHANGES", "SOURCE", "MODE", "VERSION", "SEEN", "LOST"});
+  std::string reasons;
+  for (const ModuleMap& map : maps) {
+    if (!map.changes) continue;
+    const MapChanges& changes = *map.changes;
+    table.add({map.name, or_dash(changes.source), changes.mode, std::to_string(changes.version), std::to_string(changes.seen), std::to_string(changes.lost)});
+    if (!changes.problem.empty()) reasons += fmt::format("    {}: NOT FOLLOWED: {}\n", map.name, changes.problem);
+    else if (!changes.reason.empty()) reasons += fmt::format("    {}: {}\n", map.name, changes.reason);
+  }
+  return table.empty() ? std::string() : "\n" + table.text("  ") + reasons;
+}
+
 }  // namespace
 
 std::string render_modules(const std::vector<ModuleRecord>& modules) {
@@ -112,7 +126,7 @@ std::string render_module(const ModuleRecord& module) {
   std::string out = fmt::format("{} {}, generation {}\n", module.name, module.version, module.generation);
   if (!module.digest.empty()) out += fmt::format("object {}\n", module.digest);
   for (const UpdateRecord& update : module.running_update) out += render_progress(update) + "\n";
-  return out + programs_table(module.programs) + maps_table(module.maps);
+  return out + programs_table(module.programs) + maps_table(module.maps) + changes_table(module.maps);
 }
 
 std::string render_history(const std::vector<UpdateRecord>& updates) {

@@ -28,6 +28,38 @@ size_t append(char* data, size_t size, size_t count, void* out) {
   return size * count;
 }
 
+// One answer that is read while it comes.
+struct Streaming {
+  CURL* handle;
+  const StreamReader& reader;
+  Response response = {};
+  std::string etag = {};
+  bool started = false, enough = false;
+
+  static size_t on_header(char* data, size_t size, size_t count, void* self) {
+    constexpr std::string_view kName = "etag:";
+    std::string_view line(data, size * count);
+    std::string name(line.substr(0, kName.size()));
+    std::ranges::transform(name, name.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    if (name != kName) return line.size();
+    auto& etag = static_cast<Streaming*>(self)->etag;
+    etag.clear();
+    for (const char c : line.substr(kName.size()))
+      if (std::isdigit(static_cast<unsigned char>(c)) != 0) etag += c;
+    return line.size();
+  }
+  static size_t on_piece(char* data, size_t size, size_t count, void* self) {
+    auto& one = *static_cast<Streaming*>(self);
+    long status = 0;
+    curl_easy_getinfo(one.handle, CURLINFO_RESPONSE_CODE, &status);
+    if (status < 200 || status > 299) return append(data, size, count, &one.response.body);
+    if (!one.started) one.reader.started(one.etag);
+    one.started = true;
+    one.enough = !one.reader.piece({data, size * count});
+    return one.enough ? 0 : size * count;
+  }
+};
+
 class HttpTransport : public Transport {
  public:
   explicit HttpTransport(AgentAddress address) : address_(std::move(address)) {}
@@ -48,6 +80,32 @@ class HttpTransport : public Transport {
     curl_easy_getinfo(handle.get(), CURLINFO_RESPONSE_CODE, &status);
     response.status = static_cast<int>(status);
     return response;
+  }
+
+  Result<Response> stream(const Request& request, const StreamReader& reader) override {
+    constexpr long kSilence = 20;  // seconds; the agent writes something every 2
+    MS_TRY(const std::string base, base_url());
+    const std::unique_ptr<CURL, CurlFree> handle(curl_easy_init());
+    if (!handle) return fail(ErrorCode::kInternal, "libcurl cannot be started");
+    const std::string url = base + request.path;
+    const std::unique_ptr<curl_slist, CurlFree> headers = make_headers(request);
+    Streaming streaming{handle.get(), reader};
+    set_up(handle.get(), request, url, headers.get(), streaming.response);
+    curl_easy_setopt(handle.get(), CURLOPT_TIMEOUT, 0L);
+    curl_easy_setopt(handle.get(), CURLOPT_LOW_SPEED_LIMIT, 1L);
+    curl_easy_setopt(handle.get(), CURLOPT_LOW_SPEED_TIME, kSilence);
+    curl_easy_setopt(handle.get(), CURLOPT_HEADERFUNCTION, &Streaming::on_header);
+    curl_easy_setopt(handle.get(), CURLOPT_HEADERDATA, &streaming);
+    curl_easy_setopt(handle.get(), CURLOPT_WRITEFUNCTION, &Streaming::on_piece);
+    curl_easy_setopt(handle.get(), CURLOPT_WRITEDATA, &streaming);
+    const CURLcode code = curl_easy_perform(handle.get());
+    if (code != CURLE_OK && !streaming.started) {
+      return fail(ErrorCode::kUnavailable, "no answer from the agent at " + base + ": " + curl_easy_strerror(code) + hint(code));
+    }
+    long status = 0;
+    curl_easy_getinfo(handle.get(), CURLINFO_RESPONSE_CODE, &status);
+    streaming.response.status = static_cast<int>(status);
+    return std::move(streaming.response);
   }
 
  private:

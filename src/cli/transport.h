@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -22,11 +24,20 @@ struct Response {
   std::string body;
 };
 
+// What happens with an answer that has no end.
+struct StreamReader {
+  std::function<void(const std::string& etag)> started;  // before the first piece: the answer is 2xx
+  std::function<bool(std::string_view)> piece;           // false: enough
+};
+
 // How requests reach the agent. kUnavailable when no answer came.
 class Transport {
  public:
   virtual ~Transport() = default;
   [[nodiscard]] virtual Result<Response> send(const Request& request) = 0;
+  // The body of a 2xx answer goes to `reader` as it comes, until it ends, or breaks off; of another one it is in the Response.
+  // kUnavailable when no answer came at all.
+  [[nodiscard]] virtual Result<Response> stream(const Request& request, const StreamReader& reader) = 0;
 };
 
 struct AgentAddress {

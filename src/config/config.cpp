@@ -2,8 +2,8 @@
 #include "config/config.h"
 
 #include <algorithm>
-#include <array>
 
+#include "config/changes_json.h"
 #include "config/object_reader.h"
 #include "config/objective_json.h"
 #include "config/text_file.h"
@@ -107,36 +107,6 @@ void read_go(ObjectReader& reader, GoCapture& out) {
   go->finish();
 }
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kSources{
-    {{"auto", "auto"}, {"fexit", "fexit"}, {"instrumented", "instrumented"}, {"syscall", "syscall"}, {"scan", "scan"}}};
-
-void read_changes(ObjectReader& reader, std::vector<ChangeCapture>& out) {
-  std::optional<ObjectReader> changes = reader.object("changes");
-  if (!changes) return;
-  read_list(*changes, "maps", [&](ObjectReader& map) {
-    ChangeCapture capture;
-    map.require("module");
-    map.require("map");
-    map.text("module", capture.module, is_name, kNameRule);
-    map.text("map", capture.map, is_name, kNameRule);
-    if (map.has("sources")) capture.sources.clear();
-    map.items("sources", [&](JsonValue& value, const std::string& where) {
-      if (!expect_kind(map.report(), value, where, Kind::kString)) return;
-      const auto* known = std::ranges::find(kSources, std::string_view(value.text), &decltype(kSources)::value_type::first);
-      if (known == kSources.end()) {
-        std::vector<std::string> names;
-        for (const auto& [name, meaning] : kSources) names.emplace_back(name);
-        map.report().add("bad-value", where, value.line,
-                         "\"" + value.text + "\" is not a source" + suggestion(value.text, names));
-        return;
-      }
-      capture.sources.emplace_back(known->second);
-    });
-    out.push_back(std::move(capture));
-  });
-  changes->finish();
-}
-
 void read_neighbours(ObjectReader& reader, Config& out) {
   if (std::optional<ObjectReader> prometheus = reader.object("prometheus")) {
     prometheus->text("url", out.prometheus_url, is_http_url, kUrlRule);
@@ -208,7 +178,6 @@ Result<Config> load_config(const std::string& path) {
 
 std::vector<std::string> not_served(const Config& config) {
   std::vector<std::string> sentences;
-  if (!config.changes.empty()) sentences.emplace_back("changes.maps: this release does not serve change streams yet");
   for (const slo::Objective& objective : config.objectives) {
     if (Status served = slo::check_served(objective); !served)
       sentences.push_back("objectives: " + served.error().message + "; every update will be refused");

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "observe/changes/stream.h"
 #include "observe/go/capture.h"
 #include "slo/objective.h"
 #include "update/limits.h"
@@ -26,8 +27,9 @@ struct GoCapture {
 };
 
 struct ChangeCapture {
-  std::string module, map;
-  std::vector<std::string> sources = {"auto"};
+  uint64_t ring_bytes = observe::changes::Settings{}.ring_bytes;  // read at start
+  size_t history = observe::changes::Settings{}.history;          // read at start
+  std::vector<observe::changes::Watch> maps = {};                 // pins are not filled in
 };
 
 // The agent's configuration file. Every member has a default.
@@ -41,7 +43,7 @@ struct Config {
   std::vector<std::string> module_dirs = {"/etc/mapshift/modules"};
   Limits limits = {};
   GoCapture go = {};
-  std::vector<ChangeCapture> changes = {};
+  ChangeCapture changes = {};
   std::string prometheus_url = "http://127.0.0.1:9090";
   std::string alertmanager_url = "http://127.0.0.1:9093";
   bool alertmanager_poll = false;

@@ -48,6 +48,26 @@ void read_programs(ObjectReader& reader, const MakeAbsolute& absolute, Manifest&
   });
 }
 
+// "struct event", "event_t"
+bool is_type_name(std::string_view text) {
+  if (const size_t space = text.find(' '); space != std::string_view::npos) {
+    const std::string_view kind = text.substr(0, space);
+    if (kind != "struct" && kind != "union" && kind != "enum") return false;
+    text.remove_prefix(space + 1);
+  }
+  const auto allowed = [](unsigned char c) { return std::isalnum(c) != 0 || c == '_'; };
+  return !text.empty() && text.size() <= 128 && std::ranges::all_of(text, allowed);
+}
+
+void read_ringbufs(ObjectReader& reader, Manifest& out) {
+  read_named(reader, "ringbufs", [&](const std::string& name, ObjectReader& ring) {
+    update::RingRule rule;
+    ring.text("record", rule.record, is_type_name, "the type of its records, such as \"struct event\"");
+    ring.finish();
+    out.ringbufs[name] = std::move(rule);
+  });
+}
+
 void read_analysis(ObjectReader& reader, Manifest& out) {
   std::optional<ObjectReader> analysis = reader.object("analysis");
   if (!analysis) return;
@@ -105,6 +125,7 @@ void read_module(ObjectReader& reader, const MakeAbsolute& absolute, Manifest& o
   out.object = absolute(out.object);
   read_programs(reader, absolute, out);
   read_named(reader, "maps", [&](const std::string& name, ObjectReader& map) { out.maps[name] = read_map_rule(map); });
+  read_ringbufs(reader, out);
   read_analysis(reader, out);
   read_rodata(reader, out.rodata);
   read_prog_arrays(reader, out);

@@ -105,6 +105,12 @@ Json module_map_json(const ModuleMap& map) {
   out["entries"] = map.entries;
   out["memory_bytes"] = map.memory_bytes;
   out["pin"] = valid_utf8(map.pin);
+  if (map.changes) {
+    out["changes"] = {{"source", valid_utf8(map.changes->source)}, {"mode", valid_utf8(map.changes->mode)},
+                      {"complete", map.changes->complete},         {"reason", valid_utf8(map.changes->reason)},
+                      {"problem", valid_utf8(map.changes->problem)}, {"version", map.changes->version},
+                      {"seen", map.changes->seen},                 {"lost", map.changes->lost}};
+  }
   return out;
 }
 

@@ -146,6 +146,17 @@ void read_module_program(Members& in, ModuleProgram& out) {
   in.get("run_seconds", out.run_seconds);
 }
 
+void read_map_changes(Members& in, MapChanges& out) {
+  in.get("source", out.source);
+  in.get("mode", out.mode);
+  in.get("complete", out.complete);
+  in.get("reason", out.reason);
+  in.get("problem", out.problem);
+  in.get("version", out.version);
+  in.get("seen", out.seen);
+  in.get("lost", out.lost);
+}
+
 void read_module_map(Members& in, ModuleMap& out) {
   in.get("name", out.name);
   in.get("type", out.type);
@@ -156,6 +167,7 @@ void read_module_map(Members& in, ModuleMap& out) {
   in.get("entries", out.entries);
   in.get("memory_bytes", out.memory_bytes);
   in.get("pin", out.pin);
+  in.object("changes", [&](Members& changes) { read_map_changes(changes, out.changes.emplace()); });
 }
 
 }  // namespace

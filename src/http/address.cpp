@@ -2,16 +2,22 @@
 #include "http/address.h"
 
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <cerrno>
 #include <charconv>
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
 
 #include "base/fd.h"
 
 namespace mapshift::http {
 namespace {
+
+constexpr int kSendBuffer = 128 << 10;  // bytes; the kernel doubles it for its own records
+constexpr unsigned kUnansweredMs = 10000;
 
 sockaddr_in socket_address(const Address& address) {
   sockaddr_in out{};
@@ -58,6 +64,24 @@ Status try_address(const Address& address) {
   const int err = errno;
   const char* advice = err == EADDRINUSE ? "; stop what listens there, or choose another port" : "";
   return fail(Error{ErrorCode::kUnavailable, err, "cannot listen on " + to_string(address) + ": " + std::strerror(err) + advice, {}, {}});
+}
+
+void bound_connections(const Address& address) {
+  // The library keeps its listening socket to itself, but what is set there, accepted connections inherit.
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", error)) {
+    const int fd = std::atoi(entry.path().filename().c_str());
+    int listens = 0;
+    socklen_t size = sizeof listens;
+    if (::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 || listens == 0) continue;
+    sockaddr_in name{};
+    size = sizeof name;
+    if (::getsockname(fd, reinterpret_cast<sockaddr*>(&name), &size) != 0 || name.sin_family != AF_INET) continue;
+    if (ntohs(name.sin_port) != address.port || name.sin_addr.s_addr != address.host.s_addr) continue;
+    // Best effort: without them the kernel's own, larger limits hold.
+    (void)::setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &kSendBuffer, sizeof kSendBuffer);
+    (void)::setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &kUnansweredMs, sizeof kUnansweredMs);
+  }
 }
 
 void knock(const Address& address) {

@@ -15,6 +15,9 @@ struct Address {
 // "127.0.0.1:9847", "localhost:0". Refuses what the server cannot do: TLS ("9847s"), IPv6, names.
 [[nodiscard]] Result<Address> parse_address(const std::string& text);
 [[nodiscard]] std::string to_string(const Address& address);
+// Of every connection that the listening socket of this process at `address` accepts: a peer that does not read, or is gone
+// without a word, holds little memory of the kernel and not for long.
+void bound_connections(const Address& address);
 // Whether it can be listened on at this moment; the error says why not.
 [[nodiscard]] Status try_address(const Address& address);
 // Connects and hangs up, so that an accepting thread wakes.

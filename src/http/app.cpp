@@ -49,7 +49,7 @@ Response App::route(Listener listener, Request& request, std::string_view& handl
     return problem({ErrorCode::kUnavailable, 0, "The agent is still recovering; try again when /-/ready answers 200.", {}, {}});
 
   Call call{request, {}, match.parameter};
-  if (match.route->method == "POST") {
+  if (match.route->method == "POST" || match.route->method == "PUT") {
     auto body = request.read_body();
     if (!body && body.error().code == ErrorCode::kTimeout) return problem(408, "incomplete-body", body.error().message);
     if (!body) return problem(body.error());
@@ -80,6 +80,9 @@ Response App::dispatch(Action action, const Call& call) {
     case Action::kListGo: return list_go();
     case Action::kShowGo: return show_go(call);
     case Action::kReload: return reload();
+    case Action::kWatchChanges: return watch_changes(call);
+    case Action::kShowMap: return show_map(call);
+    case Action::kReplaceMap: return replace_map(call);
   }
   return problem({ErrorCode::kInternal, 0, "The route has no handler.", {}, {}});
 }

@@ -21,6 +21,10 @@ class App {
   // So many requests may wait for news at a time; each holds a thread of the server. One more is answered at once.
   static constexpr int kMaxWaiters = 16;
 
+  // So many clients may watch changes at a time; each holds a thread of the server beside kOrdinaryThreads.
+  static constexpr int kMaxStreams = 224;
+  static constexpr int kOrdinaryThreads = 32;
+
   App(Service& service, metrics::Metrics& metrics, Codec codec);
   void set_token(std::string_view token) { token_.set(token); }
   void set_rollback_token(std::string_view token) { rollback_token_.set(token); }
@@ -63,6 +67,10 @@ class App {
   // go.cpp
   Response list_go();
   Response show_go(const Call& call);
+  // maps.cpp
+  Response watch_changes(const Call& call);
+  Response show_map(const Call& call);
+  Response replace_map(const Call& call);
   Result<update::UpdateRecord> wait_for_news(const Call& call, uint64_t since, std::chrono::nanoseconds wait);
   [[nodiscard]] Response update_response(int status, const update::UpdateRecord& record) const;
 
@@ -72,6 +80,7 @@ class App {
   Token token_, rollback_token_;
   Idempotency idempotency_;
   std::atomic<int> waiters_ = 0;
+  std::atomic<int> streams_ = 0;
 };
 
 }  // namespace mapshift::http

@@ -1,43 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/body.h"
 
-#include <nlohmann/json.hpp>
 #include <set>
 #include <vector>
 
 #include "base/clock.h"
+#include "http/json_body.h"
 
 namespace mapshift::http {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-constexpr int kMaxDepth = 64;
 constexpr size_t kMaxReason = 1024;
-
-// Parses hostile text: bounded depth, because writing a value out again recurses, and no name twice, because two readers
-// would disagree about which one counts.
-Result<Json> parse_object(const std::string& body) {
-  std::string wrong;
-  std::vector<std::set<std::string>> names;
-  const auto watch = [&](int depth, Json::parse_event_t event, Json& value) {
-    if (depth > kMaxDepth && wrong.empty()) wrong = "It nests deeper than " + std::to_string(kMaxDepth) + " levels.";
-    if (!wrong.empty()) return false;
-    if (event == Json::parse_event_t::object_start) names.emplace_back();
-    if (event == Json::parse_event_t::object_end) names.pop_back();
-    if (event == Json::parse_event_t::key && !names.back().insert(value.get<std::string>()).second)
-      wrong = "The member \"" + value.get<std::string>() + "\" occurs twice in one object.";
-    return wrong.empty();
-  };
-  try {
-    Json document = Json::parse(body, watch);
-    if (wrong.empty() && !document.is_object()) wrong = "It must be a JSON object.";
-    if (wrong.empty()) return document;
-  } catch (const Json::exception& error) {
-    wrong = error.what();
-  }
-  return fail(ErrorCode::kInvalid, "The body is not what it must be. " + wrong);
-}
 
 // Reads the members of one body, and collects what is wrong with them.
 class Reader {

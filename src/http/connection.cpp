@@ -31,8 +31,9 @@ std::string http_date() {
 
 std::string head(const Response& response) {
   std::string out = "HTTP/1.1 " + std::to_string(response.status) + " " + std::string(reason_phrase(response.status)) +
-                    "\r\nDate: " + http_date() + "\r\n" + std::string(kEveryResponse) + "Content-Type: " + response.content_type +
-                    "\r\nContent-Length: " + std::to_string(response.body.size()) + "\r\n";
+                    "\r\nDate: " + http_date() + "\r\n" + std::string(kEveryResponse) + "Content-Type: " + response.content_type + "\r\n";
+  // The end of a stream is the end of the connection.
+  if (!response.stream) out += "Content-Length: " + std::to_string(response.body.size()) + "\r\n";
   for (const auto& [name, value] : response.headers) {
     out += name + ": ";
     // A value may quote a name from outside; it must not end the line.
@@ -72,11 +73,31 @@ Result<std::string> Connection::read_body(uint64_t length, bool send_continue) {
 void Connection::send(const Response& response, bool with_body) {
   std::string out = head(response);
   if (with_body) out += response.body;
+  static_cast<void>(write(out));  // whoever stopped reading does not want it
+}
+
+bool Connection::write(std::string_view text) {
   const Nanos deadline = monotonic_now() + kWriteTime;
-  for (size_t sent = 0; sent < out.size() && monotonic_now() < deadline;) {
-    const int wrote = ::mg_write(connection_, out.data() + sent, std::min(kWritePiece, out.size() - sent));
-    if (wrote <= 0) return;
+  for (size_t sent = 0; sent < text.size();) {
+    if (monotonic_now() >= deadline) return false;
+    // Waits for room until the library's timeout; a short count is one that it gave up on.
+    const int wrote = ::mg_write(connection_, text.data() + sent, std::min(kWritePiece, text.size() - sent));
+    if (wrote <= 0) return false;
     sent += static_cast<size_t>(wrote);
+  }
+  return true;
+}
+
+void Connection::send_stream(const Response& response, const std::function<bool()>& stopping) {
+  if (!write(head(response))) return;
+  while (!stopping()) {
+    const std::optional<std::string> text = response.stream();
+    if (!text) return;
+    // Who reads slowly is waited for, a piece at a time, and falls behind; who does not read is dropped.
+    for (size_t sent = 0; sent < text->size() && !stopping(); sent += kWritePiece) {
+      const size_t wanted = std::min(kWritePiece, text->size() - sent);
+      if (::mg_write(connection_, text->data() + sent, wanted) != static_cast<int>(wanted)) return;
+    }
   }
 }
 

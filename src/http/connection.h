@@ -20,6 +20,8 @@ class Connection {
   // The body of `length` bytes; sends "100 Continue" first where that is waited for. Errors: kTooLarge, kTimeout.
   [[nodiscard]] Result<std::string> read_body(uint64_t length, bool send_continue);
   void send(const Response& response, bool with_body);
+  // Writes what the response's `stream` gives until its end, the client's, or the server's.
+  void send_stream(const Response& response, const std::function<bool()>& stopping);
   // Reads what was not read of a body of `length` bytes, within limits: closing on unread data would reset the connection,
   // and the client would lose the response. A stranger gets little of our time.
   void drain(uint64_t length, bool trusted);
@@ -27,6 +29,7 @@ class Connection {
   void close();
 
  private:
+  [[nodiscard]] bool write(std::string_view text);
   mg_connection* connection_;
   uint64_t consumed_ = 0;
   bool broken_ = false;  // the client stopped sending: nothing more is waited for

@@ -77,7 +77,7 @@ std::string_view reason_phrase(int status) {
   static constexpr Phrase kPhrases[] = {
       {200, "OK"}, {201, "Created"}, {202, "Accepted"}, {204, "No Content"}, {400, "Bad Request"}, {401, "Unauthorized"},
       {404, "Not Found"}, {405, "Method Not Allowed"}, {408, "Request Timeout"}, {409, "Conflict"}, {411, "Length Required"},
-      {412, "Precondition Failed"}, {413, "Content Too Large"}, {417, "Expectation Failed"}, {422, "Unprocessable Content"},
+      {412, "Precondition Failed"}, {413, "Content Too Large"}, {417, "Expectation Failed"}, {422, "Unprocessable Content"}, {428, "Precondition Required"},
       {431, "Request Header Fields Too Large"}, {500, "Internal Server Error"}, {503, "Service Unavailable"},
       {504, "Gateway Timeout"}, {505, "HTTP Version Not Supported"},
   };

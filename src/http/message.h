@@ -38,6 +38,9 @@ struct Response {
   std::string content_type = "application/json";
   std::string body = {};
   Headers headers = {};  // beside those that every response has
+  // Instead of `body`: asked for what to write next, on the thread that serves the request, until it gives none, the client is
+  // gone, or the server stops. Empty: nothing now. Each call must return within half a second.
+  std::function<std::optional<std::string>()> stream = {};
 };
 
 [[nodiscard]] std::string_view reason_phrase(int status);

@@ -32,7 +32,8 @@ std::optional<std::string> fits(std::string_view pattern, std::string_view path)
     }
     auto decoded = decode_segment(found);
     if (!decoded || decoded->empty() || decoded->size() > kMaxParameter) return std::nullopt;
-    parameter = std::move(*decoded);
+    if (!parameter.empty()) parameter += '/';
+    parameter += *decoded;
   }
   return parameter;
 }

@@ -19,7 +19,7 @@ enum class Action : uint8_t {
   kIndex, kMetrics, kHealthy, kReady,
   kOpenApi, kLoadModule, kListModules, kShowModule, kUnloadModule,
   kPlan, kStartUpdate, kListUpdates, kShowUpdate, kRollback, kCommit, kAbort, kAlerts,
-  kListGo, kShowGo, kReload,
+  kListGo, kShowGo, kWatchChanges, kShowMap, kReplaceMap, kReload,
 };
 
 struct Route {
@@ -53,12 +53,15 @@ inline constexpr auto kRoutes = std::to_array<Route>({
     {Listener::kApi, "POST", "/api/v1/alerts", Auth::kRollbackToken, Action::kAlerts, "alerts", "Alertmanager's webhook, version 4"},
     {Listener::kApi, "GET", "/api/v1/go", Auth::kToken, Action::kListGo, "list_go", "Captured Go processes and their figures"},
     {Listener::kApi, "GET", "/api/v1/go/{pid}", Auth::kToken, Action::kShowGo, "show_go", "One Go process, its goroutines counted now"},
+    {Listener::kApi, "GET", "/api/v1/changes", Auth::kToken, Action::kWatchChanges, "watch_changes", "Changes of one map, as they happen"},
+    {Listener::kApi, "GET", "/api/v1/maps/{module}/{map}", Auth::kToken, Action::kShowMap, "show_map", "One map: its version and, where allowed, its entries"},
+    {Listener::kApi, "PUT", "/api/v1/maps/{module}/{map}", Auth::kToken, Action::kReplaceMap, "replace_map", "Replace a map's contents in one step"},
     {Listener::kApi, "POST", "/-/reload", Auth::kToken, Action::kReload, "reload", "Read the configuration again, all or nothing"},
 });
 
 struct Match {
   const Route* route = nullptr;     // none: no such path, or, when `allowed` is set, not with this method
-  std::string parameter = {};       // what "{…}" stands for, decoded
+  std::string parameter = {};       // what "{…}" stands for, decoded; of two, joined by the '/' that neither can hold
   std::vector<std::string> allowed = {};
 };
 // Paths are compared as they are: no normalising, no trailing slash.

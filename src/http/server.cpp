@@ -79,7 +79,10 @@ void Server::Impl::serve(mg_connection* raw) {
   Request request = connection.request();
   const Framing framing = frame(request);
   const Response response = answer(connection, request, framing);
-  connection.send(response, request.method != "HEAD");
+  if (response.stream && request.method != "HEAD")
+    connection.send_stream(response, [this] { return stopping.load(); });
+  else
+    connection.send(response, request.method != "HEAD");
   // Who waits for "100 Continue" and did not get it sends nothing.
   if (!framing.wants_continue) connection.drain(framing.body_length, request.trusted);
   connection.close();
@@ -141,6 +144,7 @@ Result<std::unique_ptr<Server>> Server::start(const ServerOptions& options, Hand
   mg_server_port taken{};
   if (::mg_get_server_ports(impl->context, 1, &taken) == 1) impl->address.port = static_cast<uint16_t>(taken.port);
   impl->text = to_string(impl->address);
+  bound_connections(impl->address);
   return std::unique_ptr<Server>(new Server(std::move(impl)));
 }
 

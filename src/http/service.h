@@ -8,6 +8,7 @@
 #include "alerts/alert.h"
 #include "base/clock.h"
 #include "base/result.h"
+#include "http/map_service.h"
 #include "observe/go/report.h"
 #include "update/manifest.h"
 #include "update/record.h"
@@ -57,6 +58,7 @@ class Service {
   [[nodiscard]] virtual GoProcesses go_processes() = 0;
   // One, with its goroutines counted now. kNotFound, kUnavailable when nothing is captured.
   [[nodiscard]] virtual Result<observe::go::ProcessReport> go_process(int pid) = 0;
+  [[nodiscard]] virtual MapService& maps() = 0;
   [[nodiscard]] virtual Status reload() = 0;
   [[nodiscard]] virtual bool ready() = 0;  // recovery is over, and requests are served
 };

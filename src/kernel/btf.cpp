@@ -63,6 +63,22 @@ std::vector<std::string> BtfTypes::Impl::tags_of(uint32_t id, int component) con
 
 Result<TypeRef> BtfTypes::type(uint32_t id) { return impl_->convert(id, 0); }
 
+Result<TypeRef> BtfTypes::named(std::string_view name) {
+  std::vector<uint32_t> kinds{BTF_KIND_TYPEDEF, BTF_KIND_ENUM, BTF_KIND_ENUM64, BTF_KIND_INT};
+  std::string bare(name);
+  for (const auto& [word, kind] : {std::pair<std::string_view, uint32_t>{"struct ", BTF_KIND_STRUCT}, {"union ", BTF_KIND_UNION}}) {
+    if (!name.starts_with(word)) continue;
+    kinds = {kind};
+    bare = name.substr(word.size());
+  }
+  for (const uint32_t kind : kinds) {
+    const int id = btf__find_by_name_kind(impl_->types.get(), bare.c_str(), kind);
+    if (id > 0) return impl_->convert(static_cast<uint32_t>(id), 0);
+  }
+  return fail(ErrorCode::kNotFound, fmt::format("the BTF has no type \"{}\"; a type that no map and no global variable uses is left "
+                                                "out by the compiler: declare \"const {} *unused __attribute__((unused));\"", name, name));
+}
+
 bool BtfTypes::is_section(uint32_t id) const { return btf_is_datasec(impl_->at(id)); }
 
 Result<BtfTypes::Section> BtfTypes::section(std::string_view name) {

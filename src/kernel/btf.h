@@ -36,6 +36,8 @@ class BtfTypes {
   // Typedefs and qualifiers are resolved; decl tags on them move to the type that they name. Type tags of a pointer
   // ("kptr") become its `tags`. Pointers are leaves.
   [[nodiscard]] Result<TypeRef> type(uint32_t id);
+  // "struct event", "union u", or the name of a typedef, enum or integer. kNotFound when the BTF does not have it.
+  [[nodiscard]] Result<TypeRef> named(std::string_view name);
 
   struct SectionVariable {
     Variable variable;   // offset as BTF has it: 0 in a file that no linker has seen

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/object_spec.h"
 
+#include "mapshift/changes.h"
+
 namespace mapshift {
 
 std::string to_string(MapType type) {
@@ -41,6 +43,10 @@ std::string to_string(MapType type) {
     case MapType::kArena: return "arena";
   }
   return "type_" + std::to_string(static_cast<uint32_t>(type));
+}
+
+bool is_change_log(const std::string& map_name) {
+  return map_name == MS_CHANGES_RING || map_name == MS_CHANGES_SLOTS || map_name == MS_CHANGES_LOST;
 }
 
 }  // namespace mapshift

@@ -79,6 +79,10 @@ struct ProgramSpec {
   FunctionSpec code;
 };
 
+// The maps of the agent's change log that an object brings along to be loaded without the agent (mapshift/module.bpf.h): no
+// generation's state.
+[[nodiscard]] bool is_change_log(const std::string& map_name);
+
 // An object file as its author wrote it: pure data. Everything that a plan needs to know is here.
 struct ObjectSpec {
   std::string path;

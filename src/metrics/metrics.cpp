@@ -5,6 +5,7 @@
 #include <map>
 #include <mutex>
 
+#include "metrics/change_series.h"
 #include "metrics/go_series.h"
 #include "metrics/process.h"
 #include "metrics/series.h"
@@ -18,6 +19,7 @@ struct Metrics::Impl {
   std::mutex mutex;
   Series series;
   GoSeries go;
+  ChangeSeries changes;
   std::map<std::array<std::string, 4>, Totals> totals;  // by metric name and label values
 
   // `total` comes from `source`; see Totals.
@@ -210,6 +212,16 @@ void Metrics::set_alerting(bool path_proven, bool automation_stopped) {
   const std::lock_guard lock(impl_->mutex);
   impl_->series.set(Id::kAlertPathProven, {}, path_proven ? 1 : 0);
   impl_->series.set(Id::kAutomationStopped, {}, automation_stopped ? 1 : 0);
+}
+
+void Metrics::set_changes(const observe::changes::Stats& stats) {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->changes.show(impl_->series, stats);
+}
+
+void Metrics::set_rings(const std::vector<observe::changes::RingReport>& rings) {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->changes.show_rings(impl_->series, rings);
 }
 
 void Metrics::set_go_processes(const std::vector<observe::go::ProcessReport>& reports, uint64_t dropped) {

@@ -10,6 +10,11 @@
 
 #include "observe/go/report.h"
 
+namespace mapshift::observe::changes {
+struct RingReport;
+struct Stats;
+}
+
 namespace mapshift::metrics {
 
 // Kernel totals of one loaded program; they start at 0 with each load.
@@ -80,6 +85,12 @@ class Metrics {
   // What is known of the Go processes by now. A process that is not among them any more loses all of its series. `dropped`: found
   // beyond the limit, ever.
   void set_go_processes(const std::vector<observe::go::ProcessReport>& reports, uint64_t dropped);
+
+  // What is known of the change streams by now. A map that is not among them any more loses its series of this kind.
+  void set_changes(const observe::changes::Stats& stats);
+
+  // Likewise of modules' ring buffers.
+  void set_rings(const std::vector<observe::changes::RingReport>& rings);
 
   void http_request(std::string_view handler, int status, double seconds);
 

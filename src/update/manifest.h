@@ -46,6 +46,10 @@ struct MapRule {
   std::map<std::string, FieldRule> fields = {};  // by path in the new layout: "a.b", "hist"
 };
 
+struct RingRule {
+  std::string record = {};  // the type of its records, such as "struct event"; empty: shown as bytes
+};
+
 struct ProgramRule {
   std::optional<AttachSpec> attach = {};  // absent: from the section's name
 };
@@ -58,6 +62,7 @@ struct Manifest {
   std::string object;  // absolute path
   std::map<std::string, ProgramRule> programs = {};
   std::map<std::string, MapRule> maps = {};
+  std::map<std::string, RingRule> ringbufs = {};  // ring buffers that the agent reads
   std::optional<slo::Analysis> analysis = {};
   std::map<std::string, RodataValue> rodata = {};
   std::map<std::string, std::map<uint32_t, std::string>> prog_arrays = {};

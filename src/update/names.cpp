@@ -58,6 +58,7 @@ class Check {
     for (const auto& [name, rule] : manifest_.programs) expect("program", name, "programs." + name, programs_);
     for (const std::string& name : manifest_.optional_programs) expect("program", name, "optional", programs_);
     for (const auto& [name, rule] : manifest_.maps) check_map(name, rule);
+    for (const auto& [name, rule] : manifest_.ringbufs) check_ring(name);
     for (const auto& [name, value] : manifest_.rodata)
       expect("constant variable", name, "rodata." + name, constants(object_));
     for (const auto& [name, slots] : manifest_.prog_arrays) check_prog_array(name, slots);
@@ -69,6 +70,14 @@ class Check {
     if (has(known, name)) return true;
     problems_.push_back(unknown_name(what, name, "the object", std::move(where), known));
     return false;
+  }
+
+  void check_ring(const std::string& name) {
+    const std::string where = "ringbufs." + name;
+    if (!expect("map", name, where, maps_)) return;
+    const MapSpec& map = *find_map(object_, name);
+    if (is_change_log(name)) problems_.push_back({"not-a-ring", where, name + " is the agent's own: what it logs is watched through changes.maps"});
+    else if (map.type != MapType::kRingbuf) problems_.push_back({"not-a-ring", where, name + " is of type " + to_string(map.type) + ", not a ring buffer"});
   }
 
   void check_map(const std::string& name, const MapRule& rule) {

@@ -23,7 +23,7 @@ std::vector<Edge> edges_of(const CodeFacts& facts, const std::vector<std::string
   std::map<std::string, Users> maps;
   for (const auto& access : facts.maps) {
     const auto found = std::lower_bound(names.begin(), names.end(), access.program);
-    if (found == names.end() || *found != access.program) continue;
+    if (found == names.end() || *found != access.program || is_change_log(access.map)) continue;
     const auto index = static_cast<size_t>(found - names.begin());
     auto& users = maps[access.map];
     if (access.updates || access.deletes || access.writes_value) users.writers.insert(index);

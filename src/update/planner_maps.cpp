@@ -105,7 +105,8 @@ struct MapPlanner::Pair {
 };
 
 void MapPlanner::run() {
-  for (const MapSpec& map : next_.object.maps) plan_map(map);
+  for (const MapSpec& map : next_.object.maps)
+    if (!is_change_log(map.name)) plan_map(map);
   check_dropped();
 }
 
@@ -286,7 +287,7 @@ void MapPlanner::plan_sync(Pair& pair) {
 
 void MapPlanner::check_dropped() {
   for (const MapSpec& map : old_.object.maps) {
-    if (continued_.contains(map.name) || constant(map.section)) continue;
+    if (continued_.contains(map.name) || constant(map.section) || is_change_log(map.name)) continue;
     plan_.warnings.push_back({"map-dropped", "maps." + map.name,
                               fmt::format("{} is not in the new generation: its state is gone after the commit (a rollback before still has it)",
                                           map.name)});

@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -92,11 +93,22 @@ struct ModuleProgram {
   double run_seconds = 0;
 };
 
+// How the changes of a map are followed.
+struct MapChanges {
+  std::string source;       // "instrumented+syscall", best first; empty while it is not followed
+  std::string mode;         // events, pull, hybrid
+  bool complete = false;    // every change is seen but for in-place writes, or the last of several
+  std::string reason = {};  // why these sources
+  std::string problem = {}; // why it is not followed though it should be
+  uint64_t version = 0, seen = 0, lost = 0;
+};
+
 struct ModuleMap {
   std::string name, type;
   uint32_t id = 0, key_size = 0, value_size = 0, max_entries = 0;
   uint64_t entries = 0, memory_bytes = 0;
   std::string pin;
+  std::optional<MapChanges> changes = {};  // absent: the configuration does not name it
 };
 
 struct ModuleRecord {

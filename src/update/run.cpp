@@ -170,8 +170,9 @@ Status Run::clear_leftovers() {
 }
 
 Status Run::load() {
-  MS_TRY(const LoadRequest request, load_request(input_.new_manifest, input_.new_object, input_.new_object_path, paths_,
+  MS_TRY(LoadRequest request, load_request(input_.new_manifest, input_.new_object, input_.new_object_path, paths_,
                                                  input_.record.to.generation, input_.log_dir, &input_.plan));
+  if (input_.before_load) MS_CHECK(input_.before_load(request));
   MS_TRY(const LoadReport report, kernel_.load(request));
   for (const std::string& skipped : report.skipped_programs) {
     log::warn("an optional program did not load", {{"update_id", input_.record.id}, {"program", skipped}});

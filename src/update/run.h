@@ -40,6 +40,9 @@ struct RunInput {
   slo::Analysis analysis;
   Limits limits;
   Sources sources = {};
+  // Called on the update's thread: what is about to be loaded may be added to; and <module>/maps/ names this generation's maps now.
+  std::function<Status(LoadRequest& request)> before_load = {};
+  std::function<void(uint64_t generation)> published = {};
 };
 
 // Journal intents, in the order of an update's life.

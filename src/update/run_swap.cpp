@@ -115,6 +115,7 @@ Status Run::publish_maps(uint64_t from, uint64_t to) {
   for (const std::string& map : gone) {
     if (std::find(now.begin(), now.end(), map) == now.end()) MS_CHECK(kernel_.unpublish(paths_.published(map)));
   }
+  if (input_.published) input_.published(to);
   return {};
 }
 

@@ -29,6 +29,13 @@ def bench_sync(build):
         return json.load(open(out.name))
 
 
+def bench_changes(build):
+    """What a logged map change costs, how fast changes arrive, and three ways to stay in step with a map."""
+    with tempfile.NamedTemporaryFile(suffix=".json") as out:
+        subprocess.run([str(build / "changes_bench"), "--json", out.name], check=True)
+        return json.load(open(out.name))
+
+
 def bench_rollback(build):
     """From the first failing measurement to the old generation at every hook, 100 times."""
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
@@ -37,7 +44,8 @@ def bench_rollback(build):
         return json.load(open(out.name))
 
 
-BENCHES = {"sync": bench_sync, "packets": bench_packets.bench, "rollback": bench_rollback, "agent": bench_agent.bench, "go": bench_go.bench}
+BENCHES = {"sync": bench_sync, "packets": bench_packets.bench, "rollback": bench_rollback, "agent": bench_agent.bench, "go": bench_go.bench,
+           "changes": bench_changes}
 
 
 def main():

@@ -27,6 +27,12 @@ gauge     mapshift_consistency_last_check_timestamp_seconds module map
 counter   mapshift_map_changes_total module map op source
 counter   mapshift_map_changes_lost_total module map reason
 histogram mapshift_map_change_latency_seconds source
+counter   mapshift_ring_records_total module map
+counter   mapshift_ring_malformed_total module map
+gauge     mapshift_ring_backlog_bytes module map
+gauge     mapshift_ring_size_bytes module map
+gauge     mapshift_map_change_subscribers
+counter   mapshift_map_change_resyncs_total
 gauge     mapshift_map_entries module map
 gauge     mapshift_map_memory_bytes module map
 counter   mapshift_program_run_seconds_total module program

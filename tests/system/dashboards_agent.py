@@ -45,7 +45,8 @@ def lab(folder):
     """An agent with flowmeter v1 loaded, and frames that enter through its interface."""
     sender = subprocess.Popen([sys.executable, "-c", SENDER, PEER, THERE_ADDRESS, HERE_ADDRESS, "100"])
     try:
-        agent = Agent(BUILD, folder, go={"processes": [{"path": str(service_path(BUILD))}], "census_interval": "1s"})
+        agent = Agent(BUILD, folder, go={"processes": [{"path": str(service_path(BUILD))}], "census_interval": "1s"},
+                      changes={"maps": [{"module": "flowmeter", "map": "flows"}]})
         try:
             loaded = agent.cli("load", agent.manifest(1, ANALYSIS), "--set", f"IFACE={LINK}")
             if loaded.returncode != 0:

@@ -191,8 +191,11 @@ class Fleeting(GoTest):
         path = self.newest("passes")
         before, began = descriptors(agent.process.pid), time.monotonic()
         for _ in range(CHURN // 10):
-            batch = [subprocess.Popen([path], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) for _ in range(10)]
+            batch = [subprocess.Popen([path], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) for _ in range(5)]  # end at once
+            batch += [subprocess.Popen([path, "-seconds", "0.1"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) for _ in range(5)]
             self.assertEqual([one.wait(20) for one in batch], [0] * 10)
+            for one in batch[5:]:
+                one.stdin.close()
         print(f"{CHURN} processes came and went in {time.monotonic() - began:.1f} s")
         found = self.wait_for("only one is left", lambda: self.processes(agent) if len(self.processes(agent)) == 1 else None)
         self.assertEqual(list(found), [stays.pid])
@@ -203,17 +206,21 @@ class Fleeting(GoTest):
 
 
 class Denied(GoTest):
-    def test_memory_that_may_not_be_read(self):
-        agent = self.go_agent_without_memory()
+    def check(self, *prefix):
+        agent = self.agent(prefix=prefix, go={"enabled": True, "processes": [{"path": f"{self.programs}/*"}]})
         witness = self.witness(self.newest("secret"))
         found = self.wait_for_state(agent, [witness.pid], "denied")
-        self.assertTrue(found[witness.pid]["reason"])
         self.assert_series(1, agent, "mapshift_go_processes", state="denied")
         self.assertIsNone(self.series(agent, "mapshift_go_gc_cycles_total", process="secret"))
         self.assertIn("denied", agent.cli("go").out)
+        self.assertEqual(witness.tell("gc 1")["gc_cycles"], 1)
         self.assert_healthy(agent)
+        return found[witness.pid]["reason"]
 
-    def go_agent_without_memory(self):
+    def test_without_the_capability(self):
+        reason = self.check("setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace")
+        self.assertIn("CAP_SYS_PTRACE", reason)
+
+    def test_memory_that_may_not_be_read(self):
         """As in a container whose seccomp profile forbids to read the memory of others."""
-        wrapper = [sys.executable, "-B", HERE / "without_syscall.py", "process_vm_readv"]
-        return self.agent(prefix=wrapper, go={"enabled": True, "processes": [{"path": f"{self.programs}/*"}]})
+        self.assertTrue(self.check(sys.executable, "-B", HERE / "without_syscall.py", "process_vm_readv"))

@@ -76,4 +76,44 @@
 /* After a type: } MS_EPOCH(2); */
 #define MS_EPOCH(n) MS_TAG_("epoch=" MS_STRING(n))
 
+/*
+ * Logging changes of maps. Nobody tells user space that a map changed; these wrappers do, at some 50 ns a change:
+ *
+ *	#include <linux/bpf.h>
+ *	#include <bpf/bpf_helpers.h>
+ *	#include <mapshift/module.bpf.h>	// after bpf_helpers.h; compiled with -mcpu=v3
+ *
+ *	struct {
+ *		__uint(type, BPF_MAP_TYPE_HASH);
+ *		__uint(max_entries, 1024);
+ *		__type(key, __u32);		// by type, not by size
+ *		__type(value, struct verdict);
+ *	} verdicts SEC(".maps");
+ *	MS_LOGGED(verdicts);
+ *
+ *	SEC("tracepoint/sched/sched_process_exec") int judge(void *ctx)
+ *	{
+ *		__u32 pid = bpf_get_current_pid_tgid() >> 32;
+ *		struct verdict *v = bpf_map_lookup_elem(&verdicts, &pid), fresh = {.seen = 1};
+ *
+ *		if (v) {
+ *			__sync_fetch_and_add(&v->seen, 1);
+ *			MS_CHANGED(verdicts, &pid, v);			// written in place: say so where it matters
+ *			if (v->expired)
+ *				ms_map_delete(verdicts, &pid);		// the map, not its address
+ *			return 0;
+ *		}
+ *		ms_map_update(verdicts, &pid, &fresh, BPF_ANY);	// does the operation; logs it when it succeeded
+ *		return 0;
+ *	}
+ *
+ * The wrappers return what the helpers return. Watch the map with "changes" of the agent's configuration, read it with `mapshift
+ * changes MODULE/MAP`. Key and value bytes leave the kernel only where that configuration allows it. An object loaded by anybody
+ * else than the agent logs nothing and pays nothing: the kernel removes the code. The maps `ms_changes`, `ms_change_slots`
+ * and `ms_change_lost` are the agent's; leave them alone.
+ */
+#if defined(__bpf__) && defined(SEC)
+#include "module_log.bpf.h"
+#endif
+
 #endif

@@ -6,6 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 
 #include "go_target.h"
@@ -37,10 +39,25 @@ int see_denied(const std::string& program, int pid) {
   return capture->census(pid) ? 0 : 2;
 }
 
+// 0: captured without any privilege, and it is said what is missing.
+int see_own(const std::string& program, int) {
+  GoTarget target(program);
+  target.ask("gc 2");
+  const auto capture = capture_of(program);
+  const auto report = report_on(*capture, target.pid());
+  for (const std::string& note : report.notes) std::fprintf(stderr, "%s\n", note.c_str());
+  if (report.state != State::kCaptured || report.gc_cycles != 2U) return 1;
+  if (std::ranges::none_of(report.notes, [](const auto& note) { return note.starts_with("new processes are found"); })) return 2;
+  if (getenv("MAPSHIFT_TEST_SLOW") == nullptr) return 0;
+  GoTarget later(program);
+  const auto found = [&] { return capture->reports(Nanos{0}).size() == 2; };
+  return mapshift::test::eventually(found, std::chrono::seconds(12)) ? 0 : 4;
+}
+
 template <class Lessen>
-int as_lesser(Lessen lessen, const std::string& program, int pid) {
+int as_lesser(Lessen lessen, const std::string& program, int pid, int (*see)(const std::string&, int) = see_denied) {
   const pid_t child = fork();
-  if (child == 0) _exit(lessen() ? see_denied(program, pid) : 3);
+  if (child == 0) _exit(lessen() ? see(program, pid) : 3);
   int status = 0;
   waitpid(child, &status, 0);
   return WIFEXITED(status) ? WEXITSTATUS(status) : 100 + WTERMSIG(status);
@@ -51,6 +68,13 @@ TEST_F(GoDenied, WithoutTheCapability) {
   GoTarget target(program.path());
   target.ask("gc 1");
   EXPECT_EQ(as_lesser(give_up_ptrace, program.path(), target.pid()), 0);
+}
+
+// With MAPSHIFT_TEST_SLOW set it waits for the look at all processes too, which comes every 10 s then.
+TEST_F(GoDenied, WithoutPrivilegeItsOwnProcessesAreCaptured) {
+  const Copy program(newest(), "app");
+  std::filesystem::permissions(std::filesystem::path(program.path()).parent_path(), std::filesystem::perms(0755));
+  EXPECT_EQ(as_lesser(become_nobody, program.path(), 0, see_own), 0);
 }
 
 TEST_F(GoDenied, AsAnotherUser) {

@@ -120,6 +120,31 @@ TEST_F(Safety, AFileThatWasWrittenOverIsProbedAnew) {
   std::filesystem::remove(path);
 }
 
+// The lease does not tell of everything, and not every file system has leases: a file of another time is looked at anew. Here it is
+// the same program, so that the places of the old probes do no harm, but of the first look no place for windows was known.
+TEST_F(Safety, AFileThatChangedWithoutAWordIsProbedAnew) {
+  const std::string path = std::filesystem::temp_directory_path() / ("go-probes-" + std::to_string(::getpid()));
+  std::filesystem::copy_file(newest(), path, std::filesystem::copy_options::overwrite_existing);
+  open(1);
+  {
+    Program program(path, "idle", 1, "0s");
+    Traced traced = trace_of(program.pid());
+    Binary binary = *traced.binary;
+    binary.targets[static_cast<size_t>(Target::kCasgstatus)].reset();
+    traced.binary = std::make_shared<const Binary>(std::move(binary));
+    const auto added = probes_->add(traced);
+    ASSERT_TRUE(added) << added.error().message;
+    EXPECT_NE(report(program.pid()).probing.why_not, "");
+  }
+  std::filesystem::last_write_time(path, std::filesystem::last_write_time(path) + std::chrono::seconds(1));
+  Program program(path, "receive", 30, "10ms");
+  add(program);
+  program.work();
+  EXPECT_EQ(report(program.pid()).probing.why_not, "");
+  EXPECT_EQ(total(report(program.pid()), "chan receive"), 30U);
+  std::filesystem::remove(path);
+}
+
 TEST_F(Safety, OlderKernelsLinkEachProbeByItself) {
   auto hot = GoWindowProbes::load(UprobeLink::kPerf);
   ASSERT_TRUE(hot) << hot.error().message << hot.error().context;

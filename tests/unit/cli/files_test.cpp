@@ -27,11 +27,11 @@ class FilesTest : public ::testing::Test {
 };
 
 TEST_F(FilesTest, CheckConfig) {
-  const std::string good = write("good.json", R"({"changes": {"maps": [{"module": "m", "map": "n"}]}})");
+  const std::string good = write("good.json", R"({"objectives": [{"name": "o", "indicator": "verdict", "program": "p", "max": 1}]})");
   Outcome outcome = run_line(agent_, {"check", "config", good.c_str(), "--output", "json"});
   EXPECT_EQ(outcome.status, kDone);
   EXPECT_EQ(Json::parse(outcome.out)["warnings"].size(), 1U);
-  EXPECT_THAT(outcome.err, HasSubstr("changes.maps"));
+  EXPECT_THAT(outcome.err, HasSubstr("objectives"));
   const std::string bad = write("bad.json", "{\n\"goo\": 1}");
   outcome = run_line(agent_, {"check", "config", bad.c_str(), "--output", "json"});
   EXPECT_EQ(outcome.status, kFailed);

@@ -49,7 +49,7 @@ TEST(Options, MisuseIsStatusTwo) {
   for (const std::vector<const char*>& words :
        std::vector<std::vector<const char*>>{{},
                                              {"frobnicate"},
-                                             {"changes", "m/x"},
+                                             {"changes", "m"},
                                              {"go", "app"},
                                              {"go", "-1"},
                                              {"go", "1", "2"},

@@ -26,7 +26,30 @@ class ScriptedAgent : public Transport {
   }
   std::vector<Request> asked;
 
+  // A stream that gives these pieces and ends.
+  void stream(std::string etag, std::vector<std::string> pieces) { streams_.push_back({200, std::move(etag), std::move(pieces)}); }
+  void refuse_stream(int status, std::string body) { streams_.push_back({status, "", {std::move(body)}}); }
+  void be_silent_stream() { streams_.push_back({0, "", {}}); }
+  Result<Response> stream(const Request& request, const StreamReader& reader) override {
+    asked.push_back(request);
+    if (streams_.empty()) return fail(ErrorCode::kUnavailable, "the script is over");
+    const Stream next = std::move(streams_.front());
+    streams_.pop_front();
+    if (next.status == 0) return fail(ErrorCode::kUnavailable, "no answer");
+    if (next.status != 200) return Response{next.status, next.pieces[0]};
+    reader.started(next.etag);
+    for (const std::string& piece : next.pieces)
+      if (!reader.piece(piece)) break;
+    return Response{200, ""};
+  }
+
  private:
+  struct Stream {
+    int status;
+    std::string etag;
+    std::vector<std::string> pieces;
+  };
+  std::deque<Stream> streams_;
   std::deque<Result<Response>> answers_;
 };
 

@@ -41,8 +41,8 @@ TEST(Config, AnEmptyObjectGivesTheDefaults) {
 TEST(Config, ReadsEveryMember) {
   const Result<Config> config = parse_config(kFullConfig, "agent.json");
   ASSERT_TRUE(config) << config.error().message;
-  ASSERT_THAT(config->changes, SizeIs(1));
-  EXPECT_EQ(config->changes[0].map, "flows");
+  ASSERT_THAT(config->changes.maps, SizeIs(1));
+  EXPECT_EQ(config->changes.maps[0].name.map, "flows");
   EXPECT_TRUE(config->go.enabled);
   EXPECT_EQ(config->go.settings.overhead_budget, 0.02);
   EXPECT_EQ(config->go.settings.max_processes, 10u);
@@ -52,7 +52,36 @@ TEST(Config, ReadsEveryMember) {
   EXPECT_EQ(config->go.settings.processes[0].cgroup, "*");
   EXPECT_EQ(config->go.settings.processes[1].path, "*");
   EXPECT_EQ(config->go.settings.processes[1].cgroup, "/system.slice/*");
-  EXPECT_THAT(not_served(*config), ElementsAre(HasSubstr("changes.maps")));
+  EXPECT_THAT(not_served(*config), IsEmpty());
+}
+
+TEST(Config, ReadsHowChangesAreFollowed) {
+  using observe::changes::Mode;
+  using observe::changes::Source;
+  const Result<Config> config = parse_config(R"({"changes": {"ring_bytes": 65536, "history": 100, "maps": [
+    {"module": "m", "map": "a"},
+    {"module": "m", "map": "b", "sources": ["syscall", "scan"], "mode": "hybrid", "silence": "1s", "keys": true},
+    {"module": "m", "map": "c", "mode": "pull", "interval": "50ms", "values": true}]}})", "f");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->changes.ring_bytes, 65536u);
+  EXPECT_EQ(config->changes.history, 100u);
+  ASSERT_THAT(config->changes.maps, SizeIs(3));
+  const auto& [a, b, c] = std::tie(config->changes.maps[0], config->changes.maps[1], config->changes.maps[2]);
+  EXPECT_TRUE(a.sources.empty() && !a.keys && !a.values && a.mode == Mode::kEvents) << "nothing leaves by default";
+  EXPECT_THAT(b.sources, ElementsAre(Source::kSyscall, Source::kScan));
+  EXPECT_TRUE(b.keys && !b.values && b.mode == Mode::kHybrid && b.silence == std::chrono::seconds(1));
+  EXPECT_TRUE(c.keys && c.values && c.mode == Mode::kPull && c.pull_interval == std::chrono::milliseconds(50));
+}
+
+TEST(Config, SaysAllThatIsWrongWithChanges) {
+  const Result<Config> config = parse_config(R"({"changes": {"ring_bytes": 100000, "history": 1, "maps": [
+    {"module": "m"}, {"module": "m", "map": "a", "mode": "push", "interval": "0s"}, {"module": "m", "map": "a", "keys": false, "values": true},
+    {"module": "m", "map": "b", "sources": ["sycall"]}]}})", "f");
+  ASSERT_FALSE(config);
+  std::vector<std::string> where;
+  for (const Problem& problem : config.error().problems) where.push_back(problem.where);
+  EXPECT_THAT(where, ::testing::UnorderedElementsAre("changes.ring_bytes", "changes.history", "changes.maps[0].map", "changes.maps[1].mode",
+                                                     "changes.maps[1].interval", "changes.maps[2].keys", "changes.maps[2]", "changes.maps[3].sources[0]"));
 }
 
 TEST(Config, TokenFilesFollowTheRunDirectory) {

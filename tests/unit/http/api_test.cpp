@@ -200,7 +200,7 @@ TEST_F(Api, WaitsForRecovery) {
 TEST_F(Api, TellsWrongPathsFromWrongMethods) {
   for (const char* path : {"/", "/api/v1", "/api/v1/modules/", "/api/v1/modules/a/b", "/api/v1/modules/a%2Fb", "/api/v1/modules/%00",
                            "/api/v1/modules/%zz", "/api/v1/updates/u-1/explode", "/metrics", "/api/v1/../v1/modules", "//api/v1/modules",
-                           "/api/v1/modules%2f", "/api/v1/goo", "/api/v1/changes"}) {
+                           "/api/v1/modules%2f", "/api/v1/goo", "/api/v1/change", "/api/v1/maps/m"}) {
     SCOPED_TRACE(path);
     EXPECT_EQ(problem_code(api_.send("GET", path), 404), "not-found");
   }

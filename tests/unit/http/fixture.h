@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "client.h"
+#include "fake_maps.h"
 #include "http/app.h"
 #include "http/server.h"
 
@@ -44,6 +45,8 @@ class FakeService : public Service {
                                       const std::string& trigger) override;
   std::vector<alerts::Alert> last_alerts;
   Result<std::vector<alerts::Delivery>> receive_alerts(const std::vector<alerts::Alert>& alerts) override;
+  FakeMaps fake_maps;
+  MapService& maps() override { return fake_maps; }
   GoProcesses go = {.enabled = true};
   GoProcesses go_processes() override;
   Result<observe::go::ProcessReport> go_process(int pid) override;

@@ -54,6 +54,12 @@ TEST(SwapOrder, TwoWritersOfAMapAreFree) {
   EXPECT_THAT(text(swap_order(facts, {"b", "a"})), ::testing::ElementsAre("1 a", "2 b"));
 }
 
+TEST(SwapOrder, TheChangeLogTiesNobodyTogether) {
+  CodeFacts facts;
+  facts.maps = {reads("ms_change_slots", "b"), writes("ms_change_slots", "a")};
+  EXPECT_THAT(text(swap_order(facts, {"b", "a"})), ::testing::ElementsAre("1 a", "2 b"));
+}
+
 TEST(SwapOrder, LeavesOutProgramsThatAreNotAsked) {
   CodeFacts facts;
   facts.maps = {reads("m", "a"), writes("m", "b")};

@@ -12,6 +12,7 @@
 #include <sstream>
 #include <thread>
 
+#include "change_stats.h"
 #include "go_report.h"
 #include "metrics/names.h"
 
@@ -53,6 +54,8 @@ TEST(Metrics, ShowsEachMetricOfTheTable) {
   metrics.alert_received("accepted");
   metrics.set_alerting(true, false);
   metrics.set_go_processes({full_go_report()}, 1);
+  metrics.set_changes(one_followed_map());
+  metrics.set_rings({{{"flowmeter", "events"}, 5, 40, 1, 8, 4096}});
   const std::string text = metrics.serialise();
   for (const Metric& metric : kMetrics) {
     SCOPED_TRACE(metric.name);

@@ -33,6 +33,18 @@ TEST(PlanMaps, IdenticalIsReusedAndChangedIsSynchronised) {
   EXPECT_GT(plan.memory_bytes, 0U);
 }
 
+// A running generation was loaded with the agent's own, much larger ones in their place.
+TEST(PlanMaps, TheMapsOfTheChangeLogAreNoState) {
+  Two two;
+  two.maps(map_of("ms_change_slots", MapType::kArray, u32(), u64(), 1024), map_of("ms_change_slots", MapType::kArray, u32(), u64(), 1));
+  two.maps(map_of("ms_changes", MapType::kRingbuf, nullptr, nullptr, 1u << 24), map_of("ms_changes", MapType::kRingbuf, nullptr, nullptr, 65536));
+  two.before.object.maps.push_back(map_of("ms_change_lost", MapType::kPercpuArray, u32(), u64(), 1024));
+  const Plan plan = two.plan();
+  EXPECT_THAT(plan.maps, IsEmpty());
+  EXPECT_THAT(plan.refusals, IsEmpty());
+  EXPECT_THAT(plan.warnings, IsEmpty());
+}
+
 TEST(PlanMaps, GrowthIsSynchronisedAndShrinkingHasToFit) {
   Two two;
   two.maps(map_of("m", MapType::kHash, u32(), v1(), 100), map_of("m", MapType::kHash, u32(), v1(), 100));

@@ -1,0 +1,3 @@
+module mapshift.test/cachesync
+
+go 1.19
