@@ -291,18 +291,29 @@ int hot(struct pt_regs *ctx)
 	return 0;
 }
 
+/* Of one process, or of all: 0. */
+struct forgotten {
+	__u32 tgid;
+};
+
 static long drop(void *map, const void *key, void *value, void *ctx)
 {
-	bpf_map_delete_elem(map, key);
+	const struct call_key *call = key;
+	const struct forgotten *who = ctx;
+
+	if (!who->tgid || who->tgid == call->tgid)
+		bpf_map_delete_elem(map, key);
 	return 0;
 }
 
-/* After a window: makes room. Only while no probe is attached. */
+/* Makes room: of all after a window, while no probe is attached; of a process when it has ended. */
 SEC("syscall")
-int forget(void *ctx)
+int forget(struct forgotten *ctx)
 {
-	bpf_for_each_map_elem(&goroutines, drop, 0, 0);
-	bpf_for_each_map_elem(&calls, drop, 0, 0);
+	struct forgotten who = { .tgid = ctx->tgid };
+
+	bpf_for_each_map_elem(&goroutines, drop, &who, 0);
+	bpf_for_each_map_elem(&calls, drop, &who, 0);
 	return 0;
 }
 

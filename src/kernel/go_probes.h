@@ -61,8 +61,8 @@ class GoWindowProbes {
   [[nodiscard]] Result<Uprobes> attach(const std::string& path, const Places& places) const;
   // Counts from now on, though not what began in a window of another number. 0: counts nothing but hits.
   void open(uint32_t window, Nanos now) const;
-  // Forgets what is under way. Only while nothing is attached.
-  void forget() const;
+  // Forgets what is under way: of one process that has ended, or of all (0), while nothing is attached.
+  void forget(int tgid = 0) const;
   [[nodiscard]] std::optional<ms_go_process> read(int tgid) const;
   [[nodiscard]] std::map<int, GoHistograms> histograms() const;
 

@@ -69,6 +69,7 @@ void GoWindowProbes::remove(int tgid) const {
     if (key.tgid == static_cast<uint32_t>(tgid)) gone.push_back(key);
   }
   for (const ms_go_histogram_key& each : gone) (void)bpf_map_delete_elem(fd, &each);
+  forget(tgid);  // where the probes stay attached nobody else does
 }
 
 Result<Uprobes> GoWindowProbes::attach(const std::string& path, const Places& places) const {
@@ -80,8 +81,9 @@ void GoWindowProbes::open(uint32_t window, Nanos now) const {
   state_->skeleton->bss->window = window;
 }
 
-void GoWindowProbes::forget() const {
-  LIBBPF_OPTS(bpf_test_run_opts, run);
+void GoWindowProbes::forget(int tgid) const {
+  auto who = static_cast<uint32_t>(tgid);
+  LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = &who, .ctx_size_in = sizeof(who));
   (void)bpf_prog_test_run_opts(bpf_program__fd(state_->skeleton->progs.forget), &run);
 }
 

@@ -88,5 +88,15 @@ TEST(Estimate, RoundingNeverMakesACountFall) {
   EXPECT_EQ(shown.counts[8], 65U);
 }
 
+TEST(Estimate, WhatIsLostInABucketWasAtRiskForHalfOfIt) {
+  ms_go_histogram timed{}, longer{};
+  timed.counts[3] = 50;
+  timed.counts[5] = 30;
+  longer.counts[3] = 20;
+  const Estimate result = estimate(timed, longer);
+  EXPECT_NEAR(result.counts[3], 100 * 50.0 / 90, 1e-6);
+  EXPECT_NEAR(result.counts[5], 100 * 40.0 / 90, 1e-6);
+}
+
 }  // namespace
 }  // namespace mapshift::observe::go

@@ -53,6 +53,14 @@ TEST(PauseLog, ACycleOfWhichOnlyTheEndWasSeenHasOnlyThat) {
   EXPECT_EQ(log.cycles()[0].mark_termination, Nanos(100));
 }
 
+TEST(PauseLog, ATerminationWhosePauseWasLostDoesNotEndTheNextCycle) {
+  PauseLog log(kReasons);
+  log.add(mark_termination(900));
+  log.add(pause(2, 1000, 1010, 1050));
+  log.add(pause(1, 2000, 2010, 2030));  // found more to mark
+  EXPECT_TRUE(log.cycles().empty());
+}
+
 TEST(PauseLog, BeforeTheRuntimeKeptReasonsItTakesWhatTheCollectorDid) {
   PauseLog log({});
   log.add(pause(MS_GO_NO_REASON, 10, 0, 20, MS_GO_HINT_SWEEP_TERMINATION));

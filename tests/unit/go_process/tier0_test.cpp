@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <thread>
+
 #include "observe/go/census.h"
 #include "observe/go/executable.h"
 
@@ -34,6 +37,17 @@ Binary describe(const Pretended& runtime, uint64_t bias) {
   out.globals.allgs = address_of(&runtime.allgs) - bias;
   out.globals.allglen = address_of(&runtime.allglen) - bias;
   return out;
+}
+
+TEST(Tier0, ManyCountsThatAreEachPossibleMayBeTooManyTogether) {
+  Figures figures;
+  figures.histograms[Figures::kSched].emplace(kLinear4Size / 8, 0);
+  auto& counts = *figures.histograms[Figures::kSched];
+  const uint64_t half = 1'500'000ULL * std::max(1U, std::thread::hardware_concurrency());  // two seconds' worth are allowed at first
+  counts[3] = half;
+  EXPECT_FALSE(implausible(figures, nullptr, Nanos(0)));
+  counts[4] = half;
+  EXPECT_TRUE(implausible(figures, nullptr, Nanos(0)));
 }
 
 TEST(Tier0, ReadsWhatIsKnown) {

@@ -91,6 +91,15 @@ TEST(GoReadings, AProcessThatBeganAnewOpensAgain) {
   EXPECT_FALSE(readings.read(sched, 1, {}).opens) << "no process: no data";
 }
 
+TEST(GoReadings, AProcessThatIsNewDoesNotHideTheFiguresOfOthers) {
+  GoReadings readings;
+  const slo::Objective sched = objective("sched_p99", "*");
+  (void)readings.read(sched, 1, {process("app", 1, counts({0, 0, 0, 0}))});
+  const GoReading reading = readings.read(sched, 1, {process("app", 1, counts({0, 9, 0, 0})), process("new", 2, counts({0, 0, 0, 5}))});
+  EXPECT_EQ(reading.samples, 9);
+  EXPECT_FALSE(reading.opens) << "a reading that only opens is not judged";
+}
+
 TEST(GoReadings, OnlyWhatIsCaptured) {
   GoReadings readings;
   ProcessReport denied = process("app", 1);
