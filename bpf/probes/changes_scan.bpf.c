@@ -184,6 +184,8 @@ static __always_inline bool report(void *key, void *value, u8 op)
 	if (!w.slot_state)
 		return false;
 	flags = w.slot_state->flags;
+	if (!flags) /* not watched any more: the slot may be another map's soon */
+		return false;
 	if (flags & (MS_CHANGE_KEYS | MS_CHANGE_VALUES)) {
 		if (flags & MS_CHANGE_VALUES && value && !percpu)
 			done = report_bytes(&w, key, value);

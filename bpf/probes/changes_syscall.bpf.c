@@ -90,6 +90,16 @@ static __always_inline u8 op_of(u32 cmd, u64 flags)
 	return flags & BPF_NOEXIST ? MS_CHANGE_INSERT : MS_CHANGE_UPDATE;
 }
 
+/* The element is gone before its value is copied out, which may fail. */
+static __always_inline void gone_unseen(const void *attr)
+{
+	struct element_attr a = {};
+	struct sighting w = {};
+
+	if (!bpf_probe_read_user(&a, sizeof(a) - 16, attr) && find_map(a.map_fd, &w))
+		count_unreadable(&w, 1);
+}
+
 static __always_inline void one_element(u32 cmd, const void *attr, struct scratch *s)
 {
 	struct element_attr a = {};
@@ -126,12 +136,26 @@ static __always_inline bool batch_began(long ret)
 	       ret == -28 /* ENOSPC */;
 }
 
+/* Refused before its first element: EPERM, EBADF, EOPNOTSUPP, ENOTSUPP. */
+static __always_inline bool batch_refused(long ret)
+{
+	return ret == -1 || ret == -9 || ret == -95 || ret == -524;
+}
+
 static __always_inline void batch(u32 cmd, const void *attr, long ret, struct scratch *s)
 {
 	struct batch_job job = {};
 	struct batch_attr a = {};
 
-	if (!batch_began(ret) || bpf_probe_read_user(&a, sizeof(a) - 8, attr) || !a.count || !find_map(a.map_fd, &job.w))
+	if (batch_refused(ret) || bpf_probe_read_user(&a, sizeof(a) - 8, attr))
+		return;
+	if (!batch_began(ret)) {
+		/* Nobody says how far it came, if it did: one number that never comes makes whoever listens read the map again. */
+		if (find_map(a.map_fd, &job.w))
+			count_unreadable(&job.w, 1);
+		return;
+	}
+	if (!a.count || !find_map(a.map_fd, &job.w))
 		return;
 	job.w.op = op_of(cmd, a.elem_flags);
 	job.keys = a.keys;
@@ -166,6 +190,8 @@ SEC("tracepoint/syscalls/sys_exit_bpf") int change_by_syscall(struct exit_event 
 	case BPF_MAP_LOOKUP_AND_DELETE_ELEM:
 		if (!ctx->ret)
 			one_element(cmd, attr, s);
+		else if (cmd == BPF_MAP_LOOKUP_AND_DELETE_ELEM && ctx->ret == -14 /* EFAULT */)
+			gone_unseen(attr);
 		break;
 	case BPF_MAP_UPDATE_BATCH:
 	case BPF_MAP_DELETE_BATCH:

@@ -64,6 +64,14 @@ bool Changes::logs(const MapName& name) const {
   return generation != nullptr && generation->logged.contains(name.map);
 }
 
+std::optional<bool> Changes::programs_write(const MapName& name) const {
+  const Generation* generation = running(name.module);
+  if (generation == nullptr) return {};
+  const bool written = generation->written.contains(name.map);
+  if (!written && !generation->understood) return {};
+  return written;
+}
+
 void Changes::prepare(const update::GenerationInput& input, LoadRequest& request) {
   rings_.prepare(input);
   const std::string& module = input.manifest.name;
@@ -88,11 +96,7 @@ void Changes::start(Watched& watched) {
   Watch& watch = watched.watch;
   watch.pin = pin(watch.name);
   watch.instrumented = logs(watch.name);
-  watch.programs_write.reset();
-  if (const Generation* generation = running(watch.name.module)) {
-    const bool written = generation->written.contains(watch.name.map);
-    if (written || generation->understood) watch.programs_write = written;
-  }
+  watch.programs_write = programs_write(watch.name);
   Status opened = open_stream();
   auto choice = opened ? stream_->watch(watch) : Result<Choice>(fail(opened.error()));
   watched.running = choice.has_value();
@@ -115,7 +119,7 @@ void Changes::published(const std::string& module, uint64_t generation) {
       start(watched);
       continue;
     }
-    const auto choice = stream_->retarget(name, pin(name), logs(name));
+    const auto choice = stream_->retarget(name, pin(name), logs(name), programs_write(name));
     watched.problem = choice ? "" : choice.error().message;
     if (choice) log::info("changes are followed in another generation", {{"map", text_of(name)}, {"source", sources_of(*choice)}});
     else log::warn("changes cannot be followed any more", {{"map", text_of(name)}, {"error", watched.problem}});

@@ -78,6 +78,7 @@ class Changes final : public http::MapService {
   void start(Watched& watched);        // with mutex_ held
   [[nodiscard]] const Generation* running(const std::string& module) const;
   [[nodiscard]] bool logs(const observe::changes::MapName& name) const;
+  [[nodiscard]] std::optional<bool> programs_write(const observe::changes::MapName& name) const;  // absent: nobody knows
   [[nodiscard]] Error not_watched(const observe::changes::MapName& name);
   [[nodiscard]] std::string pin(const observe::changes::MapName& name) const;
 

@@ -16,9 +16,9 @@ void Rings::prepare(const update::GenerationInput& input) {
   Types types;
   for (const auto& [name, rule] : input.manifest.ringbufs) {
     auto type = rule.record.empty() ? Result<TypeRef>(TypeRef()) : read_record_type(input.object.path, rule.record);
-    // The plan has refused a type that is not there; what changed since is shown as bytes.
-    if (!type) log::warn("records are shown as bytes", {{"map", module + "/" + name}, {"error", type.error().message}});
-    types[name] = type.value_or(TypeRef());
+    // The plan has refused a type that is not there; of what changed since nobody knows what it shows.
+    if (!type) log::warn("records are counted only", {{"map", module + "/" + name}, {"error", type.error().message}});
+    types[name] = {type.value_or(TypeRef()), rule.values};
   }
   const std::lock_guard lock(mutex_);
   // The one that runs, the one before it, which a rollback brings back, and this one.
@@ -44,7 +44,7 @@ void Rings::published(const std::string& module, uint64_t generation) {
     at = gone ? rings_.erase(at) : std::next(at);
   }
   for (const auto& [name, type] : types) {
-    const ModuleRing ring{{module, name}, update::Paths(bpffs_, module).published(name), type};
+    const ModuleRing ring{{module, name}, update::Paths(bpffs_, module).published(name), type.record, type.values};
     Read& read = rings_[ring.name];
     Status done = start();
     if (done) done = read.open ? reader_->retarget(ring) : reader_->open(ring);
@@ -93,7 +93,7 @@ std::optional<observe::changes::RingReport> Rings::report(const MapName& name) {
 uint64_t Rings::version(const MapName& name) {
   const std::lock_guard lock(mutex_);
   const auto found = report(name);
-  return found ? found->records : 0;
+  return found ? found->version : 0;
 }
 
 std::optional<update::MapChanges> Rings::describe(const MapName& name) {
@@ -107,7 +107,8 @@ std::optional<update::MapChanges> Rings::describe(const MapName& name) {
   out.reason = "the module's own ring buffer, declared in its manifest";
   out.problem = found->second.problem;
   if (const auto counted = report(name)) {
-    out.version = out.seen = counted->records;
+    out.version = counted->version;
+    out.seen = counted->records - counted->malformed;
     out.lost = counted->malformed;
   }
   return out;

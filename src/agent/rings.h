@@ -43,7 +43,11 @@ class Rings {
     bool open = false;
     std::string problem = {};
   };
-  using Types = std::map<std::string, TypeRef>;  // by ring
+  struct Declared {
+    TypeRef record = {};
+    bool values = false;
+  };
+  using Types = std::map<std::string, Declared>;  // by ring
 
   [[nodiscard]] Status start();  // once; with mutex_ held
   [[nodiscard]] std::optional<observe::changes::RingReport> report(const observe::changes::MapName& name);

@@ -33,7 +33,10 @@ std::string text_of(const Json& data, const char* name) {
 std::string line_of(const Json& event) {
   if (event.value("event", "") == "resync")
     return fmt::format("resync: {}; read the map again, it is at version {} ({} lost)", text_of(event, "reason"), text_of(event, "version"), text_of(event, "lost"));
-  if (event.value("event", "") == "record") return fmt::format("{:<20} {}", text_of(event, "seq"), text_of(event, "record"));
+  if (event.value("event", "") == "record") {
+    const bool allowed = event.contains("record");
+    return fmt::format("{:<20} {}", text_of(event, "seq"), allowed ? text_of(event, "record") : "(counted; its declaration keeps what is in it)");
+  }
   const bool has_key = event.contains("key");
   const std::string key = has_key ? text_of(event, "key") : fmt::format("#{:08x}", event.value("key_hash", uint64_t{0}));
   std::string line = fmt::format("{:<20} {:<6} {:<18} {:<12} pid {}", text_of(event, "seq"), text_of(event, "op"), key, text_of(event, "source"), text_of(event, "pid"));

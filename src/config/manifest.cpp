@@ -63,6 +63,9 @@ void read_ringbufs(ObjectReader& reader, Manifest& out) {
   read_named(reader, "ringbufs", [&](const std::string& name, ObjectReader& ring) {
     update::RingRule rule;
     ring.text("record", rule.record, is_type_name, "the type of its records, such as \"struct event\"");
+    ring.boolean("values", rule.values);
+    if (rule.values && rule.record.empty() && !ring.has("record"))
+      ring.complain("values", "bad-value", "records leave decoded only: name their type in \"record\", such as \"struct event\"");
     ring.finish();
     out.ringbufs[name] = std::move(rule);
   });

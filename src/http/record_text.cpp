@@ -35,7 +35,8 @@ Json to_json(const Value& value) {
 }  // namespace
 
 std::string record_text(const observe::changes::RingRecord& record) {
-  const Json data = {{"seq", record.seq}, {"timestamp_ns", record.read_at.count()}, {"source", "ring"}, {"record", to_json(record.value)}};
+  Json data = {{"seq", record.seq}, {"timestamp_ns", record.read_at.count()}, {"source", "ring"}};
+  if (record.value) data["record"] = to_json(*record.value);
   return frame_text("record", record.seq, data.dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 

@@ -40,6 +40,8 @@ class ChangeLog {
   [[nodiscard]] Status free_slot(const std::string& name);
 
   [[nodiscard]] uint64_t sequence(uint32_t slot) const { return __atomic_load_n(&memory_[slot].seq, __ATOMIC_ACQUIRE); }
+  // Takes a number that never comes: what nobody saw becomes a gap, which whoever goes on from before it is told.
+  void skip_number(uint32_t slot) { __atomic_add_fetch(&memory_[slot].seq, 1, __ATOMIC_SEQ_CST); }
   [[nodiscard]] uint32_t flags(uint32_t slot) const { return __atomic_load_n(&memory_[slot].flags, __ATOMIC_ACQUIRE); }
   void set_flags(uint32_t slot, uint32_t flags) { __atomic_store_n(&memory_[slot].flags, flags, __ATOMIC_SEQ_CST); }
   // The fill of the ring at which a producer wakes the reader; UINT64_MAX: never. A full barrier.

@@ -47,7 +47,8 @@ struct MapRule {
 };
 
 struct RingRule {
-  std::string record = {};  // the type of its records, such as "struct event"; empty: shown as bytes
+  std::string record = {};  // the type of its records, such as "struct event"; empty: of any length
+  bool values = false;      // whether what is in them may leave the agent, decoded; otherwise they are counted
 };
 
 struct ProgramRule {

@@ -228,7 +228,7 @@ class Updates(ChangesTest):
 class Rings(ChangesTest):
     """The module's own ring buffer, declared in its manifest."""
 
-    DECLARED = {"reports": {"record": "struct event"}}
+    DECLARED = {"reports": {"record": "struct event", "values": True}}
 
     def test_records_are_decoded_and_neither_lost_nor_repeated_by_an_update(self):
         agent = self.agent()
@@ -241,20 +241,35 @@ class Rings(ChangesTest):
         sent = frames.stop()
         events = watcher.take(sent)
         self.assertEqual([event.kind for event in events], ["record"] * sent)
-        self.assertEqual([event.id for event in events], list(range(1, sent + 1)))
+        first = events[0].id
+        self.assertEqual([event.id for event in events], list(range(first, first + sent)))
         self.assertEqual(sorted(event.data["record"]["number"] for event in events), list(range(sent)))
         self.assertEqual(watcher.rest(0.3), [])
         self.assertEqual(sum(agent.metrics()["mapshift_ring_records_total"].values()), sent)
         self.assertEqual(self.entry(agent, "reports")["source"], "ring")
-        status, document, _ = agent.json("changes", "guard/reports", "--since", sent - 1)
-        self.assertEqual((status, [one["seq"] for one in document["events"]]), (0, [sent]))
+        status, document, _ = agent.json("changes", "guard/reports", "--since", first + sent - 2)
+        self.assertEqual((status, [one["seq"] for one in document["events"]]), (0, [first + sent - 1]))
+        self.assertEqual(agent.json("changes", "guard/reports", "--since", 1)[1]["events"][0]["reason"], "since-too-old")
         self.assertEqual(agent.cli("unload", "guard").status, 0)
         self.assertEqual(watcher.next().data["reason"], "unwatched")
         self.assertNotIn("mapshift_ring_records_total", agent.metrics())
 
+    def test_what_is_in_records_leaves_only_where_the_declaration_says_so(self):
+        agent = self.agent()
+        self.load(agent, self.policy(1, ringbufs={"reports": {"record": "struct event"}}))
+        watcher = self.watch(agent, "reports")
+        frames = self.frames(500)
+        time.sleep(0.1)
+        sent = frames.stop()
+        events = watcher.take(sent)
+        self.assertEqual({tuple(event.data) for event in events}, {("seq", "timestamp_ns", "source")})
+        self.assertEqual(self.entry(agent, "reports")["seen"], sent)
+        self.assertNotIn("record", agent.cli("changes", "guard/reports", "--since", events[0].id).out)
+
     def test_a_declaration_must_fit_the_object(self):
         agent = self.agent()
-        for rings in ({"reports": {"record": "struct nothing"}}, {"nothing": {}}, {"policy": {}}, {"ms_changes": {}}):
+        for rings in ({"reports": {"record": "struct nothing"}}, {"nothing": {}}, {"policy": {}}, {"ms_changes": {}},
+                      {"reports": {"values": True}}):
             manifest = self.policy(1, ringbufs=rings)
             done = agent.cli("load", manifest)
             self.assertEqual(done.status, 1, rings)

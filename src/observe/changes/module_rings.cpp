@@ -16,6 +16,7 @@ namespace {
 
 constexpr size_t kBatch = 1024;               // records of one ring before the next one has its turn
 constexpr auto kLook = std::chrono::seconds(1);  // a wake-up may be missed where a program asked for none
+constexpr auto kBreath = std::chrono::microseconds(20);  // for others to get at the rings when a module never stops writing
 constexpr auto kSoon = std::chrono::microseconds(200);  // a record is being written: the ring would end every wait at once
 
 tl::unexpected<Error> unknown(const MapName& name) {
@@ -26,32 +27,57 @@ class QueueSubscription final : public RingSubscription {
  public:
   QueueSubscription(std::shared_ptr<RecordQueue> queue, std::optional<uint64_t> since) : queue_(std::move(queue)), after_(queue_->last()) {
     if (!since) return;
-    if (*since > after_) unknown_ = true;
-    else after_ = *since;
+    if (*since > after_) {
+      first_ = "since-unknown";
+    } else if (*since < queue_->first()) {  // of an earlier life: nobody knows how many are missing
+      first_ = "since-too-old";
+      after_ = queue_->dropped();
+    } else {
+      after_ = *since;
+    }
   }
 
   Result<std::vector<RingEvent>> next(Nanos wait, size_t limit) override {
     std::vector<RingEvent> out;
-    if (std::exchange(unknown_, false)) {
-      out.emplace_back(Resync{after_, 0, "since-unknown"});
+    if (const char* reason = std::exchange(first_, nullptr)) {
+      out.emplace_back(Resync{after_, 0, reason});
       return out;
     }
-    const auto taken = queue_->take(after_, wait, std::max<size_t>(limit, 1));
-    if (taken.records.empty() && taken.closed) return fail(ErrorCode::kNotFound, "the ring buffer is not read any more");
-    if (taken.missed != 0) out.emplace_back(Resync{after_ + taken.missed, taken.missed, "slow"});
-    for (const auto& one : taken.records) {
+    auto taken = queue_->take(after_, wait, std::max<size_t>(limit, 1));
+    if (taken.end == after_ && taken.closed) return fail(ErrorCode::kNotFound, "the ring buffer is not read any more");
+    for (auto& one : taken.records) {
+      miss(out, one.seq - 1, taken.dropped);
       after_ = one.seq;
-      Result<Value> value = decode(*one.type, one.bytes);  // its length was checked when it was read
-      out.emplace_back(RingRecord{one.seq, one.read_at, value ? std::move(*value) : Value{value.error().message}});
+      out.emplace_back(RingRecord{one.seq, one.read_at, shown(one)});
     }
+    miss(out, taken.end, taken.dropped);
     return out;
   }
 
  private:
+  // Numbers up to `last` are gone.
+  void miss(std::vector<RingEvent>& out, uint64_t last, uint64_t dropped) {
+    if (last <= after_) return;
+    out.emplace_back(Resync{last, last - after_, after_ < dropped ? "slow" : "lost"});
+    after_ = last;
+  }
+
+  static std::optional<Value> shown(const RecordQueue::Kept& one) {
+    if (!one.type) return {};
+    Result<Value> value = decode(*one.type, one.bytes);  // its length was checked when it was read
+    return value ? std::move(*value) : Value{value.error().message};
+  }
+
   std::shared_ptr<RecordQueue> queue_;
   uint64_t after_;
-  bool unknown_ = false;
+  const char* first_ = nullptr;  // why the first event is a resync
 };
+
+// As those of a watched map's slot: 2^20 a second since 1970.
+uint64_t first_number() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(now).count()) << 20;
+}
 
 class LinuxModuleRings final : public ModuleRings {
  public:
@@ -69,7 +95,6 @@ class LinuxModuleRings final : public ModuleRings {
     MS_TRY(const Map map, Map::open(ring.pin));
     const std::lock_guard lock(mutex_);
     Declared& declared = rings_[ring.name];
-    const TypeRef type = ring.record ? ring.record : bytes_type();
     auto found = std::ranges::find(declared.sources, map.shape().id, &Source::id);
     if (found == declared.sources.end()) {
       auto opened = RingBuffer::open(map.fd(), ring.pin);
@@ -78,10 +103,11 @@ class LinuxModuleRings final : public ModuleRings {
         if (declared.sources.empty()) rings_.erase(ring.name);
         return added;
       }
-      declared.sources.push_back({map.shape().id, std::move(*opened), type});
+      declared.sources.push_back({map.shape().id, std::move(*opened), {}, false});
       found = std::prev(declared.sources.end());
     }
-    found->type = type;
+    found->type = ring.record;
+    found->values = ring.values && ring.record != nullptr;
     declared.current = found->id;
     waiter_.wake();
     return {};
@@ -94,7 +120,9 @@ class LinuxModuleRings final : public ModuleRings {
     Declared& declared = found->second;
     std::erase_if(declared.sources, [&](Source& source) {
       if (source.id == declared.current) return false;
-      while (read(declared, source) != 0) {
+      // Not beyond what is there now: whoever writes on is nobody that an update left behind.
+      const uint64_t end = source.ring.reader().produced();
+      while (source.ring.reader().consumed() < end && read(declared, source) != 0) {
       }
       waiter_.remove(source.ring);
       return true;
@@ -121,7 +149,7 @@ class LinuxModuleRings final : public ModuleRings {
     const std::lock_guard lock(mutex_);
     std::vector<RingReport> out;
     for (auto& [name, declared] : rings_) {
-      RingReport report{name, declared.records, declared.bytes, declared.malformed, 0, 0};
+      RingReport report{name, declared.records, declared.bytes, declared.malformed, 0, 0, declared.queue->last()};
       for (Source& source : declared.sources) {
         report.backlog += source.ring.reader().produced() - source.ring.reader().consumed();
         if (source.id == declared.current) report.size = source.ring.size();
@@ -136,38 +164,31 @@ class LinuxModuleRings final : public ModuleRings {
     uint32_t id;
     RingBuffer ring;
     TypeRef type;
+    bool values;
   };
   struct Declared {
     std::vector<Source> sources;
     uint32_t current = 0;
-    std::shared_ptr<RecordQueue> queue = std::make_shared<RecordQueue>();
+    std::shared_ptr<RecordQueue> queue = std::make_shared<RecordQueue>(first_number());
     uint64_t records = 0, bytes = 0, malformed = 0;
   };
 
-  // Without a declared record: bytes of any length.
-  static TypeRef bytes_type() {
-    static const TypeRef type = std::make_shared<const Type>();
-    return type;
-  }
-
   size_t read(Declared& declared, Source& source) {
     const Nanos now = monotonic_now();
-    return source.ring.reader().read(kBatch, [&](std::span<const std::byte> bytes) {
+    const size_t count = source.ring.reader().read(kBatch, [&](std::span<const std::byte> bytes) {
       ++declared.records;
       declared.bytes += bytes.size();
-      const bool any_length = source.type->kind == TypeKind::kVoid;
-      if (bytes.size() > kMaxRecordBytes || (!any_length && bytes.size() != source.type->size)) {
+      if (source.type && (bytes.size() > kMaxRecordBytes || bytes.size() != source.type->size)) {
         ++declared.malformed;
+        declared.queue->skip();
         return;
       }
-      TypeRef type = source.type;
-      if (any_length) {
-        auto sized = std::make_shared<Type>(*type);
-        sized->size = static_cast<uint32_t>(bytes.size());
-        type = sized;
-      }
-      declared.queue->push(now, type, bytes);
+      // What may not leave is not even kept.
+      if (source.values) declared.queue->push(now, source.type, bytes);
+      else declared.queue->push(now, {}, {});
     });
+    if (count != 0) declared.queue->publish();
+    return count;
   }
 
   void run() {
@@ -183,8 +204,8 @@ class LinuxModuleRings final : public ModuleRings {
           }
         }
       }
-      if (count != 0) continue;
-      if (unfinished) std::this_thread::sleep_for(kSoon);
+      if (count != 0) std::this_thread::sleep_for(kBreath);
+      else if (unfinished) std::this_thread::sleep_for(kSoon);
       else waiter_.wait(Nanos(kLook));
     }
   }

@@ -17,22 +17,24 @@ namespace mapshift::observe::changes {
 struct ModuleRing {
   MapName name;
   std::string pin;   // of the active generation's map
-  TypeRef record;    // read_record_type() of the generation's object; null: records are shown as bytes
+  TypeRef record = {};  // read_record_type() of the generation's object; null: of any length
+  bool values = false;  // whether what is in them may be told; needs the type
 };
 
 struct RingRecord {
-  uint64_t seq = 0;  // counted by this reader, from 1; goes on through hot updates
+  uint64_t seq = 0;  // counted by this reader, malformed ones too; goes on through hot updates
   Nanos read_at{0};  // monotonic
-  Value value = {};
+  std::optional<Value> value = {};  // where the declaration allows it
 };
 using RingEvent = std::variant<RingRecord, Resync>;
 
 struct RingReport {
   MapName name;
   uint64_t records = 0, bytes = 0;
-  uint64_t malformed = 0;  // of another length than declared, or not to be decoded: counted, not told
+  uint64_t malformed = 0;  // of another length than declared: their numbers are told as lost
   uint64_t backlog = 0;    // bytes that lie in the ring now
   uint64_t size = 0;       // of the ring
+  uint64_t version = 0;    // the last number
 };
 
 class RingSubscription {
@@ -54,7 +56,8 @@ class ModuleRings {
   // When no old program can be running any more: reads the other rings of this name to their end and drops them.
   virtual void settle(const MapName& name) = 0;
   virtual void close(const MapName& name) = 0;
-  // Records are kept for subscribers up to a bound (8192, and 4 MiB); beyond it a slow one gets a resync.
+  // Records are kept for subscribers up to a bound (8192, and 4 MiB); beyond it a slow one gets a resync. Numbers begin where
+  // those of an earlier life of the ring cannot have come to, so that a `since` from there is recognised.
   [[nodiscard]] virtual Result<std::unique_ptr<RingSubscription>> subscribe(const MapName& name, std::optional<uint64_t> since) = 0;
   [[nodiscard]] virtual std::vector<RingReport> reports() = 0;
 };

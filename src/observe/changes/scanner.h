@@ -24,6 +24,7 @@ class MapScan {
   MapScan(ChangeScan scan, Nanos interval, bool when_silent, std::function<uint64_t()> version)
       : scan_(std::move(scan)), interval_(interval), when_silent_(when_silent), version_(std::move(version)) {}
 
+  [[nodiscard]] bool runs(Nanos interval, bool when_silent) const { return interval == interval_ && when_silent == when_silent_; }
   [[nodiscard]] Status pass();
   // When it is due next, after running it if it is due now.
   [[nodiscard]] Nanos run_if_due(Nanos now);
@@ -34,8 +35,8 @@ class MapScan {
 
   std::mutex mutex_;
   ChangeScan scan_;
-  Nanos interval_;
-  bool when_silent_;
+  const Nanos interval_;
+  const bool when_silent_;
   std::function<uint64_t()> version_;
   std::optional<Nanos> due_ = {};
   uint64_t last_version_ = 0;

@@ -20,6 +20,11 @@ uint64_t first_number() {
 
 bool has(const Choice& choice, Source source) { return std::ranges::find(choice.sources, source) != choice.sources.end(); }
 
+// Programs log whether the agent is there or not; of the other sources' changes nothing is left from before it began to watch.
+bool unseen_before(const Choice& choice, Mode mode) {
+  return mode == Mode::kHybrid || std::ranges::any_of(choice.sources, [](Source source) { return source != Source::kInstrumented; });
+}
+
 uint32_t flags_of(const Choice& choice, bool keys, bool values) {
   uint32_t flags = 0;
   for (const Source source : choice.sources) flags |= MS_CHANGE_ON(static_cast<uint32_t>(source));
@@ -115,12 +120,14 @@ Status LinuxStream::release(const std::string& module) {
   return {};
 }
 
-Result<Choice> LinuxStream::retarget(const MapName& name, const std::string& pin, bool instrumented) {
+Result<Choice> LinuxStream::retarget(const MapName& name, const std::string& pin, bool instrumented,
+                                     std::optional<bool> programs_write) {
   const std::lock_guard lock(mutex_);
   Watched* watched = find(name);
   if (watched == nullptr) return fail(ErrorCode::kNotFound, slot_name(name) + " is not watched");
   watched->watch.pin = pin;
   watched->watch.instrumented = instrumented;
+  watched->watch.programs_write = programs_write;
   auto choice = open(*watched);
   if (!choice) watched->problem = choice.error().message;
   close_unused_probes();
@@ -157,9 +164,9 @@ Result<Choice> LinuxStream::open(Watched& watched) {
   const uint32_t flags = flags_of(choice, watch.keys, watch.values);
   const uint32_t old_flags = log_->flags(watched.slot);
   log_->set_flags(watched.slot, old_flags & flags);  // bytes that are no longer wanted stop before anything else
+  if (!watched.topic && unseen_before(choice, watch.mode)) log_->skip_number(watched.slot);
   give_topic(watched, old_flags != 0);
-  close_scan(watched);
-  if (has(choice, Source::kScan) || watch.mode == Mode::kHybrid) MS_CHECK(open_scan(watched, map, choice));
+  MS_TRY(const bool scanned_anew, renew_scan(watched, map, choice, old_id == shape.id));
   const bool by_id = has(choice, Source::kFexit) || has(choice, Source::kSyscall);
   if (by_id) MS_CHECK(log_->bind(shape.id, watched.slot));
   if (old_id != 0 && (old_id != shape.id || !by_id)) MS_CHECK(log_->unbind(old_id));
@@ -167,6 +174,10 @@ Result<Choice> LinuxStream::open(Watched& watched) {
   if (old_id != 0 && old_id != shape.id) {
     // After the new map is seen: the version of the resync is below whatever is not told of it.
     reader_.between_batches([&] { watched.topic->resync(log_->sequence(watched.slot), ResyncReason::kReplaced); });
+    bell_.ring();
+  } else if (old_id != 0 && (scanned_anew || choice.sources != watched.choice.sources)) {
+    // Between two images, or two sources, something may have changed that neither saw.
+    reader_.between_batches([&] { watched.topic->resync(log_->sequence(watched.slot), ResyncReason::kMissed); });
     bell_.ring();
   }
   watched.choice = choice;
@@ -190,7 +201,20 @@ void LinuxStream::give_topic(Watched& watched, bool written) {
   }
   watched.lost_before += old->lost();
   watched.malformed_before += old->malformed();
+  if (old->shows_more_than(shape)) old->revoke();
   old->close();
+}
+
+// True: from another image than before, so what changed meanwhile is in neither.
+Result<bool> LinuxStream::renew_scan(Watched& watched, const Map& map, Choice& choice, bool same_map) {
+  const Watch& watch = watched.watch;
+  const bool when_silent = !has(choice, Source::kScan);
+  const bool wanted = !when_silent || watch.mode == Mode::kHybrid;
+  if (same_map && wanted && watched.scan && watched.scan->runs(when_silent ? watch.silence : watch.pull_interval, when_silent)) return false;
+  close_scan(watched);
+  if (!wanted) return false;
+  MS_CHECK(open_scan(watched, map, choice));
+  return true;
 }
 
 Status LinuxStream::open_scan(Watched& watched, const Map& map, Choice& choice) {

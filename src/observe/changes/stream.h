@@ -94,7 +94,8 @@ class Stream {
   virtual Status release(const std::string& module) = 0;
   // After a swap or a rollback: the name stands for another kernel object now (or the same one, then nothing happens). Numbers
   // go on. What a new layout makes of old values is not a change: when the map was not reused, subscribers get `map-replaced`.
-  [[nodiscard]] virtual Result<Choice> retarget(const MapName& name, const std::string& pin, bool instrumented) = 0;
+  [[nodiscard]] virtual Result<Choice> retarget(const MapName& name, const std::string& pin, bool instrumented,
+                                                std::optional<bool> programs_write) = 0;
 
   // From the change after `since`; without it from now. Whatever is wrong with `since` is told by a first Resync, never by an
   // error. kNotFound: not watched.

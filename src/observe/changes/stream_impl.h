@@ -22,7 +22,8 @@ class LinuxStream final : public Stream {
   [[nodiscard]] Result<Choice> watch(const Watch& watch) override;
   void unwatch(const MapName& name) override;
   Status release(const std::string& module) override;
-  [[nodiscard]] Result<Choice> retarget(const MapName& name, const std::string& pin, bool instrumented) override;
+  [[nodiscard]] Result<Choice> retarget(const MapName& name, const std::string& pin, bool instrumented,
+                                        std::optional<bool> programs_write) override;
   [[nodiscard]] Result<std::unique_ptr<Subscription>> subscribe(const MapName& name, std::optional<uint64_t> since) override;
   [[nodiscard]] Result<uint64_t> version(const MapName& name) override;
   [[nodiscard]] Result<uint64_t> scan(const MapName& name) override;
@@ -47,6 +48,7 @@ class LinuxStream final : public Stream {
   // All with mutex_ held.
   [[nodiscard]] Result<Choice> open(Watched& watched);
   [[nodiscard]] Status open_scan(Watched& watched, const Map& map, Choice& choice);
+  [[nodiscard]] Result<bool> renew_scan(Watched& watched, const Map& map, Choice& choice, bool same_map);
   void give_topic(Watched& watched, bool written);
   void forget(std::map<MapName, Watched>::iterator at);
   void close_scan(Watched& watched);

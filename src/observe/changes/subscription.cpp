@@ -22,13 +22,20 @@ void TopicSubscription::start_after(uint64_t since) {
   const History& history = topic_->history();
   // Records may stand a little out of order, so the first one that is newer is looked for from the oldest on.
   position_ = history.tail();
-  for (const uint64_t head = history.head(); position_ < head; ++position_) {
+  bool found = false;
+  for (uint64_t at = position_, head = history.head(); at < head;) {
     uint64_t number = 0;
-    if (!history.number_at(position_, number)) {
-      position_ = std::max(position_, history.tail());
-    } else if (number > since) {
-      break;
+    if (!history.number_at(at, number)) {
+      at = history.tail();
+      if (!found) position_ = at;
+      continue;
     }
+    ++at;
+    found = found || number > since;
+    if (!found) position_ = at;
+    if (number != since) continue;
+    resume_ = at;
+    break;
   }
   filter_ = begin_ = since;
   // After the search: what was overwritten meanwhile counts. Nothing was changed since the map was watched: nothing is missing.
@@ -40,6 +47,7 @@ void TopicSubscription::start_after(uint64_t since) {
 void TopicSubscription::skip_to_newest(std::vector<Event>& out, ResyncReason reason) {
   // In this order: what is appended after the head was read is told, the rest is below the version.
   position_ = topic_->history().head();
+  resume_ = UINT64_MAX;
   const uint64_t version = host_.version();
   uint64_t lost = 0;
   if (reason == ResyncReason::kTooOld || reason == ResyncReason::kUnknown) {
@@ -57,14 +65,15 @@ void TopicSubscription::skip_to_newest(std::vector<Event>& out, ResyncReason rea
 void TopicSubscription::tell(std::vector<Event>& out, History::Entry& entry) {
   const uint64_t number = entry.change.seq;
   // A resync that is not about numbers may stand right after the last one.
-  if (number < filter_ || (number == filter_ && (entry.resync == 0 || entry.lost != 0))) return;
+  const bool late = number < filter_ && position_ > resume_;  // its position is the one before
+  if ((number < filter_ && !late) || (number == filter_ && (entry.resync == 0 || entry.lost != 0))) return;
   if (entry.resync == 0) {
-    ++accounted_;
+    if (!late) ++accounted_;
     out.emplace_back(std::move(entry.change));
     return;
   }
-  const uint64_t lost = entry.lost == 0 ? 0 : number - std::max(number - entry.lost, filter_);
-  accounted_ += lost;
+  const uint64_t lost = entry.lost == 0 || late ? entry.lost : number - std::max(number - entry.lost, filter_);
+  if (!late) accounted_ += lost;
   out.emplace_back(Resync{number, lost, to_string(static_cast<ResyncReason>(entry.resync))});
   host_.resyncs->fetch_add(1, std::memory_order_relaxed);
 }
@@ -101,9 +110,10 @@ Result<std::vector<Event>> TopicSubscription::next(Nanos wait, size_t limit) {
   while (true) {
     const bool closed = topic_->closed();  // before the head is read: nothing is appended after it
     const uint64_t head = topic_->history().head();
-    read_some(out, std::max<size_t>(limit, 1));
+    const bool revoked = closed && topic_->revoked();
+    if (!revoked) read_some(out, std::max<size_t>(limit, 1));
     if (!out.empty()) return out;
-    if (closed && position_ >= head) {
+    if (closed && (revoked || position_ >= head)) {
       if (follow(out)) return out;
       return fail(ErrorCode::kNotFound, "the map is not watched any more");
     }

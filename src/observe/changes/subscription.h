@@ -34,6 +34,7 @@ class TopicSubscription final : public Subscription {
   std::shared_ptr<Topic> topic_;
   uint64_t position_ = 0;
   uint64_t filter_ = 0;     // numbers up to this one are done with
+  uint64_t resume_ = UINT64_MAX;  // from this position on also lower ones are told: they stand behind the one that was told last
   uint64_t begin_ = 0;      // the first number that counts is the next one
   uint64_t accounted_ = 0;  // of the numbers after it: told, or said to be lost
   std::optional<ResyncReason> first_ = {};  // to be told before anything else

@@ -32,6 +32,9 @@ class Topic {
   // Whether records of that shape can go on here; `first` does not matter.
   [[nodiscard]] bool fits(const Shape& shape) const;
 
+  // Whether it keeps bytes that a topic of that shape may not.
+  [[nodiscard]] bool shows_more_than(const Shape& shape) const { return (shape_.keys && !shape.keys) || (shape_.values && !shape.values); }
+
   // Reader. False: malformed, which is counted, or of an earlier watch.
   template <class Produced>
   bool take(const ms_change& change, std::span<const std::byte> payload, Produced&& produced) {
@@ -73,6 +76,9 @@ class Topic {
   void wake_all();
   [[nodiscard]] uint32_t waiting() const { return waiting_.load(std::memory_order_relaxed); }
   void close();
+  // Before close(): what it keeps may not be told any more.
+  void revoke() { revoked_.store(true, std::memory_order_release); }
+  [[nodiscard]] bool revoked() const { return revoked_.load(std::memory_order_acquire); }
   [[nodiscard]] bool closed() const { return closed_.load(std::memory_order_acquire); }
 
  private:
@@ -89,7 +95,7 @@ class Topic {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::atomic<uint32_t> waiting_{0};
-  std::atomic<bool> closed_{false};
+  std::atomic<bool> closed_{false}, revoked_{false};
 };
 
 }  // namespace mapshift::observe::changes

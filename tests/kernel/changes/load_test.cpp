@@ -67,7 +67,7 @@ TEST_F(LoadTest, TwoGenerationsShareTheSlotAndItsNumbers) {
   const uint64_t before = stream_->version(watch.name).value();
   update(1, 10);
   load(2);
-  ASSERT_TRUE(ok(stream_->retarget(watch.name, generation(2) + "/maps/logged", true)));
+  ASSERT_TRUE(ok(stream_->retarget(watch.name, generation(2) + "/maps/logged", true, {})));
   update(2, 5);
   const Got got = read(*subscription, 15);
   ASSERT_THAT(got.changes, SizeIs(15));

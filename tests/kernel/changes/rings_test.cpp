@@ -60,7 +60,7 @@ class RingsTest : public KernelTest {
       if (!events || events->empty()) return numbers;
       for (const auto& event : *events) {
         if (const auto* resync = std::get_if<Resync>(&event)) missed += resync->lost;
-        else numbers.push_back(std::get<uint64_t>(std::get<Value::Object>(std::get<RingRecord>(event).value.is)[0].second.is));
+        else numbers.push_back(std::get<uint64_t>(std::get<Value::Object>(std::get<RingRecord>(event).value->is)[0].second.is));
       }
     }
   }
@@ -73,7 +73,8 @@ class RingsTest : public KernelTest {
 
 TEST_F(RingsTest, RecordsAreDecodedByTheirType) {
   const Events module(pin_of("events"));
-  ASSERT_TRUE(ok(rings_->open({name_, pin_of("events"), type_})));
+  ASSERT_TRUE(ok(rings_->open({name_, pin_of("events"), type_, true})));
+  const uint64_t before = rings_->reports()[0].version;
   auto subscription = rings_->subscribe(name_, {});
   ASSERT_TRUE(ok(subscription));
   module.emit(41, 1);
@@ -81,8 +82,8 @@ TEST_F(RingsTest, RecordsAreDecodedByTheirType) {
   ASSERT_TRUE(ok(events));
   ASSERT_THAT(*events, SizeIs(1));
   const auto& record = std::get<RingRecord>(events->front());
-  EXPECT_EQ(record.seq, 1u);
-  const auto& object = std::get<Value::Object>(record.value.is);
+  EXPECT_EQ(record.seq, before + 1);
+  const auto& object = std::get<Value::Object>(record.value->is);
   ASSERT_THAT(object, SizeIs(3));
   EXPECT_EQ(std::get<uint64_t>(object[0].second.is), 42u);
   EXPECT_EQ(std::get<std::string>(object[1].second.is), "EVENT_SHUT");
@@ -93,11 +94,11 @@ TEST_F(RingsTest, RecordsAreDecodedByTheirType) {
 
 TEST_F(RingsTest, AnUpdateWithAnotherRingLosesAndRepeatsNothing) {
   const Events old_module(pin_of("old")), new_module(pin_of("new"));
-  ASSERT_TRUE(ok(rings_->open({name_, pin_of("old"), type_})));
+  ASSERT_TRUE(ok(rings_->open({name_, pin_of("old"), type_, true})));
   auto subscription = rings_->subscribe(name_, {});
   ASSERT_TRUE(ok(subscription));
   old_module.emit(0, 1000);
-  ASSERT_TRUE(ok(rings_->retarget({name_, pin_of("new"), type_})));
+  ASSERT_TRUE(ok(rings_->retarget({name_, pin_of("new"), type_, true})));
   new_module.emit(1500, 500);
   old_module.emit(1000, 500);  // an old program that was still running
   rings_->settle(name_);
@@ -117,7 +118,7 @@ TEST_F(RingsTest, AnUpdateWithAnotherRingLosesAndRepeatsNothing) {
 
 TEST_F(RingsTest, ShortRecordsAndSlowReadersAreCounted) {
   const Events module(pin_of("events"));
-  ASSERT_TRUE(ok(rings_->open({name_, pin_of("events"), type_})));
+  ASSERT_TRUE(ok(rings_->open({name_, pin_of("events"), type_, true})));
   auto slow = rings_->subscribe(name_, {});
   ASSERT_TRUE(ok(slow));
   module.emit_short();
@@ -130,11 +131,43 @@ TEST_F(RingsTest, ShortRecordsAndSlowReadersAreCounted) {
   uint64_t missed = 0;
   const auto numbers = read(**slow, 20'000, missed);
   EXPECT_GT(missed, 0u);
-  EXPECT_EQ(numbers.size() + missed, 20'000u);
+  EXPECT_EQ(numbers.size() + missed, 20'001u) << "the short one has a number, too";
   EXPECT_EQ(numbers.back(), 20'000u);
   rings_->close(name_);
   EXPECT_EQ((*slow)->next(Nanos(0), 1).error().code, ErrorCode::kNotFound);
   EXPECT_THAT(rings_->reports(), IsEmpty());
+}
+
+TEST_F(RingsTest, AMalformedRecordIsToldAsLostAndAsNothingElse) {
+  const Events module(pin_of("events"));
+  ASSERT_TRUE(ok(rings_->open({name_, pin_of("events"), type_, true})));
+  auto early = rings_->subscribe(name_, {});
+  ASSERT_TRUE(ok(early));
+  module.emit_short();
+  ASSERT_TRUE(eventually([&] { return rings_->reports()[0].malformed == 1; }));
+  const auto told = (*early)->next(std::chrono::seconds(3), 10);
+  ASSERT_TRUE(ok(told));
+  ASSERT_THAT(*told, SizeIs(1));
+  EXPECT_EQ(std::get<Resync>(told->front()).lost, 1u);
+  EXPECT_EQ(std::get<Resync>(told->front()).reason, "lost");
+  auto late = rings_->subscribe(name_, rings_->reports()[0].version);
+  ASSERT_TRUE(ok(late));
+  EXPECT_THAT((*late)->next(Nanos(0), 10).value(), IsEmpty()) << "the version is the last number";
+}
+
+TEST_F(RingsTest, RecordsAreCountedOnlyUnlessTheyMayLeave) {
+  const Events module(pin_of("events"));
+  ASSERT_TRUE(ok(rings_->open({name_, pin_of("events"), type_})));
+  auto subscription = rings_->subscribe(name_, 7);
+  ASSERT_TRUE(ok(subscription));
+  const auto first = (*subscription)->next(Nanos(0), 1);
+  ASSERT_TRUE(ok(first));
+  EXPECT_EQ(std::get<Resync>(first->front()).reason, "since-too-old") << "numbers of another life are not taken for ours";
+  module.emit(41, 1);
+  const auto events = (*subscription)->next(std::chrono::seconds(3), 10);
+  ASSERT_TRUE(ok(events));
+  ASSERT_THAT(*events, SizeIs(1));
+  EXPECT_FALSE(std::get<RingRecord>(events->front()).value);
 }
 
 }  // namespace

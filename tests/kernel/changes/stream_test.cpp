@@ -155,7 +155,7 @@ TEST_F(StreamTest, AHotUpdateKeepsTheNumbersAndSaysThatTheMapIsAnother) {
   ASSERT_TRUE(ok(unpin(pin_of("numbers"))));
   load_writers();
   writers_->update(0, 10);  // between the swap and the word about it
-  ASSERT_TRUE(ok(stream_->retarget({"m", "logged"}, pin_of("logged"), true)));
+  ASSERT_TRUE(ok(stream_->retarget({"m", "logged"}, pin_of("logged"), true, {})));
   writers_->update(0, 10);
   const Got got = read(*subscription, 30);
   ASSERT_THAT(got.changes, SizeIs(30));
@@ -184,6 +184,40 @@ TEST_F(StreamTest, ARestartedAgentGoesOnWithTheNumbersAndWhatLiesInTheRing) {
   writers_->update(0, 5);
   EXPECT_THAT(read(*resumed, 5).changes, SizeIs(5));
   EXPECT_EQ(report("logged").lost, 0u);
+}
+
+// Of what nobody logged while no agent ran, nothing is left: who goes on from before it must read the map again.
+TEST_F(StreamTest, WhatHappenedWhileNoAgentRanIsNotPassedOverInSilence) {
+  start();
+  load_writers();
+  ASSERT_TRUE(ok(stream_->watch(watch_of("logged", {Source::kScan}))));
+  const auto before = version();
+  stop();
+  writers_->plain(0, 10);
+  start();
+  ASSERT_TRUE(ok(stream_->watch(watch_of("logged", {Source::kScan}))));
+  EXPECT_THAT(read(*subscribe("logged", before), 0).resyncs, SizeIs(1));
+  EXPECT_THAT(read(*subscribe("logged", version()), 0).resyncs, IsEmpty());
+}
+
+// A hot update that keeps the map keeps the image that scans compare with.
+TEST_F(StreamTest, AScannedMapThatIsKeptLosesNothingInAnUpdate) {
+  start();
+  load_writers();
+  auto watch = watch_of("logged", {Source::kScan});
+  watch.pull_interval = std::chrono::hours(1);
+  ASSERT_TRUE(ok(stream_->watch(watch)));
+  const auto subscription = subscribe("logged");
+  writers_->plain(0, 10);
+  ASSERT_TRUE(ok(stream_->retarget({"m", "logged"}, watch.pin, false, {})));
+  ASSERT_TRUE(ok(stream_->scan({"m", "logged"})));
+  EXPECT_THAT(read(*subscription, 10).changes, SizeIs(10));
+  writers_->plain(10, 10);
+  watch.pull_interval = std::chrono::minutes(30);
+  ASSERT_TRUE(ok(stream_->watch(watch)));
+  const Got got = read(*subscription, 0);
+  ASSERT_THAT(got.resyncs, SizeIs(1));
+  EXPECT_EQ(got.resyncs[0].reason, "missed");
 }
 
 // Loss at the third place: a full ring cannot keep what a scan found, so the next scan finds it again.
@@ -249,7 +283,7 @@ TEST_F(StreamTest, AMapThatIsDeletedWhileItIsWatchedIsNoHarm) {
   writers_.reset();
   ASSERT_TRUE(ok(stream_->scan({"m", "logged"})));
   EXPECT_THAT(read(*subscription, 0).changes, IsEmpty());
-  EXPECT_EQ(stream_->retarget({"m", "logged"}, pin_of("logged"), false).error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(stream_->retarget({"m", "logged"}, pin_of("logged"), false, {}).error().code, ErrorCode::kNotFound);
   EXPECT_FALSE(report("logged").problem.empty());
 }
 

@@ -140,6 +140,46 @@ TEST_F(ReaderTest, RecordsOfNobodyAreUnclaimed) {
   EXPECT_EQ(reader_.malformed(), 0u);
 }
 
+// Records of one map stand in the ring a little out of order: who resumes after 2 has not seen the 1 that came later.
+TEST_F(ReaderTest, WhoResumesIsToldOfLowerNumbersThatCameLater) {
+  watch();
+  const auto first = ring_.reserve(sizeof(ms_change)), second = ring_.reserve(sizeof(ms_change));
+  ring_.numbers[kSlot] = 2;
+  const ms_change two = change_of(kSlot, 2), one = change_of(kSlot, 1);
+  ring_.commit(*first, &two, sizeof two);
+  auto before = subscribe(0);
+  drain();
+  ASSERT_EQ(before->next(Nanos(0), 10).value().size(), 1u);
+  before.reset();
+  ring_.commit(*second, &one, sizeof one);
+  drain();
+  auto resumed = subscribe(2);
+  const auto events = resumed->next(Nanos(0), 10);
+  ASSERT_TRUE(events);
+  ASSERT_EQ(events->size(), 1u);
+  EXPECT_EQ(std::get<Change>(events->front()).seq, 1u);
+  ASSERT_TRUE(produce());
+  drain();
+  EXPECT_EQ(std::get<Change>(resumed->next(Nanos(0), 10).value().at(0)).seq, 3u);
+  EXPECT_EQ(subscribe(3)->next(Nanos(0), 10).value().size(), 0u);
+}
+
+TEST_F(ReaderTest, BytesThatMayNotLeaveAnyMoreAreNotTold) {
+  watch({0, 64, 4, 4, true, true});
+  auto slow = subscribe(0);
+  ASSERT_TRUE(produce());
+  drain();
+  const auto old = topic_;
+  ASSERT_TRUE(old->shows_more_than({0, 64, 4, 4, true, false}));
+  topic_ = std::make_shared<Topic>(Topic::Shape{2, 64, 4, 4, true, false});
+  old->revoke();
+  old->close();
+  const auto events = slow->next(Nanos(0), 10);
+  ASSERT_TRUE(events);
+  ASSERT_EQ(events->size(), 1u);
+  EXPECT_EQ(std::get<Resync>(events->front()).lost, 1u);
+}
+
 TEST_F(ReaderTest, TheNextNumberOfARunningMapIsFound) {
   ring_.numbers[kSlot] = 40;
   EXPECT_EQ(reader_.next_number(kSlot), 41u);
