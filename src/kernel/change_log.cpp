@@ -3,6 +3,8 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 
 #include <array>
@@ -47,6 +49,15 @@ Result<Fd> open_or_make(const std::string& dir, const Shape& shape) {
                                            "modules, remove " + dir + " and start the agent again");
 }
 
+// The ring has one reader on the host: a second one would take half of the records and see the other half as lost.
+Result<Fd> lock_folder(const std::string& dir) {
+  Fd fd(::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.valid()) return fail_errno(errno, "open " + dir);
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
+  if (errno != EWOULDBLOCK) return fail_errno(errno, "lock " + dir);
+  return fail(ErrorCode::kConflict, "another agent follows changes through " + dir + "; stop that one, or give this one a bpffs of its own");
+}
+
 Status forget_ids(int ids) {
   uint32_t id = 0;
   for (uint32_t n = 0; n < kMaxIds && bpf_map_get_next_key(ids, nullptr, &id) == 0; ++n) {
@@ -74,22 +85,23 @@ Result<ChangeLog> ChangeLog::open(const std::string& pin_dir, uint64_t ring_byte
   MS_TRY(Fd lost, open_or_make(pin_dir, {MS_CHANGES_LOST, BPF_MAP_TYPE_PERCPU_ARRAY, 4, sizeof(ms_change_lost), MS_CHANGE_SLOTS, 0}));
   MS_TRY(Fd ids, open_or_make(pin_dir, {"ms_change_ids", BPF_MAP_TYPE_HASH, 4, 4, kMaxIds, 0}));
   MS_TRY(Fd names, open_or_make(pin_dir, {"ms_change_names", BPF_MAP_TYPE_HASH, kNameBytes, 4, MS_CHANGE_SLOTS, BPF_F_NO_PREALLOC}));
+  MS_TRY(Fd lock, lock_folder(pin_dir));
   MS_CHECK(forget_ids(ids.get()));
   MS_TRY(RingBuffer ring, RingBuffer::open(ring_fd.get(), MS_CHANGES_RING));
   void* memory = ::mmap(nullptr, sizeof(ms_change_slot) * MS_CHANGE_SLOTS, PROT_READ | PROT_WRITE, MAP_SHARED, slots.get(), 0);
   if (memory == MAP_FAILED) return fail_errno(errno, "map the slots of change records");
-  return ChangeLog(pin_dir, std::move(ring), std::move(slots), std::move(lost), std::move(ids), std::move(names),
+  return ChangeLog(pin_dir, std::move(ring), std::move(slots), std::move(lost), std::move(ids), std::move(names), std::move(lock),
                    static_cast<ms_change_slot*>(memory));
 }
 
-ChangeLog::ChangeLog(std::string dir, RingBuffer ring, Fd slots, Fd lost, Fd ids, Fd names, ms_change_slot* memory)
+ChangeLog::ChangeLog(std::string dir, RingBuffer ring, Fd slots, Fd lost, Fd ids, Fd names, Fd lock, ms_change_slot* memory)
     : dir_(std::move(dir)), ring_(std::move(ring)), slots_fd_(std::move(slots)), lost_fd_(std::move(lost)), ids_fd_(std::move(ids)),
-      names_fd_(std::move(names)), memory_(memory) {}
+      names_fd_(std::move(names)), lock_(std::move(lock)), memory_(memory) {}
 
 ChangeLog::ChangeLog(ChangeLog&& other) noexcept
     : dir_(std::move(other.dir_)), ring_(std::move(other.ring_)), slots_fd_(std::move(other.slots_fd_)),
       lost_fd_(std::move(other.lost_fd_)), ids_fd_(std::move(other.ids_fd_)), names_fd_(std::move(other.names_fd_)),
-      memory_(std::exchange(other.memory_, nullptr)) {}
+      lock_(std::move(other.lock_)), memory_(std::exchange(other.memory_, nullptr)) {}
 
 ChangeLog::~ChangeLog() {
   if (memory_ != nullptr) ::munmap(memory_, sizeof(ms_change_slot) * MS_CHANGE_SLOTS);

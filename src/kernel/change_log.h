@@ -19,6 +19,7 @@ struct LoadRequest;
 // Thread-safe but for ring(), which is the reader thread's.
 class ChangeLog {
  public:
+  // kConflict: another process has it open, or the pins are of another layout.
   // Makes what is missing below `pin_dir` and takes up what is there. A ring that is there keeps its size.
   [[nodiscard]] static Result<ChangeLog> open(const std::string& pin_dir, uint64_t ring_bytes);
   ChangeLog(ChangeLog&&) noexcept;
@@ -57,11 +58,11 @@ class ChangeLog {
   void add_to(LoadRequest& request) const;
 
  private:
-  ChangeLog(std::string dir, RingBuffer ring, Fd slots, Fd lost, Fd ids, Fd names, ms_change_slot* memory);
+  ChangeLog(std::string dir, RingBuffer ring, Fd slots, Fd lost, Fd ids, Fd names, Fd lock, ms_change_slot* memory);
 
   std::string dir_;
   RingBuffer ring_;
-  Fd slots_fd_, lost_fd_, ids_fd_, names_fd_;
+  Fd slots_fd_, lost_fd_, ids_fd_, names_fd_, lock_;
   ms_change_slot* memory_;
 };
 

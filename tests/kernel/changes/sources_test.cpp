@@ -147,6 +147,17 @@ TEST_F(SourcesTest, SystemCallsAreSeenSingleAndInBatches) {
   got = read(*subscription, 10);
   EXPECT_THAT(got.changes, SizeIs(10));
   EXPECT_THAT(ops(got), Each(Op::kDelete));
+  // The value cannot be copied out, and the element is gone.
+  put(7, 7);
+  key = 7;
+  ASSERT_THAT(read(*subscription, 1).changes, SizeIs(1));
+  EXPECT_NE(bpf_map_lookup_and_delete_elem(writers_->logged(), &key, nullptr), 0);
+  EXPECT_THAT(read(*subscription, 1).resyncs, SizeIs(1));
+  // Half of a batch lies in memory that cannot be read.
+  count = 1000;
+  EXPECT_NE(bpf_map_update_batch(writers_->logged(), nullptr, values.data(), &count, nullptr), 0);
+  EXPECT_THAT(read(*subscription, 1).resyncs, SizeIs(1));
+  EXPECT_EQ(report("logged").lost_by.at("unreadable"), 2u);
   writers_->plain(5, 1);  // a program's write is no system call
   EXPECT_THAT(read(*subscription, 0).changes, SizeIs(0));
 }

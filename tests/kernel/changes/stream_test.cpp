@@ -200,6 +200,14 @@ TEST_F(StreamTest, WhatHappenedWhileNoAgentRanIsNotPassedOverInSilence) {
   EXPECT_THAT(read(*subscribe("logged", version()), 0).resyncs, IsEmpty());
 }
 
+// A second reader would take records from the first.
+TEST_F(StreamTest, TwoAgentsDoNotShareOneRing) {
+  start();
+  const auto second = open_stream({pin_of("changes")});
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, ErrorCode::kConflict);
+}
+
 // A hot update that keeps the map keeps the image that scans compare with.
 TEST_F(StreamTest, AScannedMapThatIsKeptLosesNothingInAnUpdate) {
   start();
