@@ -5,8 +5,8 @@
  * The invariant that everything rests on: for each key and field, base holds on each side what that side held when it
  * was last reconciled, including what the engine itself wrote there. So `value - base` is exactly what others did since.
  *
- * One pass thread runs these programs, one at a time (rule 10: nothing else can hold an entry of base). Writers on all
- * CPUs work on both maps meanwhile.
+ * One pass thread runs these programs, one at a time (rule 10: nothing else can hold an entry of base, but for a handler
+ * that sets its `dirty` mark). Writers on all CPUs work on both maps meanwhile.
  *
  * tables.h   the maps, the field table, arguments; access to a field by side
  * convert.h  one scalar from one layout to the other; comparing a value with base

@@ -85,7 +85,8 @@ struct PassReport {
   uint64_t unsafe_wide = 0;      // changes of wide fields that could not be carried to the active side
   uint64_t from_passive = 0;     // of `changed + added + deleted`: what moved from the passive to the active side
   uint64_t hot = 0;              // keys remembered for sync_hot
-  uint64_t followed = 0;         // keys that a handler brought, during this pass and since the last
+  uint64_t followed = 0;         // keys that a handler brought, during this full pass and since the last
+  uint64_t missed = 0;           // writes since the beginning of which a handler could not say the key: passes found them
   bool hot_overflow = false;
   Nanos began{0}, ended{0};
   // Nothing moved and nothing waits to be moved from the passive to the active side.
@@ -97,7 +98,7 @@ struct VerifyReport {
 };
 
 // One pair of maps under synchronisation. Not thread-safe: one pass thread. What a handler brings between two passes is
-// carried in the phase of the last call, and counted in the next report.
+// carried in the phase of the last call, and counted in the next report of a full one.
 class Sync {
  public:
   virtual ~Sync() = default;

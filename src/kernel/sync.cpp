@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <mutex>
+#include <utility>
 
 #include "base/fd.h"
 #include "kernel/cpu_pin.h"
@@ -65,9 +66,13 @@ class LinuxSync final : public Sync {
       present_ = keys;
     }
     skeleton_->bss->hot_from = skeleton_->bss->hot_into;
+    add_moves(skeleton_->bss->stats, std::exchange(between_, {}));
+    Result<PassReport> done = end(report, keys);
+    done->followed = std::exchange(skeleton_->bss->taken, 0);
+    if (follower_) done->missed = follower_->missed();
     // The first pass would be told each key that it makes.
     if (follower_ && !follower_->start([this] { return take_written(); })) follower_.reset();
-    return end(report, keys);
+    return done;
   }
 
   [[nodiscard]] bool follows() const override { return follower_ != nullptr && follower_->started(); }
@@ -197,11 +202,8 @@ class LinuxSync final : public Sync {
   }
 
   PassReport end(PassReport report, uint64_t keys) {
-    auto* bss = skeleton_->bss;
-    ms_stats& stats = bss->stats;
-    add_moves(stats, between_);
-    between_ = {};
-    report.followed = std::exchange(bss->taken, 0);
+    const auto* bss = skeleton_->bss;
+    const ms_stats& stats = bss->stats;
     report.ended = monotonic_now();
     report.keys = keys;
     report.added = stats.added;
@@ -230,7 +232,7 @@ class LinuxSync final : public Sync {
   uint64_t present_ = 0;
   std::mutex mutex_;  // guards all of the above between the pass thread and the follower's
   SyncPhase phase_ = SyncPhase::kPrecopy;
-  ms_stats between_{};  // moved since the last report
+  ms_stats between_{};  // moved since the last full pass
   std::unique_ptr<WriteFollower> follower_;  // goes first: its thread uses the above
 };
 

@@ -5,7 +5,9 @@
 #include <bpf/libbpf.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdint>
+#include <cstdlib>
 
 #include "base/clock.h"
 #include "kernel/libbpf_log.h"
@@ -23,6 +25,12 @@ constexpr int kRestTimes = 4;
 std::atomic<bool>& refused_before() {
   static std::atomic<bool> refused{false};
   return refused;
+}
+
+// A function has room for some 40 programs, and memory may be short: that passes.
+void refused(int err) {
+  err = std::abs(err);
+  if (err != E2BIG && err != ENOMEM && err != EAGAIN) refused_before() = true;
 }
 
 bool of_type(const SyncSpec& spec, MapType type) { return spec.type0 == type || spec.type1 == type; }
@@ -55,8 +63,8 @@ std::unique_ptr<WriteFollower> WriteFollower::open(const SyncSpec& spec, int sid
       bpf_map__reuse_fd(skeleton->maps.base, base) != 0) {
     return nullptr;
   }
-  if (sync_follow_bpf::load(skeleton.get()) != 0) {
-    refused_before() = true;
+  if (const int err = sync_follow_bpf::load(skeleton.get()); err != 0) {
+    refused(err);
     return nullptr;
   }
   auto doorbell = RingBuffer::open(bpf_map__fd(skeleton->maps.doorbell), "doorbell");
@@ -78,6 +86,7 @@ bool WriteFollower::attach() {
     if (bpf_program__fd(program) < 0) continue;
     links_.emplace_back(bpf_program__attach(program));
     if (links_.back()) continue;
+    refused(errno);
     links_.clear();
     return false;
   }
@@ -87,10 +96,7 @@ bool WriteFollower::attach() {
 bool WriteFollower::start(std::function<bool()> visit) {
   if (started_) return !links_.empty();
   started_ = true;
-  if (!attach()) {
-    refused_before() = true;
-    return false;
-  }
+  if (!attach()) return false;
   visit_ = std::move(visit);
   thread_ = std::thread([this] { listen(); });
   return true;

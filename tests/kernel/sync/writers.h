@@ -12,6 +12,16 @@
 namespace mapshift::test {
 
 inline constexpr const char* kCannotFollow = "this kernel runs no programs at the end of its functions (fexit)";
+inline Fd newest_map(const std::string& name) {
+  Fd found;
+  for (uint32_t id = 0; bpf_map_get_next_id(id, &id) == 0;) {
+    Fd fd(bpf_map_get_fd_by_id(id));
+    bpf_map_info info{};
+    uint32_t length = sizeof info;
+    if (fd.valid() && bpf_map_get_info_by_fd(fd.get(), &info, &length) == 0 && name == info.name) found = std::move(fd);
+  }
+  return found;
+}
 // After a pass, from which on a handler is there.
 inline bool can_follow(Lab& lab) {
   lab.pass(SyncPhase::kPrecopy);
