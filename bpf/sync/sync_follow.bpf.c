@@ -11,6 +11,7 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 #include "mapshift/sync.h"
+#include "queue.h"
 
 typedef __u8 u8;
 typedef __u32 u32;
@@ -20,19 +21,13 @@ char LICENSE[] SEC("license") = "GPL";
 
 #define MAX_KEY 64
 
-/* The engine's, put in their place before load. */
+/* The engine's, put in its place before load. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1);
 	__uint(key_size, 4);
 	__uint(value_size, sizeof(struct ms_base));
 } base SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_QUEUE);
-	__uint(max_entries, 1);
-	__uint(value_size, 4);
-} written SEC(".maps");
 
 /* Wakes the pass thread. What it holds says nothing. */
 struct {
@@ -77,7 +72,7 @@ static __always_inline void wrote(u64 *ctx, long ret)
 	b = bpf_map_lookup_elem(&base, key);
 	if (b && __sync_lock_test_and_set(&b->dirty, 1))
 		return;
-	if (bpf_map_push_elem(&written, key, BPF_ANY)) {
+	if (!push_written(key, key_size)) {
 		if (b)
 			b->dirty = 0;
 		__sync_fetch_and_add(&lost, 1);

@@ -7,15 +7,9 @@
 #define MAPSHIFT_WRITTEN_H
 
 #include "presence.h"
+#include "queue.h"
 
 #define MS_TAKE_EACH 64 /* keys of a walk between two looks at what was written meanwhile */
-
-/* Put in its place before load. */
-struct {
-	__uint(type, BPF_MAP_TYPE_QUEUE);
-	__uint(max_entries, 1);
-	__uint(value_size, 4);
-} written SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -26,7 +20,7 @@ struct {
 
 const volatile bool following;
 u32 take_at_most;
-u64 taken;
+u64 taken; /* since the beginning */
 
 static __always_inline struct ms_base *base_of(void *key)
 {
@@ -61,7 +55,7 @@ static long take_written(u32 i, void *ctx)
 	u32 zero = 0;
 	void *key = bpf_map_lookup_elem(&written_key, &zero);
 
-	if (!key || bpf_map_pop_elem(&written, key))
+	if (!key || !pop_written(taken, key, key_size))
 		return 1;
 	taken++;
 	/* An array that grew or shrank has a tail that only its own passes judge. */

@@ -68,7 +68,7 @@ class LinuxSync final : public Sync {
     skeleton_->bss->hot_from = skeleton_->bss->hot_into;
     add_moves(skeleton_->bss->stats, std::exchange(between_, {}));
     Result<PassReport> done = end(report, keys);
-    done->followed = std::exchange(skeleton_->bss->taken, 0);
+    done->followed = skeleton_->bss->taken - std::exchange(reported_, skeleton_->bss->taken);
     if (follower_) done->missed = follower_->missed();
     // The first pass would be told each key that it makes.
     if (follower_ && !follower_->start([this] { return take_written(); })) follower_.reset();
@@ -229,7 +229,7 @@ class LinuxSync final : public Sync {
   SyncSpec spec_;
   Skeleton skeleton_;
   uint32_t cpus_;
-  uint64_t present_ = 0;
+  uint64_t present_ = 0, reported_ = 0;
   std::mutex mutex_;  // guards all of the above between the pass thread and the follower's
   SyncPhase phase_ = SyncPhase::kPrecopy;
   ms_stats between_{};  // moved since the last full pass
@@ -278,7 +278,7 @@ Status size_maps(sync_bpf& skeleton, const SyncSpec& spec, uint32_t cpus, uint32
   err = err != 0 ? err : bpf_map__set_value_size(skeleton.maps.walk0, spec.value_size0);
   err = err != 0 ? err : bpf_map__set_value_size(skeleton.maps.walk1, spec.value_size1);
   err = err != 0 ? err : bpf_map__set_value_size(skeleton.maps.written_key, spec.key_size);
-  err = err != 0 ? err : bpf_map__set_value_size(skeleton.maps.written, spec.key_size);
+  err = err != 0 ? err : bpf_map__set_value_size(skeleton.maps.written, 8 + round8(spec.key_size));
   err = err != 0 ? err : bpf_map__set_max_entries(skeleton.maps.hot_keys, 2 * hot_half);
   if (err != 0) return fail_errno(err, "size the sync engine's maps");
   return {};
@@ -305,6 +305,7 @@ Result<std::unique_ptr<LinuxSync>> load(const SyncSpec& spec, uint32_t cpus, con
   auto follower = spec.follow_writes ? WriteFollower::open(spec, side0.get(), side1.get(), base.get()) : nullptr;
   if (follower) err = err != 0 ? err : bpf_map__reuse_fd(skeleton->maps.written, follower->queue());
   skeleton->rodata->following = follower != nullptr;
+  skeleton->rodata->written_shift = follower ? follower->queue_shift() : 0;
   if (err != 0) return fail_errno(err, "hand the maps to the sync program");
   for (bpf_program* program : {skeleton->progs.slice_side0, skeleton->progs.slice_side1, skeleton->progs.slice_base})
     bpf_program__set_autoload(program, in_slices(spec));

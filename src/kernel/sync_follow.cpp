@@ -5,19 +5,21 @@
 #include <bpf/libbpf.h>
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <cstdint>
 #include <cstdlib>
 
 #include "base/clock.h"
 #include "kernel/libbpf_log.h"
+#include "kernel/sync_tables.h"
 #include "sync_follow.skel.h"
 
 namespace mapshift {
 namespace {
 
-constexpr uint32_t kMinQueue = 1024;
-constexpr uint32_t kMaxQueue = 65536;
+constexpr uint32_t kMinShift = 10;  // keys in the queue, in powers of two
+constexpr uint32_t kMaxShift = 16;
 // Between two visits: bounds the wake-ups, and the thread to a fifth of a core where keys are written without a pause.
 constexpr Nanos kRest = std::chrono::microseconds(100);
 constexpr int kRestTimes = 4;
@@ -57,8 +59,9 @@ std::unique_ptr<WriteFollower> WriteFollower::open(const SyncSpec& spec, int sid
   bpf_program__set_autoload(skeleton->progs.follow_htab_map_update_elem, of_type(spec, MapType::kHash));
   bpf_program__set_autoload(skeleton->progs.follow_htab_lru_map_update_elem, of_type(spec, MapType::kLruHash));
   bpf_program__set_autoload(skeleton->progs.follow_array_map_update_elem, of_type(spec, MapType::kArray));
-  const uint32_t keys = std::clamp(std::max(spec.max_entries0, spec.max_entries1), kMinQueue, kMaxQueue);
-  Fd queue(bpf_map_create(BPF_MAP_TYPE_QUEUE, "ms_written", 0, spec.key_size, keys, nullptr));
+  const uint32_t shift = std::clamp<uint32_t>(std::bit_width(std::max(spec.max_entries0, spec.max_entries1)), kMinShift, kMaxShift);
+  skeleton->rodata->written_shift = shift;
+  Fd queue(bpf_map_create(BPF_MAP_TYPE_ARRAY, "ms_written", sizeof(uint32_t), 8 + round8(spec.key_size), (1u << shift) + 1, nullptr));
   if (!queue.valid() || bpf_map__reuse_fd(skeleton->maps.written, queue.get()) != 0 ||
       bpf_map__reuse_fd(skeleton->maps.base, base) != 0) {
     return nullptr;
@@ -71,11 +74,12 @@ std::unique_ptr<WriteFollower> WriteFollower::open(const SyncSpec& spec, int sid
   auto waiter = RingWaiter::make(RingWaiter::Trigger::kLevel);
   if (!doorbell || !waiter || !waiter->add(*doorbell)) return nullptr;
   return std::unique_ptr<WriteFollower>(
-      new WriteFollower(std::move(skeleton), std::move(queue), std::move(*doorbell), std::move(*waiter)));
+      new WriteFollower(std::move(skeleton), std::move(queue), shift, std::move(*doorbell), std::move(*waiter)));
 }
 
-WriteFollower::WriteFollower(std::unique_ptr<sync_follow_bpf, SkeletonDeleter> skeleton, Fd queue, RingBuffer doorbell, RingWaiter waiter)
-    : skeleton_(std::move(skeleton)), queue_(std::move(queue)), doorbell_(std::move(doorbell)), waiter_(std::move(waiter)) {}
+WriteFollower::WriteFollower(std::unique_ptr<sync_follow_bpf, SkeletonDeleter> skeleton, Fd queue, uint32_t shift,
+                             RingBuffer doorbell, RingWaiter waiter)
+    : skeleton_(std::move(skeleton)), queue_(std::move(queue)), shift_(shift), doorbell_(std::move(doorbell)), waiter_(std::move(waiter)) {}
 
 WriteFollower::~WriteFollower() { stop(); }
 

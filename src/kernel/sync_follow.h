@@ -35,6 +35,7 @@ class WriteFollower {
   void stop();
   [[nodiscard]] bool started() const { return !links_.empty(); }
   [[nodiscard]] int queue() const { return queue_.get(); }
+  [[nodiscard]] uint32_t queue_shift() const { return shift_; }
   [[nodiscard]] uint64_t missed() const;  // writes that were not queued
 
  private:
@@ -44,12 +45,13 @@ class WriteFollower {
   struct SkeletonDeleter {
     void operator()(sync_follow_bpf* skeleton) const;
   };
-  WriteFollower(std::unique_ptr<sync_follow_bpf, SkeletonDeleter> skeleton, Fd queue, RingBuffer doorbell, RingWaiter waiter);
+  WriteFollower(std::unique_ptr<sync_follow_bpf, SkeletonDeleter> skeleton, Fd queue, uint32_t shift, RingBuffer doorbell, RingWaiter waiter);
   bool attach();
   void listen();
 
   std::unique_ptr<sync_follow_bpf, SkeletonDeleter> skeleton_;
   Fd queue_;
+  uint32_t shift_;  // its size, in powers of two
   RingBuffer doorbell_;
   RingWaiter waiter_;
   std::vector<std::unique_ptr<bpf_link, LinkDeleter>> links_;

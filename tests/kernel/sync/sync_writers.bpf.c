@@ -2,6 +2,7 @@
 /* Writers that work on both sides of a sync at full speed, as programs of the two generations would. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
+#include "../../../bpf/sync/queue.h"
 
 char LICENSE[] SEC("license") = "GPL";
 #define u32 __u32
@@ -136,6 +137,24 @@ SEC("syscall") int write_many(struct order *o)
 		bpf_loop(copy.count, churn_one, &copy, 0);
 	else
 		bpf_loop(copy.count, count_one, &copy, 0);
+	o->done = copy.done;
+	return 0;
+}
+
+/* Names counted keys to a handler's consumer, as if an update call had written them. */
+static long bring_one(u32 i, struct order *o)
+{
+	u32 key = bpf_get_prandom_u32() & o->mask;
+
+	o->done += push_written(&key, sizeof(key));
+	return 0;
+}
+
+SEC("syscall") int bring_many(struct order *o)
+{
+	struct order copy = *o;
+
+	bpf_loop(copy.count, bring_one, &copy, 0);
 	o->done = copy.done;
 	return 0;
 }

@@ -3,6 +3,7 @@
 #include <bpf/libbpf.h>
 
 #include <atomic>
+#include <bit>
 #include <stdexcept>
 #include <thread>
 
@@ -35,10 +36,19 @@ struct Order {  // of sync_writers.bpf.c
 
 class Writers {
  public:
-  Writers(const Lab& lab, uint32_t mask) {
+  // With a handler's queue there is an order that brings keys.
+  Writers(const Lab& lab, uint32_t mask, const Fd& queue = Fd()) {
     skeleton_ = sync_writers_bpf::open();
     bpf_map__reuse_fd(skeleton_->maps.side0, lab.fd0());
     bpf_map__reuse_fd(skeleton_->maps.side1, lab.fd1());
+    bpf_program__set_autoload(skeleton_->progs.bring_many, queue.valid());
+    if (queue.valid()) {
+      bpf_map_info info{};
+      uint32_t length = sizeof info;
+      bpf_map_get_info_by_fd(queue.get(), &info, &length);
+      bpf_map__reuse_fd(skeleton_->maps.written, queue.get());
+      skeleton_->rodata->written_shift = static_cast<uint32_t>(std::countr_zero(info.max_entries - 1));
+    }
     if (sync_writers_bpf::load(skeleton_) != 0) throw std::runtime_error("load the writers");
     skeleton_->bss->interrupt_mask = mask;
   }
@@ -48,15 +58,15 @@ class Writers {
     stop();
     sync_writers_bpf::destroy(skeleton_);
   }
-  void start(size_t cpu, Order order, uint64_t runs = UINT64_MAX) {
+  void start(size_t cpu, Order order, uint64_t runs = UINT64_MAX, bool bring = false) {
     auto& slot = *slots_.emplace_back(std::make_unique<Slot>());
-    slot.thread = std::thread([this, cpu, order, runs, &slot] {
+    slot.thread = std::thread([this, cpu, order, runs, bring, &slot] {
       pin_to_cpu(cpu);
       while (!stop_ && slot.runs < runs) {
         Order o = order;
         LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = &o, .ctx_size_in = sizeof o);
-        if (bpf_prog_test_run_opts(bpf_program__fd(skeleton_->progs.write_many), &options) != 0) break;
-        if (order.put == 0 || runs != UINT64_MAX) total_ += o.done;  // what is put for ever is no count
+        if (bpf_prog_test_run_opts(bpf_program__fd(bring ? skeleton_->progs.bring_many : skeleton_->progs.write_many), &options) != 0) break;
+        if (!bring && (order.put == 0 || runs != UINT64_MAX)) total_ += o.done;  // what is put for ever is no count
         ++slot.runs;
       }
       slot.ended = true;
