@@ -31,9 +31,13 @@ class Concurrency : public SyncTest {
     }
     return out;
   }
-  static void pass_for(Lab& lab, std::chrono::seconds duration) {
+  // Without a pause a handler's keys are all visited in passes.
+  static void pass_for(Lab& lab, std::chrono::seconds duration, milliseconds pause = milliseconds(0)) {
     const auto until = std::chrono::steady_clock::now() + duration;
-    while (std::chrono::steady_clock::now() < until) lab.pass(SyncPhase::kLiveNew);
+    while (std::chrono::steady_clock::now() < until) {
+      lab.pass(SyncPhase::kLiveNew);
+      if (pause != milliseconds(0)) std::this_thread::sleep_for(pause);
+    }
   }
   static void expect_all(Lab& lab, const Writers& writers) {
     EXPECT_GT(lab.settle(SyncPhase::kLiveNew), 0);
@@ -123,21 +127,10 @@ TEST_P(PerCpuConcurrency, BothGenerationsAtOnce) {
 INSTANTIATE_TEST_SUITE_P(Types, PerCpuConcurrency, testing::Values(MapType::kPercpuHash, MapType::kPercpuArray),
                          [](const auto& type) { return to_string(type.param); });
 
-// As in a canary: both generations run, on the same few keys, and every pass writes to both sides.
-TEST_F(Concurrency, BothGenerationsAtOnce) {
-  Lab lab(bpffs_, example_spec(MapType::kHash, 8192, 8192));
-  Writers writers(lab, 7);
-  writers.start(0, {.mask = 7, .only = 1});
-  writers.start(cpu_count() - 1, {.mask = 7, .only = 2});
-  pass_for(lab, std::chrono::seconds(2));
-  writers.stop();
-  expect_all(lab, writers);
-}
-
-class Churn : public Concurrency, public testing::WithParamInterface<bool> {};
+class Handler : public Concurrency, public testing::WithParamInterface<bool> {};
 
 // Keys that come and go beside them must not touch those that stay.
-TEST_P(Churn, LeavesOtherKeysAlone) {
+TEST_P(Handler, ChurnLeavesOtherKeysAlone) {
   SyncSpec spec = example_spec(MapType::kHash, 8192, 8192);
   spec.follow_writes = GetParam();
   Lab lab(bpffs_, spec);
@@ -149,7 +142,25 @@ TEST_P(Churn, LeavesOtherKeysAlone) {
   (void)swap_back_and_forth(lab, writers, milliseconds(100));
 }
 
-INSTANTIATE_TEST_SUITE_P(Handler, Churn, testing::Bool(), [](const auto& follow) { return follow.param ? "on" : "off"; });
+// As in a canary: both generations run, on the same few keys, and every pass and visit writes to both sides.
+TEST_P(Handler, BothGenerationsAtOnce) {
+  SyncSpec spec = example_spec(MapType::kHash, 8192, 8192);
+  spec.follow_writes = GetParam();
+  Lab lab(bpffs_, spec);
+  if (GetParam() && !can_follow(lab)) GTEST_SKIP() << kCannotFollow;
+  Writers writers(lab, 7, GetParam() ? newest_map("ms_written") : Fd());
+  lab.sync().enter(SyncPhase::kLiveNew);
+  writers.start(0, {.mask = 7, .only = 1});
+  writers.start(cpu_count() - 1, {.mask = 7, .only = 2});
+  if (GetParam()) {
+    writers.start(0, {.count = 20, .mask = 7}, UINT64_MAX, true);
+    writers.start(cpu_count() - 1, {.count = 2, .mask = 4096, .put = 7});  // rings
+  }
+  pass_for(lab, std::chrono::seconds(2), milliseconds(GetParam() ? 50 : 0));
+  writers.stop();
+  expect_all(lab, writers);
+}
+INSTANTIATE_TEST_SUITE_P(Follow, Handler, testing::Bool(), [](const auto& follow) { return follow.param ? "on" : "off"; });
 
 // Churn on the active side moves nothing from the passive one: an update must settle beside it.
 TEST_F(Concurrency, ChurnOnTheActiveSideSettles) {
