@@ -183,7 +183,7 @@ __noinline int sync_taken_key(void)
 		stats.contended++;
 		return 0;
 	}
-	b->dirty = 0;
+	__sync_lock_test_and_set(&b->dirty, 0); /* before the values are read: who writes them later marks it again */
 	v0 = value0(key);
 	v1 = value1(key);
 	if (*slot > MS_SLOT_SYNCED && !rebase(b, v0, v1)) {

@@ -5,38 +5,20 @@
  * The invariant that everything rests on: for each key and field, base holds on each side what that side held when it
  * was last reconciled, including what the engine itself wrote there. So `value - base` is exactly what others did since.
  *
- * One pass thread runs these programs, one at a time (rule 10: nothing else can hold an entry of base). Writers on all
- * CPUs work on both maps meanwhile.
+ * One pass thread runs these programs, one at a time (rule 10: nothing else can hold an entry of base, but for a handler
+ * that sets its `dirty` mark). Writers on all CPUs work on both maps meanwhile.
  *
  * tables.h   the maps, the field table, arguments; access to a field by side
  * convert.h  one scalar from one layout to the other; comparing a value with base
  * merge.h    both sides have the key      create.h    one side has it, the other never had
  * presence.h one side lost it             verify.h    comparing without writing
+ * written.h  what a handler saw written
  */
 #include "presence.h"
 #include "verify.h"
+#include "written.h"
 
 char LICENSE[] SEC("license") = "GPL";
-
-static __always_inline struct ms_base *base_of(void *key)
-{
-	u32 zero = 0;
-	void *clean;
-	struct ms_base *b = bpf_map_lookup_elem(&base, key);
-	long err;
-
-	if (b)
-		return b;
-	clean = bpf_map_lookup_elem(&empty_base, &zero);
-	if (!clean)
-		return 0;
-	err = bpf_map_update_elem(&base, key, clean, BPF_NOEXIST);
-	if (err == -ENOMEM) /* the allocator of this CPU is refilled in a moment */
-		stats.pending++;
-	else if (err)
-		stats.base_full++;
-	return err ? 0 : bpf_map_lookup_elem(&base, key);
-}
 
 /* The pass meets the key on side 0. True: it must be synced. */
 static __always_inline bool due0(void *key, const void *value, struct ms_base **found)
@@ -81,6 +63,7 @@ static long visit0(struct bpf_map *map, void *key, void *value, void *ctx)
 		value = find0(key, target_cpu);
 	if (value && due0(key, value, &b))
 		sync_key(key);
+	take_meanwhile(stats.visited0);
 	return 0;
 }
 
@@ -92,6 +75,7 @@ static long visit1(struct bpf_map *map, void *key, void *value, void *ctx)
 		value = find1(key, target_cpu);
 	if (value && due1(key, value, &b))
 		sync_key(key);
+	take_meanwhile(stats.visited1);
 	return 0;
 }
 
@@ -131,6 +115,7 @@ SEC("iter/bpf_map_elem") int slice_side0(struct walk_context *ctx)
 	bpf_probe_read_kernel(value, size0, ctx->value);
 	if (due0(key, value, &b))
 		sync_key(key);
+	take_meanwhile(stats.visited0);
 	end_slice(ctx, stats.visited0);
 	return 0;
 }
@@ -147,6 +132,7 @@ SEC("iter/bpf_map_elem") int slice_side1(struct walk_context *ctx)
 	bpf_probe_read_kernel(value, size1, ctx->value);
 	if (due1(key, value, &b))
 		sync_key(key);
+	take_meanwhile(stats.visited1);
 	end_slice(ctx, stats.visited1);
 	return 0;
 }
@@ -226,6 +212,12 @@ SEC("syscall") int walk_base(void *ctx)
 SEC("syscall") int walk_hot(void *ctx)
 {
 	bpf_loop(hot_end - hot_begin, visit_hot, 0, 0);
+	return 0;
+}
+
+SEC("syscall") int walk_written(void *ctx)
+{
+	bpf_loop(take_at_most, take_written, 0, 0);
 	return 0;
 }
 

@@ -40,6 +40,7 @@ const volatile bool percpu, arrays, lru0, lru1, keep_delta, has_remap;
 /* Arguments and results, through the mapping of .bss. */
 u32 phase, pass_number, target_cpu, complete, hot_into, hot_from, hot_count[2], hot_begin, hot_end;
 u64 hot_overflow, mismatched;
+bool forget_hot;
 struct ms_stats stats;
 
 #define ROUND8(n) (((n) + 7u) & ~7u)
@@ -134,6 +135,8 @@ static __always_inline void remember_hot(void *key)
 {
 	u32 n = hot_count[hot_into & 1], at;
 
+	if (forget_hot)
+		return;
 	if (n >= hot_half) {
 		hot_overflow++;
 		return;

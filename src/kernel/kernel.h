@@ -85,6 +85,8 @@ struct PassReport {
   uint64_t unsafe_wide = 0;      // changes of wide fields that could not be carried to the active side
   uint64_t from_passive = 0;     // of `changed + added + deleted`: what moved from the passive to the active side
   uint64_t hot = 0;              // keys remembered for sync_hot
+  uint64_t followed = 0;         // keys that a handler brought, during this full pass and since the last
+  uint64_t missed = 0;           // writes since the beginning of which a handler could not say the key: passes found them
   bool hot_overflow = false;
   Nanos began{0}, ended{0};
   // Nothing moved and nothing waits to be moved from the passive to the active side.
@@ -95,7 +97,8 @@ struct VerifyReport {
   uint64_t keys = 0, mismatched = 0;
 };
 
-// One pair of maps under synchronisation. Not thread-safe: one pass thread.
+// One pair of maps under synchronisation. Not thread-safe: one pass thread. What a handler brings between two passes is
+// carried in the phase of the last call, and counted in the next report of a full one.
 class Sync {
  public:
   virtual ~Sync() = default;
@@ -105,6 +108,10 @@ class Sync {
   [[nodiscard]] virtual Result<PassReport> pass(SyncPhase phase, bool complete) = 0;
   // Only the keys that the last full pass (or sync_hot) found changed.
   [[nodiscard]] virtual Result<PassReport> pass_hot(SyncPhase phase) = 0;
+  // From its return on nothing is carried in another phase than this one, until the next call. Before a hook is swapped.
+  virtual void enter(SyncPhase /*phase*/) {}
+  // A handler brings what update calls write. It begins with the end of the first pass.
+  [[nodiscard]] virtual bool follows() const { return false; }
   // Compares both sides key by key, through the same field table, without writing. Exact only when both sides are
   // quiet; under load it counts what moved since the last pass as well.
   [[nodiscard]] virtual Result<VerifyReport> verify() = 0;

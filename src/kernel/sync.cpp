@@ -9,9 +9,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <mutex>
+#include <utility>
 
 #include "base/fd.h"
 #include "kernel/cpu_pin.h"
+#include "kernel/sync_follow.h"
 #include "kernel/sync_tables.h"
 #include "mapshift/sync.h"
 #include "sync.skel.h"
@@ -22,6 +25,7 @@ namespace {
 constexpr uint32_t kMinHot = 1024;
 constexpr uint32_t kMaxHot = 65536;
 constexpr uint32_t kHotSlice = 4096;     // keys per system call, so that a hot pass holds its CPU for a few milliseconds
+constexpr uint32_t kTakeAtOnce = 1024;   // keys that a handler brought, for each system call
 constexpr uint32_t kSliceKeys = 4096;    // keys for each read of an iterator: about 2 ms
 constexpr uint32_t kBaseSlack = 1024;
 constexpr uint32_t kNoPrealloc = 1;      // BPF_F_NO_PREALLOC
@@ -38,13 +42,15 @@ using Skeleton = std::unique_ptr<sync_bpf, SkeletonDeleter>;
 
 class LinuxSync final : public Sync {
  public:
-  LinuxSync(SyncSpec spec, Skeleton skeleton, uint32_t cpus)
-      : spec_(std::move(spec)), skeleton_(std::move(skeleton)), cpus_(is_percpu(spec_.type0) ? cpus : 1) {}
+  LinuxSync(SyncSpec spec, Skeleton skeleton, uint32_t cpus, std::unique_ptr<WriteFollower> follower)
+      : spec_(std::move(spec)), skeleton_(std::move(skeleton)), cpus_(is_percpu(spec_.type0) ? cpus : 1),
+        follower_(std::move(follower)) {}
 
   // Before the first pass over a base that another process left: clears its locks and goes on with its pass numbers.
   Status adopt() { return run(skeleton_->progs.unlock); }
 
   Result<PassReport> pass(SyncPhase phase, bool complete) override {
+    const std::lock_guard lock(mutex_);
     complete = complete || phase != SyncPhase::kPrecopy;
     PassReport report = begin(phase, complete);
     skeleton_->bss->hot_into = skeleton_->bss->hot_from ^ 1;
@@ -60,10 +66,24 @@ class LinuxSync final : public Sync {
       present_ = keys;
     }
     skeleton_->bss->hot_from = skeleton_->bss->hot_into;
-    return end(report, keys);
+    add_moves(skeleton_->bss->stats, std::exchange(between_, {}));
+    Result<PassReport> done = end(report, keys);
+    done->followed = skeleton_->bss->taken - std::exchange(reported_, skeleton_->bss->taken);
+    if (follower_) done->missed = follower_->missed();
+    // The first pass would be told each key that it makes.
+    if (follower_ && !follower_->start([this] { return take_written(); })) follower_.reset();
+    return done;
+  }
+
+  [[nodiscard]] bool follows() const override { return follower_ != nullptr && follower_->started(); }
+
+  void enter(SyncPhase phase) override {
+    const std::lock_guard lock(mutex_);
+    phase_ = phase;
   }
 
   Result<PassReport> pass_hot(SyncPhase phase) override {
+    const std::lock_guard lock(mutex_);
     PassReport report = begin(phase, false);
     const uint32_t count = skeleton_->bss->hot_count[skeleton_->bss->hot_from];
     // The list is read, not rebuilt: what changes all the time is looked at all the time.
@@ -84,7 +104,8 @@ class LinuxSync final : public Sync {
   }
 
   Result<VerifyReport> verify() override {
-    begin(SyncPhase::kPrecopy, true);
+    const std::lock_guard lock(mutex_);
+    begin(phase_, true);
     skeleton_->bss->mismatched = 0;
     MS_CHECK(run(skeleton_->progs.walk_verify));
     MS_CHECK(run(skeleton_->progs.walk_verify_extra));
@@ -92,6 +113,31 @@ class LinuxSync final : public Sync {
   }
 
  private:
+  // What the handler saw, between two passes. An error needs nobody: the next pass meets it as well.
+  bool take_written() {
+    const std::lock_guard lock(mutex_);
+    auto* bss = skeleton_->bss;
+    bss->stats = {};
+    bss->phase = static_cast<uint32_t>(phase_);
+    const uint64_t taken = bss->taken;
+    bss->take_at_most = kTakeAtOnce;
+    const Status done = run(skeleton_->progs.walk_written);
+    present_ += bss->stats.added;
+    add_moves(between_, bss->stats);
+    return done && bss->taken - taken == kTakeAtOnce;
+  }
+
+  // What counts events. What counts a state, such as keys without room, the next pass finds out anew.
+  static void add_moves(ms_stats& to, const ms_stats& from) {
+    to.added += from.added;
+    to.changed += from.changed;
+    to.conflicts += from.conflicts;
+    to.clamped += from.clamped;
+    to.risky += from.risky;
+    to.unsafe_wide += from.unsafe_wide;
+    to.from_passive += from.from_passive;
+  }
+
   static Status run(const bpf_program* program) {
     LIBBPF_OPTS(bpf_test_run_opts, options);
     if (bpf_prog_test_run_opts(bpf_program__fd(program), &options) != 0) {
@@ -146,6 +192,7 @@ class LinuxSync final : public Sync {
   PassReport begin(SyncPhase phase, bool complete) {
     auto* bss = skeleton_->bss;
     if (++bss->pass_number == 0) ++bss->pass_number;
+    phase_ = phase;
     bss->phase = static_cast<uint32_t>(phase);
     bss->complete = complete;
     bss->stats = {};
@@ -182,7 +229,11 @@ class LinuxSync final : public Sync {
   SyncSpec spec_;
   Skeleton skeleton_;
   uint32_t cpus_;
-  uint64_t present_ = 0;
+  uint64_t present_ = 0, reported_ = 0;
+  std::mutex mutex_;  // guards all of the above between the pass thread and the follower's
+  SyncPhase phase_ = SyncPhase::kPrecopy;
+  ms_stats between_{};  // moved since the last full pass
+  std::unique_ptr<WriteFollower> follower_;  // goes first: its thread uses the above
 };
 
 Result<Fd> open_map(const std::string& pin, uint32_t key_size, uint32_t value_size) {
@@ -226,6 +277,8 @@ Status size_maps(sync_bpf& skeleton, const SyncSpec& spec, uint32_t cpus, uint32
   err = err != 0 ? err : bpf_map__set_value_size(skeleton.maps.walk_key, spec.key_size);
   err = err != 0 ? err : bpf_map__set_value_size(skeleton.maps.walk0, spec.value_size0);
   err = err != 0 ? err : bpf_map__set_value_size(skeleton.maps.walk1, spec.value_size1);
+  err = err != 0 ? err : bpf_map__set_value_size(skeleton.maps.written_key, spec.key_size);
+  err = err != 0 ? err : bpf_map__set_value_size(skeleton.maps.written, 8 + round8(spec.key_size));
   err = err != 0 ? err : bpf_map__set_max_entries(skeleton.maps.hot_keys, 2 * hot_half);
   if (err != 0) return fail_errno(err, "size the sync engine's maps");
   return {};
@@ -249,6 +302,10 @@ Result<std::unique_ptr<LinuxSync>> load(const SyncSpec& spec, uint32_t cpus, con
   int err = bpf_map__reuse_fd(skeleton->maps.side0, side0.get());
   err = err != 0 ? err : bpf_map__reuse_fd(skeleton->maps.side1, side1.get());
   err = err != 0 ? err : bpf_map__reuse_fd(skeleton->maps.base, base.get());
+  auto follower = spec.follow_writes ? WriteFollower::open(spec, side0.get(), side1.get(), base.get()) : nullptr;
+  if (follower) err = err != 0 ? err : bpf_map__reuse_fd(skeleton->maps.written, follower->queue());
+  skeleton->rodata->following = follower != nullptr;
+  skeleton->rodata->written_shift = follower ? follower->queue_shift() : 0;
   if (err != 0) return fail_errno(err, "hand the maps to the sync program");
   for (bpf_program* program : {skeleton->progs.slice_side0, skeleton->progs.slice_side1, skeleton->progs.slice_base})
     bpf_program__set_autoload(program, in_slices(spec));
@@ -256,7 +313,7 @@ Result<std::unique_ptr<LinuxSync>> load(const SyncSpec& spec, uint32_t cpus, con
     bpf_program__set_autoload(program, !in_slices(spec));
   if (err = sync_bpf::load(skeleton.get()); err != 0) return fail_errno(err, "load the sync program");
   MS_CHECK(fill_sync_defaults(*skeleton, spec, cpus));
-  return std::make_unique<LinuxSync>(spec, std::move(skeleton), cpus);
+  return std::make_unique<LinuxSync>(spec, std::move(skeleton), cpus, std::move(follower));
 }
 
 }  // namespace

@@ -45,6 +45,7 @@ struct SyncSpec {
   std::vector<SyncRemap> remaps;
   bool keep_delta = false;            // "on_delete": "keep_delta"
   bool in_slices = false;             // let other tasks run in mid-pass: hash maps of one value a key only, others ignore it
+  bool follow_writes = false;         // let a handler bring update calls at once where the kernel allows one: shared values only
 };
 inline constexpr size_t kMaxSyncFields = 1024;
 inline constexpr size_t kMaxSyncDefaults = 64;

@@ -15,7 +15,10 @@ namespace mapshift::update {
 class Run::Refresher {
  public:
   Refresher(std::vector<Pair>& pairs, SyncPhase phase, Nanos fresh_since)
-      : pairs_(pairs), phase_(phase), fresh_since_(fresh_since), thread_([this] { sweep(); }) {}
+      : pairs_(pairs), phase_(phase), fresh_since_(fresh_since) {
+    for (Pair& pair : pairs_) pair.sync->enter(phase);  // before the first hook: both sides may be written from then on
+    thread_ = std::thread([this] { sweep(); });
+  }
   Refresher(const Refresher&) = delete;
   Refresher& operator=(const Refresher&) = delete;
   ~Refresher() { stop(); }

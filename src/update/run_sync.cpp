@@ -22,7 +22,9 @@ Status Run::open_pairs() {
   for (size_t i = 0; i < input_.plan.maps.size(); ++i) {
     const MapPlan& map = input_.plan.maps[i];
     if (!map.sync) continue;
-    MS_TRY(auto sync, kernel_.open_sync(*map.sync, paths_.map(input_.plan.from.generation, map.from),
+    SyncSpec spec = *map.sync;
+    spec.follow_writes = true;
+    MS_TRY(auto sync, kernel_.open_sync(spec, paths_.map(input_.plan.from.generation, map.from),
                                         paths_.map(input_.plan.to.generation, map.name), paths_.sync(map.name)));
     pairs_.push_back({&map, std::move(sync), i});
   }

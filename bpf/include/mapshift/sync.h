@@ -53,7 +53,7 @@ enum ms_slot {
 
 struct ms_base {
 	__u32 busy;    /* 1 while a sync of this key runs */
-	__u32 dirty;   /* 1 when another sync was turned away meanwhile */
+	__u32 dirty;   /* 1 when another sync was turned away meanwhile, or the key waits for one */
 	__u32 present; /* 1 when both sides had the key; 0: a tombstone, or new */
 	__u32 seen0, seen1; /* number of the last pass that met the key there */
 	__u32 miss0, miss1; /* number of the first pass of an unbroken absence, or 0 */

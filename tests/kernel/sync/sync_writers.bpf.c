@@ -2,6 +2,7 @@
 /* Writers that work on both sides of a sync at full speed, as programs of the two generations would. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
+#include "../../../bpf/sync/queue.h"
 
 char LICENSE[] SEC("license") = "GPL";
 #define u32 __u32
@@ -30,7 +31,7 @@ u32 generation;
 u64 from_interrupts;
 u32 interrupt_mask, interrupt_plain, interrupt_burst, interrupt_both;
 
-struct order { u32 count, mask, plain, churn, only, pad; u64 done; }; /* only: 1 the old side, 2 the new one, always */
+struct order { u32 count, mask, plain, churn, only, put; u64 done; }; /* put: write whole values; only: 1 the old side, 2 the new one, always */
 
 #define PLAIN_INC(x) (*(volatile typeof(x) *)&(x) = *(volatile typeof(x) *)&(x) + 1)
 
@@ -112,14 +113,48 @@ static long churn_one(u32 i, struct order *o)
 	return 0;
 }
 
+/* Whole values, key after key from `mask` on, to the side that runs or to `only`. */
+static long put_one(u32 i, struct order *o)
+{
+	u32 key = o->mask + i;
+	struct old_value old = {.state = o->put};
+	struct new_value new = {.state = o->put};
+
+	if (o->only == 1 || (o->only == 0 && *(volatile u32 *)&generation == 0))
+		o->done += bpf_map_update_elem(&side0, &key, &old, BPF_ANY) == 0;
+	else
+		o->done += bpf_map_update_elem(&side1, &key, &new, BPF_ANY) == 0;
+	return 0;
+}
+
 SEC("syscall") int write_many(struct order *o)
 {
 	struct order copy = *o;
 
-	if (copy.churn)
+	if (copy.put)
+		bpf_loop(copy.count, put_one, &copy, 0);
+	else if (copy.churn)
 		bpf_loop(copy.count, churn_one, &copy, 0);
 	else
 		bpf_loop(copy.count, count_one, &copy, 0);
+	o->done = copy.done;
+	return 0;
+}
+
+/* Names counted keys to a handler's consumer, as if an update call had written them. */
+static long bring_one(u32 i, struct order *o)
+{
+	u32 key = bpf_get_prandom_u32() & o->mask;
+
+	o->done += push_written(&key, sizeof(key));
+	return 0;
+}
+
+SEC("syscall") int bring_many(struct order *o)
+{
+	struct order copy = *o;
+
+	bpf_loop(copy.count, bring_one, &copy, 0);
 	o->done = copy.done;
 	return 0;
 }

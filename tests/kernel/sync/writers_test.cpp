@@ -1,91 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writers on every CPU, and in interrupts, through swaps back and forth: not one increment may be lost or doubled.
-#include <bpf/libbpf.h>
-
-#include <atomic>
 #include <chrono>
 #include <thread>
 
-#include "lab.h"
-#include "sync_writers.skel.h"
+#include "writers.h"
 
 namespace mapshift::test {
 namespace {
 
 using std::chrono::milliseconds;
-
-struct Order {  // of sync_writers.bpf.c
-  uint32_t count = 500, mask = 0, plain = 0, churn = 0, only = 0, pad = 0;
-  uint64_t done = 0;
-};
-
-class Writers {
- public:
-  Writers(const Lab& lab, uint32_t mask) {
-    skeleton_ = sync_writers_bpf::open();
-    bpf_map__reuse_fd(skeleton_->maps.side0, lab.fd0());
-    bpf_map__reuse_fd(skeleton_->maps.side1, lab.fd1());
-    if (sync_writers_bpf::load(skeleton_) != 0) throw std::runtime_error("load the writers");
-    skeleton_->bss->interrupt_mask = mask;
-  }
-  Writers(const Writers&) = delete;
-  Writers& operator=(const Writers&) = delete;
-  ~Writers() {
-    stop();
-    sync_writers_bpf::destroy(skeleton_);
-  }
-  void start(size_t cpu, Order order) {
-    auto& slot = *slots_.emplace_back(std::make_unique<Slot>());
-    slot.thread = std::thread([this, cpu, order, &slot] {
-      pin_to_cpu(cpu);
-      while (!stop_) {
-        Order o = order;
-        LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = &o, .ctx_size_in = sizeof o);
-        if (bpf_prog_test_run_opts(bpf_program__fd(skeleton_->progs.write_many), &options) != 0) break;
-        total_ += o.done;
-        ++slot.runs;
-      }
-      slot.ended = true;
-    });
-  }
-  // False where the kernel has no CPU clock events.
-  bool start_interrupts(size_t cpu, bool plain = false, bool both = false) {
-    skeleton_->bss->interrupt_both = both;
-    skeleton_->bss->interrupt_plain = plain;
-    skeleton_->bss->interrupt_burst = plain ? 256 : 8;
-    Fd fd = run_in_interrupts(bpf_program__fd(skeleton_->progs.write_in_interrupt), cpu, 200'000);
-    if (!fd.valid()) return false;
-    events_.push_back(std::move(fd));
-    return true;
-  }
-  void swap_to(uint32_t generation) { skeleton_->bss->generation = generation; }
-  // Returns when no event that saw the generation before the swap can still be under way.
-  void quiesce() {
-    for (const auto& slot : slots_) {
-      for (const uint64_t from = slot->runs; slot->runs < from + 2 && !slot->ended;) std::this_thread::yield();
-    }
-  }
-  void stop() {
-    stop_ = true;
-    for (const auto& slot : slots_)
-      if (slot->thread.joinable()) slot->thread.join();
-    events_.clear();
-  }
-  [[nodiscard]] uint64_t total() const { return total_ + skeleton_->bss->from_interrupts; }
-  [[nodiscard]] uint64_t from_interrupts() const { return skeleton_->bss->from_interrupts; }
-
- private:
-  struct Slot {
-    std::thread thread;
-    std::atomic<uint64_t> runs = 0;
-    std::atomic<bool> ended = false;
-  };
-  sync_writers_bpf* skeleton_ = nullptr;
-  std::vector<std::unique_ptr<Slot>> slots_;
-  std::vector<Fd> events_;
-  std::atomic<uint64_t> total_ = 0;
-  std::atomic<bool> stop_ = false;
-};
 
 struct Sums {
   uint64_t packets0 = 0, n32 = 0, packets1 = 0, n64 = 0;
@@ -108,9 +31,13 @@ class Concurrency : public SyncTest {
     }
     return out;
   }
-  static void pass_for(Lab& lab, std::chrono::seconds duration) {
+  // Without a pause a handler's keys are all visited in passes.
+  static void pass_for(Lab& lab, std::chrono::seconds duration, milliseconds pause = milliseconds(0)) {
     const auto until = std::chrono::steady_clock::now() + duration;
-    while (std::chrono::steady_clock::now() < until) lab.pass(SyncPhase::kLiveNew);
+    while (std::chrono::steady_clock::now() < until) {
+      lab.pass(SyncPhase::kLiveNew);
+      if (pause != milliseconds(0)) std::this_thread::sleep_for(pause);
+    }
   }
   static void expect_all(Lab& lab, const Writers& writers) {
     EXPECT_GT(lab.settle(SyncPhase::kLiveNew), 0);
@@ -121,16 +48,19 @@ class Concurrency : public SyncTest {
     EXPECT_EQ(got.n64, writers.total());
   }
   // Swaps back and forth six times under load, then compares everything.
-  static void swap_back_and_forth(Lab& lab, Writers& writers, milliseconds stay) {
+  // Returns how many keys a handler brought meanwhile.
+  static uint64_t swap_back_and_forth(Lab& lab, Writers& writers, milliseconds stay) {
+    uint64_t followed = 0;
     for (int n = 0; n < 3; ++n) lab.pass(SyncPhase::kPrecopy);
     for (uint32_t swap = 1; swap <= 6; ++swap) {
       const SyncPhase phase = swap % 2 == 1 ? SyncPhase::kLiveNew : SyncPhase::kLiveOld;
+      lab.sync().enter(phase);
       writers.swap_to(swap % 2);
       lab.sync().pass_hot(phase);
       lab.pass(phase);  // old events are still ending
       writers.quiesce();
       EXPECT_GT(lab.settle(phase), 0) << "swap " << swap;
-      for (const auto until = std::chrono::steady_clock::now() + stay; std::chrono::steady_clock::now() < until;) lab.pass(phase);
+      for (const auto until = std::chrono::steady_clock::now() + stay; std::chrono::steady_clock::now() < until;) followed += lab.pass(phase).followed;
     }
     writers.stop();
     EXPECT_GT(lab.settle(SyncPhase::kLiveOld), 0);
@@ -142,22 +72,37 @@ class Concurrency : public SyncTest {
     EXPECT_EQ(got.n32, writers.total());
     EXPECT_EQ(got.n64, writers.total());
     EXPECT_EQ(lab.sync().verify()->mismatched, 0u);
+    return followed;
   }
 };
 
-class SharedConcurrency : public Concurrency, public testing::WithParamInterface<MapType> {};
+struct Shared {
+  MapType type;
+  bool follow;  // a handler brings what update calls write
+};
+
+class SharedConcurrency : public Concurrency, public testing::WithParamInterface<Shared> {};
 
 TEST_P(SharedConcurrency, SixSwapsLoseNothing) {
-  Lab lab(bpffs_, example_spec(GetParam(), 8192, 8192));
-  Writers writers(lab, kMask);
+  SyncSpec spec = example_spec(GetParam().type, 8192, 8192);
+  spec.follow_writes = GetParam().follow;
+  Lab lab(bpffs_, spec);
+  if (GetParam().follow && !can_follow(lab)) GTEST_SKIP() << kCannotFollow;
+  Writers writers(lab, kMask, GetParam().follow ? newest_map("ms_written") : Fd());
   for (size_t cpu = 0; cpu < cpu_count(); ++cpu) {
     writers.start(cpu, {.mask = kMask});
     if (!writers.start_interrupts(cpu)) printf("no CPU clock events here: no interrupt writers\n");
   }
-  swap_back_and_forth(lab, writers, milliseconds(100));
+  if (GetParam().follow) writers.start(cpu_count() - 1, {.count = 64, .mask = 4096, .put = 7});
+  // Counted keys are brought as well, at any moment of their counting, though no update call writes them.
+  if (GetParam().follow) writers.start(0, {.mask = kMask}, UINT64_MAX, true);
+  const uint64_t followed = swap_back_and_forth(lab, writers, milliseconds(100));
+  printf("brought by the handler: %lu\n", followed);
+  EXPECT_EQ(followed > 100, GetParam().follow);
 }
-INSTANTIATE_TEST_SUITE_P(Types, SharedConcurrency, testing::Values(MapType::kHash, MapType::kLruHash, MapType::kArray),
-                         [](const auto& type) { return to_string(type.param); });
+INSTANTIATE_TEST_SUITE_P(Types, SharedConcurrency, testing::Values(Shared{MapType::kHash, false}, Shared{MapType::kLruHash, false}, Shared{MapType::kArray, false},
+                                                                   Shared{MapType::kHash, true}, Shared{MapType::kLruHash, true}, Shared{MapType::kArray, true}),
+                         [](const auto& shared) { return to_string(shared.param.type) + (shared.param.follow ? "_followed" : ""); });
 
 class PerCpuConcurrency : public Concurrency, public testing::WithParamInterface<MapType> {};
 
@@ -166,7 +111,7 @@ TEST_P(PerCpuConcurrency, SixSwapsLoseNothing) {
   Lab lab(bpffs_, example_spec(GetParam(), 1024, 1024));
   Writers writers(lab, 15);  // few keys, so that passes and interrupts meet
   for (size_t cpu = 0; cpu < cpu_count(); ++cpu) ASSERT_TRUE(writers.start_interrupts(cpu, true));
-  swap_back_and_forth(lab, writers, milliseconds(300));
+  (void)swap_back_and_forth(lab, writers, milliseconds(300));
 }
 // Both generations count in the same interrupts, so every pass writes to both sides of every slot.
 TEST_P(PerCpuConcurrency, BothGenerationsAtOnce) {
@@ -182,26 +127,40 @@ TEST_P(PerCpuConcurrency, BothGenerationsAtOnce) {
 INSTANTIATE_TEST_SUITE_P(Types, PerCpuConcurrency, testing::Values(MapType::kPercpuHash, MapType::kPercpuArray),
                          [](const auto& type) { return to_string(type.param); });
 
-// As in a canary: both generations run, on the same few keys, and every pass writes to both sides.
-TEST_F(Concurrency, BothGenerationsAtOnce) {
-  Lab lab(bpffs_, example_spec(MapType::kHash, 8192, 8192));
-  Writers writers(lab, 7);
-  writers.start(0, {.mask = 7, .only = 1});
-  writers.start(cpu_count() - 1, {.mask = 7, .only = 2});
-  pass_for(lab, std::chrono::seconds(2));
-  writers.stop();
-  expect_all(lab, writers);
-}
+class Handler : public Concurrency, public testing::WithParamInterface<bool> {};
 
 // Keys that come and go beside them must not touch those that stay.
-TEST_F(Concurrency, ChurnLeavesOtherKeysAlone) {
-  Lab lab(bpffs_, example_spec(MapType::kHash, 8192, 8192));
+TEST_P(Handler, ChurnLeavesOtherKeysAlone) {
+  SyncSpec spec = example_spec(MapType::kHash, 8192, 8192);
+  spec.follow_writes = GetParam();
+  Lab lab(bpffs_, spec);
+  if (GetParam() && !can_follow(lab)) GTEST_SKIP() << kCannotFollow;
   for (uint32_t key = 0; key <= kMask; ++key) lab.put0(key, OldValue{});
   Writers writers(lab, kMask);
   writers.start(0, {.mask = kMask});
   writers.start(cpu_count() - 1, {.mask = kMask, .churn = 1});
-  swap_back_and_forth(lab, writers, milliseconds(100));
+  (void)swap_back_and_forth(lab, writers, milliseconds(100));
 }
+
+// As in a canary: both generations run, on the same few keys, and every pass and visit writes to both sides.
+TEST_P(Handler, BothGenerationsAtOnce) {
+  SyncSpec spec = example_spec(MapType::kHash, 8192, 8192);
+  spec.follow_writes = GetParam();
+  Lab lab(bpffs_, spec);
+  if (GetParam() && !can_follow(lab)) GTEST_SKIP() << kCannotFollow;
+  Writers writers(lab, 7, GetParam() ? newest_map("ms_written") : Fd());
+  lab.sync().enter(SyncPhase::kLiveNew);
+  writers.start(0, {.mask = 7, .only = 1});
+  writers.start(cpu_count() - 1, {.mask = 7, .only = 2});
+  if (GetParam()) {
+    writers.start(0, {.count = 20, .mask = 7}, UINT64_MAX, true);
+    writers.start(cpu_count() - 1, {.count = 2, .mask = 4096, .put = 7});  // rings
+  }
+  pass_for(lab, std::chrono::seconds(2), milliseconds(GetParam() ? 50 : 0));
+  writers.stop();
+  expect_all(lab, writers);
+}
+INSTANTIATE_TEST_SUITE_P(Follow, Handler, testing::Bool(), [](const auto& follow) { return follow.param ? "on" : "off"; });
 
 // Churn on the active side moves nothing from the passive one: an update must settle beside it.
 TEST_F(Concurrency, ChurnOnTheActiveSideSettles) {
