@@ -75,17 +75,24 @@ TEST_F(StreamTest, AFullRingIsCountedAndTold) {
   first_ = before;
   const auto subscription = subscribe("logged");
   writers_->object().data->mask = 15;
-  for (int i = 0; i < 5; ++i) writers_->update(0, 5000);
-  EXPECT_EQ(version(), before + 25'000) << "each change has its number, lost or not";
-  ASSERT_TRUE(drained());
-  const Got got = read(*subscription, 25'000);
+  uint64_t written = 0, told = 0, told_lost = 0;
+  // A reader that runs on another CPU all the time may keep up: until it does not.
+  for (int round = 0; round < 5 || (round < 500 && told_lost == 0); ++round) {
+    writers_->update(0, 5000);
+    written += 5000;
+    EXPECT_EQ(version(), before + written) << "each change has its number, lost or not";
+    ASSERT_TRUE(drained());
+    const Got got = read(*subscription, 5000);
+    told += got.changes.size();
+    told_lost += got.lost();
+    for (const auto& one : got.resyncs) EXPECT_EQ(one.reason, "lost");
+  }
   const MapReport now = report("logged");
   EXPECT_GT(now.lost, 0u);
   EXPECT_EQ(now.lost_by.at("ring_full"), now.lost) << "the kernel's counters and the gaps agree";
-  EXPECT_EQ(got.changes.size() + got.lost(), 25'000u);
-  EXPECT_EQ(got.lost(), now.lost);
+  EXPECT_EQ(told + told_lost, written);
+  EXPECT_EQ(told_lost, now.lost);
   EXPECT_EQ(now.late, 0u);
-  for (const auto& one : got.resyncs) EXPECT_EQ(one.reason, "lost");
 }
 
 // Loss at the second place: a subscriber that does not read. The others get everything.
@@ -236,13 +243,16 @@ TEST_F(StreamTest, AScanPutsOffWhatFindsNoRoom) {
   watch.pull_interval = std::chrono::hours(1);  // or scans of their own take a slow writer's keys piece by piece
   ASSERT_TRUE(ok(stream_->watch(watch)));
   const auto subscription = subscribe("logged");
-  writers_->plain(0, 5000);
-  uint64_t got = 0;
-  for (int i = 0; i < 200 && got < 5000; ++i) {
-    ASSERT_TRUE(ok(stream_->scan({"m", "logged"})));
-    got += read(*subscription, 1).changes.size();
+  // A reader that runs on another CPU all the time may keep up: until it does not.
+  for (uint32_t round = 0; round < 100 && report("logged").deferred == 0; ++round) {
+    writers_->plain(round, 5000);  // another value for each key
+    uint64_t got = 0;
+    for (int i = 0; i < 200 && got < 5000; ++i) {
+      ASSERT_TRUE(ok(stream_->scan({"m", "logged"})));
+      got += read(*subscription, 1).changes.size();
+    }
+    EXPECT_EQ(got, 5000u);
   }
-  EXPECT_EQ(got, 5000u);
   EXPECT_GT(report("logged").deferred, 0u);
   EXPECT_EQ(report("logged").lost, 0u);
 }
