@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,7 @@ struct MapSpec {
   DataSection section = DataSection::kNone;
   std::vector<Variable> variables = {};     // of a data section, by offset
   std::string pin_path = {};
+  std::shared_ptr<const MapSpec> inner = {};  // maps of maps: the form of their inner maps; null when the object does not say
 };
 
 // Same layout as the kernel's struct bpf_insn.

@@ -2,6 +2,8 @@
 #pragma once
 #include <cstdint>
 #include <map>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,16 +36,29 @@ struct SyncRemap {  // old value, new value; a value in neither column travels u
   std::vector<std::pair<int64_t, int64_t>> values;
 };
 
+// A conversion that its author wrote, as BPF functions of the new object. Each fills a value of the other layout, and the fields
+// (which then have equal places on both sides) are merged from there.
+struct SyncTransform {
+  std::string object_path;
+  std::string up;         // old value to new value
+  std::string down = {};  // new value to old value; empty: a rollback loses what only the new generation wrote
+};
+
 // Everything that specialises the engine's BPF program for one pair of maps. Side 0 is the old generation.
 struct SyncSpec {
   MapType type0 = MapType::kHash, type1 = MapType::kHash;
-  uint32_t key_size = 0;
+  uint32_t key_size = 0;              // of the old side
+  uint32_t key_size1 = 0;             // of the new side; 0: the same bytes are the same key
   uint32_t value_size0 = 0, value_size1 = 0;
   uint32_t max_entries0 = 0, max_entries1 = 0;
   std::vector<SyncField> fields;      // at most kMaxSyncFields
   std::vector<SyncDefault> defaults1; // at most kMaxSyncDefaults
   std::vector<SyncRemap> remaps;
   bool keep_delta = false;            // "on_delete": "keep_delta"
+  std::vector<SyncField> key_fields = {};  // with key_size1: every scalar of the key; `op` says nothing
+  int32_t lock0 = -1, lock1 = -1;     // where the value's bpf_spin_lock lies; -1: it has none
+  std::optional<SyncTransform> transform = {};
+  std::shared_ptr<const SyncSpec> inner = {};  // maps of maps: of each pair of inner maps; null: inner maps are carried over as they are
   bool in_slices = false;             // let other tasks run in mid-pass: hash maps of one value a key only, others ignore it
   bool follow_writes = false;         // let a handler bring update calls at once where the kernel allows one: shared values only
 };

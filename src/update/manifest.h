@@ -43,6 +43,10 @@ struct MapRule {
   std::optional<int64_t> epoch = {};
   OnDelete on_delete = OnDelete::kDrop;
   std::optional<uint32_t> max_entries = {};
+  std::optional<double> keep_old = {};     // seconds after the commit for which the old map is kept in step for who holds it
+  std::string key_type = {}, value_type = {};  // "struct flow_key", "struct flow": of maps without type information
+  std::string transform_up = {}, transform_down = {};  // functions of the new object: old value to new, and back
+  bool per_instance = false;               // each instance of the module has its own
   std::map<std::string, FieldRule> fields = {};  // by path in the new layout: "a.b", "hist"
 };
 
@@ -53,6 +57,15 @@ struct RingRule {
 
 struct ProgramRule {
   std::optional<AttachSpec> attach = {};  // absent: from the section's name
+};
+
+enum class SwapTogether : uint8_t { kInOrder, kTogether };
+
+// How a share of events goes to the new generation before all do. Only with SwapTogether::kTogether.
+struct Canary {
+  enum class By : uint8_t { kRandom, kFlow } by = By::kRandom;
+  std::vector<double> steps = {};  // shares in (0, 1), rising; after the last one everything goes to the new generation
+  double step_seconds = 0;         // how long each step is judged; 0: the analysis's bake divided by the steps
 };
 
 using RodataValue = std::variant<bool, int64_t, uint64_t, double, std::string, std::vector<int64_t>>;
@@ -68,6 +81,9 @@ struct Manifest {
   std::map<std::string, RodataValue> rodata = {};
   std::map<std::string, std::map<uint32_t, std::string>> prog_arrays = {};
   std::vector<std::string> optional_programs = {};
+  SwapTogether swap = SwapTogether::kInOrder;
+  std::optional<Canary> canary = {};
+  std::vector<std::map<std::string, std::string>> instances = {};  // parameters of each; empty: one, without a name
   std::string text = {};  // the manifest as JSON after substitution, one line: what the store keeps and reads again
 };
 

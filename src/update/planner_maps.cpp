@@ -280,7 +280,7 @@ void MapPlanner::plan_sync(Pair& pair) {
     return;
   }
   finish(pair, Policy::kSync, std::move(reason));
-  pair.out.sync = SyncSpec{before.type, after.type, after.key_size, before.value_size, after.value_size, pair.entries0, pair.entries1,
+  pair.out.sync = SyncSpec{before.type, after.type, after.key_size, 0, before.value_size, after.value_size, pair.entries0, pair.entries1,
                            std::move(value.ops), std::move(value.defaults), std::move(value.remaps),
                            pair.rule.on_delete == OnDelete::kKeepDelta};
 }
