@@ -177,6 +177,12 @@ class Grammar {
     CLI::App* module = add(*check, "module", Command::kCheckModule, "Validate a module's manifest and its object");
     module->add_option("FILE", options_.target, "The file")->required();
     add_set(*module);
+    module->footer(
+        "\nBeside what is wrong it warns of what will bite in the next version: counters that are not atomic, values without type\n"
+        "information or with holes, wide fields written in place, gauges that do not say how they are merged.\n\n"
+        "Examples:\n"
+        "  mapshift check module flowmeter_v2.json --set IFACE=eth0\n"
+        "  mapshift check module flowmeter_v2.json --output json | jq -r '.warnings[] | .code + \" \" + .where'");
     CLI::App* completion = add(app_, "completion", Command::kCompletion, "Print a completion script");
     completion->add_option("SHELL", options_.target, "The shell")->required()->check(CLI::IsMember({"bash"}));
     completion->footer("\nExample:\n  mapshift completion bash > /etc/bash_completion.d/mapshift");
