@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "update/map_ability.h"
 #include "update/names.h"
 #include "update/schema_diff_layout.h"
 #include "update/schema_diff_section.h"
@@ -45,46 +46,6 @@ int64_t epoch_for(const MapSpec& map, const MapRule& rule) {
 }
 
 }  // namespace
-
-MapAbility ability_of(MapType type) {
-  switch (type) {
-    case MapType::kHash:
-    case MapType::kArray:
-    case MapType::kPercpuHash:
-    case MapType::kPercpuArray:
-    case MapType::kLruHash:
-    case MapType::kLruPercpuHash: return MapAbility::kSync;
-    case MapType::kProgArray: return MapAbility::kRebuilt;
-    case MapType::kUnspec:
-    case MapType::kPerfEventArray:
-    case MapType::kStackTrace:
-    case MapType::kCgroupArray:
-    case MapType::kLpmTrie:
-    case MapType::kArrayOfMaps:
-    case MapType::kHashOfMaps:
-    case MapType::kDevmap:
-    case MapType::kSockmap:
-    case MapType::kCpumap:
-    case MapType::kXskmap:
-    case MapType::kSockhash:
-    case MapType::kCgroupStorage:
-    case MapType::kReuseportSockarray:
-    case MapType::kPercpuCgroupStorage:
-    case MapType::kQueue:
-    case MapType::kStack:
-    case MapType::kSkStorage:
-    case MapType::kDevmapHash:
-    case MapType::kStructOps:
-    case MapType::kRingbuf:
-    case MapType::kInodeStorage:
-    case MapType::kTaskStorage:
-    case MapType::kBloomFilter:
-    case MapType::kUserRingbuf:
-    case MapType::kCgrpStorage:
-    case MapType::kArena: return MapAbility::kReuseOnly;
-  }
-  return MapAbility::kReuseOnly;  // a type newer than this release
-}
 
 uint32_t wanted_entries(const GenerationInput& side, const MapSpec& map, uint32_t possible_cpus) {
   const MapRule rule = rule_of(side, map.name);
@@ -227,8 +188,8 @@ void MapPlanner::check_sync_form(Pair& pair) {
   if (ability_of(after.type) != MapAbility::kSync) {
     const std::vector<std::string> all = differences(pair);
     const std::string why = all.empty() ? "its policy is \"sync\"" : fmt::format("{}", fmt::join(all, "; "));
-    return refuse(pair, "map-type", fmt::format("a {} map can be reused when it is identical and is not synchronised in this release: {}",
-                                                to_string(after.type), why));
+    return refuse(pair, "map-type", fmt::format("a {} map is reused when it is identical and cannot be carried over otherwise, since {}: {}",
+                                                to_string(after.type), map_kind(after.type).otherwise, why));
   }
   if (pair.epoch0 != pair.epoch1)
     refuse(pair, "epoch", fmt::format("its epoch changed from {} to {}, so that its values mean something else: say \"policy\": \"reset\" "

@@ -38,10 +38,6 @@ class MapPlanner {
   std::map<std::string, std::string> continued_ = {};  // old map -> the new map that continues it
 };
 
-// What this release can do with a map of that type when it is not identical.
-enum class MapAbility : uint8_t { kSync, kReuseOnly, kRebuilt };
-[[nodiscard]] MapAbility ability_of(MapType type);
-
 // The maximum that a generation asks for: the manifest's, else the object's; perf event arrays without one take the CPUs.
 [[nodiscard]] uint32_t wanted_entries(const GenerationInput& side, const MapSpec& map, uint32_t possible_cpus);
 
