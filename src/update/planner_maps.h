@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include "update/planner.h"
+#include "update/planner_kinds.h"
 
 namespace mapshift::update {
 
@@ -21,6 +22,8 @@ class MapPlanner {
   void plan_reset(Pair& pair);
   void plan_reuse(Pair& pair);
   void plan_sync(Pair& pair);
+  void plan_renewed(Pair& pair);
+  void take_kind(Pair& pair, KindPlan kind);
   void check_growth(Pair& pair);
   void check_sync_form(Pair& pair);
   void check_dropped();
