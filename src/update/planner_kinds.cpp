@@ -15,7 +15,7 @@ namespace {
 std::string inner_name(const MapSpec& outer) { return outer.name + "[]"; }
 
 bool written_by_programs(const CodeFacts& facts, const std::string& map) {
-  return !facts.gave_up.empty() || std::any_of(facts.maps.begin(), facts.maps.end(), [&](const MapAccess& access) {
+  return std::any_of(facts.maps.begin(), facts.maps.end(), [&](const MapAccess& access) {
     return access.map == map && (access.updates || access.deletes || access.writes_value);
   });
 }
@@ -35,11 +35,13 @@ SchemaDiff diff_inner(const KindRequest& request) {
 
 KindPlan adapt_trie(const KindRequest& request, MapRecord& record) {
   const bool written = written_by_programs(request.old_side.facts, request.before.name) || written_by_programs(request.next.facts, request.after.name);
+  const bool known = request.old_side.facts.gave_up.empty() && request.next.facts.gave_up.empty();
   for (FieldRecord& field : record.fields) {
     // System calls replace a value as a whole: no field is too wide for that.
-    field.exact = !written;
-    field.reason = written ? "a trie's values are read and written by system calls: what a program changes in one at that moment is lost"
-                           : "no program writes this trie";
+    field.exact = known && !written;
+    field.reason = field.exact ? "no program writes this trie"
+                   : written   ? "a trie's values are read and written by system calls: what a program changes in one at that moment is lost"
+                               : "not all instructions were followed: a program may write this trie";
   }
   record.reason += "; kept in step by system calls, since the kernel lets no program walk a trie";
   if (!written) return {};
@@ -120,6 +122,10 @@ bool is_carried(MapType type) {
     case MapAbility::kRenewed: return false;
   }
   return false;
+}
+
+bool is_moved_whole(MapType type, const SchemaDiff& value) {
+  return ability_of(type) == MapAbility::kRefilled || (ability_of(type) == MapAbility::kDrained && value.identical);
 }
 
 std::vector<std::string> inner_differences(const MapSpec& before, const MapSpec& after) {

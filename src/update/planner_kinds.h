@@ -26,6 +26,9 @@ struct KindPlan {
 // An update gives such a map a counterpart that is kept in step, drained or refilled.
 [[nodiscard]] bool is_carried(MapType type);
 
+// Nobody looks into its values: inner maps are told by their descriptors, elements of the same form are moved as bytes.
+[[nodiscard]] bool is_moved_whole(MapType type, const SchemaDiff& value);
+
 // What differs between the inner maps of two maps of maps; empty for other types.
 [[nodiscard]] std::vector<std::string> inner_differences(const MapSpec& before, const MapSpec& after);
 

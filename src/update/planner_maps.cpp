@@ -225,6 +225,7 @@ void MapPlanner::plan_sync(Pair& pair) {
   if (before.type != after.type || before.section != after.section || !is_carried(after.type)) return;
   check_growth(pair);
   SchemaDiff& value = pair.value;
+  if (is_moved_whole(after.type, value)) value.refusals.clear();
   plan_.refusals.insert(plan_.refusals.end(), value.refusals.begin(), value.refusals.end());
   plan_.warnings.insert(plan_.warnings.end(), value.warnings.begin(), value.warnings.end());
   if (is_lru(after.type)) warn(pair, "lru", "recency order is lost: the new map evicts as if all keys were equally old");
