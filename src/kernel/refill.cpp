@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <cstring>
 #include <mutex>
+#include <utility>
+#include <vector>
 
 #include "kernel/inner_form.h"
 #include "kernel/inner_pairs.h"
@@ -43,6 +45,8 @@ class RefillSync final : public Sync {
   Result<PassReport> pass(SyncPhase phase, bool complete) override {
     const std::lock_guard lock(mutex_);
     phase_ = phase;
+    puts0_.clear();  // of a pass that failed
+    puts1_.clear();
     report_ = {};
     report_.began = monotonic_now();
     MS_TRY(const Slots slots0, read_slots(outer0_));
@@ -147,7 +151,8 @@ class RefillSync final : public Sync {
       if (!done && done.error().code == ErrorCode::kNotFound) ++report_.pending;  // gone meanwhile
       else MS_CHECK(done);
     }
-    return {};
+    MS_CHECK(put_all(false));
+    return put_all(true);
   }
 
   Status follow_slot(const Bytes& key, Ids before, Ids now) {
@@ -164,7 +169,7 @@ class RefillSync final : public Sync {
     return carry(key, now, changed0 && changed1 ? !active1 : changed0);
   }
 
-  // What one side has in the slot goes to the other.
+  // What one side has in the slot goes to the other, with all others at once.
   Status carry(const Bytes& key, Ids now, bool to1) {
     const uint32_t from = to1 ? now.first : now.second, was = to1 ? now.second : now.first;
     const Map& outer = to1 ? outer1_ : outer0_;
@@ -177,19 +182,40 @@ class RefillSync final : public Sync {
       if (bpf_map_delete_elem(outer.fd(), key.data()) != 0 && errno != ENOENT) return fail_errno(errno, "empty a slot of " + outer.name());
       report_.deleted += was != 0;
     } else if (next != was) {
-      MS_TRY(const Map inner, pairs_->open_side(after, to1));
-      const int fd = inner.fd();
-      if (bpf_map_update_elem(outer.fd(), key.data(), &fd, BPF_ANY) != 0) {
-        if (errno == E2BIG) {
-          ++(to1 ? report_.full1 : report_.full0);
-          return {};
-        }
-        return fail_errno(errno, "fill a slot of " + outer.name());
-      }
-      ++(was == 0 ? report_.added : report_.changed);
+      MS_TRY(Map inner, pairs_->open_side(after, to1));
+      (to1 ? puts1_ : puts0_).push_back({key, after, std::move(inner), was == 0});
+      return {};
     }
     report_.from_passive += (phase_ == SyncPhase::kLiveOld) != to1;
     return remember(key, after);
+  }
+
+  // Each update of a map of maps waits for the programs that run (10 ms here); a batch waits once.
+  Status put_all(bool on1) {
+    std::vector<Put> puts = std::exchange(on1 ? puts1_ : puts0_, {});
+    const Map& outer = on1 ? outer1_ : outer0_;
+    Bytes keys;
+    std::vector<int> fds;
+    for (const Put& put : puts) {
+      keys.insert(keys.end(), put.key.begin(), put.key.end());
+      fds.push_back(put.inner.fd());
+    }
+    auto count = static_cast<uint32_t>(puts.size());
+    const bool batched = count > 1 && bpf_map_update_batch(outer.fd(), keys.data(), fds.data(), &count, nullptr) == 0;
+    for (const Put& put : puts) {
+      if (!batched) {  // once more, one by one: to know which one the kernel refuses
+        const int fd = put.inner.fd();
+        if (bpf_map_update_elem(outer.fd(), put.key.data(), &fd, BPF_ANY) != 0) {
+          if (errno != E2BIG) return fail_errno(errno, "fill a slot of " + outer.name());
+          ++(on1 ? report_.full1 : report_.full0);
+          continue;
+        }
+      }
+      ++(put.empty ? report_.added : report_.changed);
+      report_.from_passive += (phase_ == SyncPhase::kLiveOld) != on1;
+      MS_CHECK(remember(put.key, put.ids));
+    }
+    return {};
   }
 
   Status remember(const Bytes& key, Ids ids) {
@@ -212,12 +238,20 @@ class RefillSync final : public Sync {
     return pairs_->keep_only(used0, used1);
   }
 
+  struct Put {
+    Bytes key;
+    Ids ids;
+    Map inner;
+    bool empty = false;  // the slot was
+  };
+
   const Map outer0_, outer1_;
   std::optional<Map> base_;
   Steps known_;  // as base_ has it
   std::unique_ptr<InnerPairs> pairs_;
   SyncPhase phase_ = SyncPhase::kPrecopy;
   PassReport report_;
+  std::vector<Put> puts0_, puts1_;  // to be put into each side's slots in this pass
   std::mutex mutex_;  // between a hot pass beside the swap and who enters a phase
 };
 
