@@ -6,7 +6,9 @@
 
 #include <algorithm>
 
+#include "update/map_ability.h"
 #include "update/names.h"
+#include "update/planner_kinds.h"
 #include "update/schema_diff_layout.h"
 #include "update/schema_diff_section.h"
 
@@ -45,46 +47,6 @@ int64_t epoch_for(const MapSpec& map, const MapRule& rule) {
 }
 
 }  // namespace
-
-MapAbility ability_of(MapType type) {
-  switch (type) {
-    case MapType::kHash:
-    case MapType::kArray:
-    case MapType::kPercpuHash:
-    case MapType::kPercpuArray:
-    case MapType::kLruHash:
-    case MapType::kLruPercpuHash: return MapAbility::kSync;
-    case MapType::kProgArray: return MapAbility::kRebuilt;
-    case MapType::kUnspec:
-    case MapType::kPerfEventArray:
-    case MapType::kStackTrace:
-    case MapType::kCgroupArray:
-    case MapType::kLpmTrie:
-    case MapType::kArrayOfMaps:
-    case MapType::kHashOfMaps:
-    case MapType::kDevmap:
-    case MapType::kSockmap:
-    case MapType::kCpumap:
-    case MapType::kXskmap:
-    case MapType::kSockhash:
-    case MapType::kCgroupStorage:
-    case MapType::kReuseportSockarray:
-    case MapType::kPercpuCgroupStorage:
-    case MapType::kQueue:
-    case MapType::kStack:
-    case MapType::kSkStorage:
-    case MapType::kDevmapHash:
-    case MapType::kStructOps:
-    case MapType::kRingbuf:
-    case MapType::kInodeStorage:
-    case MapType::kTaskStorage:
-    case MapType::kBloomFilter:
-    case MapType::kUserRingbuf:
-    case MapType::kCgrpStorage:
-    case MapType::kArena: return MapAbility::kReuseOnly;
-  }
-  return MapAbility::kReuseOnly;  // a type newer than this release
-}
 
 uint32_t wanted_entries(const GenerationInput& side, const MapSpec& map, uint32_t possible_cpus) {
   const MapRule rule = rule_of(side, map.name);
@@ -170,7 +132,8 @@ void MapPlanner::plan_pair(Pair& pair) {
   if (scratch) return finish(pair, Policy::kReset, "scratch: written before it is read in each run");
   switch (pair.rule.policy) {
     case Policy::kAuto:
-      return differences(pair).empty() && pair.epoch0 == pair.epoch1 ? plan_reuse(pair) : plan_sync(pair);
+      if (differences(pair).empty() && pair.epoch0 == pair.epoch1) return plan_reuse(pair);
+      return ability_of(after.type) == MapAbility::kRenewed && before.type == after.type ? plan_renewed(pair) : plan_sync(pair);
     case Policy::kReuse: return plan_reuse(pair);
     case Policy::kSync: return plan_sync(pair);
     case Policy::kReset: return plan_reset(pair);
@@ -190,6 +153,7 @@ std::vector<std::string> MapPlanner::differences(const Pair& pair) const {
   // libbpf chooses the flags of data sections by what the running kernel can do.
   if (after.section == DataSection::kNone && before.flags != after.flags)
     all.push_back(fmt::format("the flags changed from {:#x} to {:#x}", before.flags, after.flags));
+  for (std::string& difference : inner_differences(before, after)) all.push_back(std::move(difference));
   return all;
 }
 
@@ -224,11 +188,11 @@ void MapPlanner::check_sync_form(Pair& pair) {
                                                     after.name, to_string(before.type), to_string(after.type)));
   if (before.section != after.section)
     return refuse(pair, "type-changed", fmt::format("{} holds global variables in one generation only", after.name));
-  if (ability_of(after.type) != MapAbility::kSync) {
+  if (!is_carried(after.type)) {
     const std::vector<std::string> all = differences(pair);
     const std::string why = all.empty() ? "its policy is \"sync\"" : fmt::format("{}", fmt::join(all, "; "));
-    return refuse(pair, "map-type", fmt::format("a {} map can be reused when it is identical and is not synchronised in this release: {}",
-                                                to_string(after.type), why));
+    return refuse(pair, "map-type", fmt::format("a {} map is reused when it is identical and cannot be carried over otherwise, since {}: {}",
+                                                to_string(after.type), map_kind(after.type).otherwise, why));
   }
   if (pair.epoch0 != pair.epoch1)
     refuse(pair, "epoch", fmt::format("its epoch changed from {} to {}, so that its values mean something else: say \"policy\": \"reset\" "
@@ -258,9 +222,10 @@ void MapPlanner::plan_sync(Pair& pair) {
   finish(pair, Policy::kSync, {});
   check_sync_form(pair);
   const MapSpec &before = *pair.before, &after = *pair.after;
-  if (before.type != after.type || before.section != after.section || ability_of(after.type) != MapAbility::kSync) return;
+  if (before.type != after.type || before.section != after.section || !is_carried(after.type)) return;
   check_growth(pair);
   SchemaDiff& value = pair.value;
+  if (is_moved_whole(after.type, value)) value.refusals.clear();
   plan_.refusals.insert(plan_.refusals.end(), value.refusals.begin(), value.refusals.end());
   plan_.warnings.insert(plan_.warnings.end(), value.warnings.begin(), value.warnings.end());
   if (is_lru(after.type)) warn(pair, "lru", "recency order is lost: the new map evicts as if all keys were equally old");
@@ -283,6 +248,21 @@ void MapPlanner::plan_sync(Pair& pair) {
   pair.out.sync = SyncSpec{before.type, after.type, after.key_size, 0, before.value_size, after.value_size, pair.entries0, pair.entries1,
                            std::move(value.ops), std::move(value.defaults), std::move(value.remaps),
                            pair.rule.on_delete == OnDelete::kKeepDelta};
+  const KindRequest kind{before, after, old_, next_, env_, pair.rule.fields, pair.where};
+  take_kind(pair, adapt_to_kind(kind, *pair.out.sync, pair.out.record));
+}
+
+void MapPlanner::plan_renewed(Pair& pair) {
+  finish(pair, Policy::kReset, {});
+  const KindRequest kind{*pair.before, *pair.after, old_, next_, env_, pair.rule.fields, pair.where};
+  take_kind(pair, renew(kind, pair.out.record));
+}
+
+void MapPlanner::take_kind(Pair& pair, KindPlan kind) {
+  plan_.warnings.insert(plan_.warnings.end(), kind.warnings.begin(), kind.warnings.end());
+  if (kind.loses) pair.out.record.lossy = plan_.lossy = true;
+  for (Problem& refusal : kind.refusals) refuse(pair, std::move(refusal.code), std::move(refusal.message));
+  if (pair.out.policy == Policy::kRefuse) pair.out.sync.reset();
 }
 
 void MapPlanner::check_dropped() {

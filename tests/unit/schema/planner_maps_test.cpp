@@ -123,7 +123,7 @@ TEST(PlanMaps, EpochsMustAgree) {
 
 TEST(PlanMaps, WhatCannotBeSynchronisedIsRefusedByName) {
   Two two;
-  two.maps(map_of("q", MapType::kQueue, nullptr, u64(), 10), map_of("q", MapType::kQueue, nullptr, u64(), 20));
+  two.maps(map_of("q", MapType::kStackTrace, u32(), u64(), 10), map_of("q", MapType::kStackTrace, u32(), u64(), 20));
   two.maps(map_of("r", MapType::kRingbuf, nullptr, nullptr, 4096), map_of("r", MapType::kRingbuf, nullptr, nullptr, 4096));
   two.maps(map_of("j", MapType::kProgArray, u32(), u32(), 4), map_of("j", MapType::kProgArray, u32(), u32(), 8));
   two.maps(map_of("t", MapType::kHash, u32(), v1()), map_of("t", MapType::kLruHash, u32(), v1()));
@@ -135,7 +135,7 @@ TEST(PlanMaps, WhatCannotBeSynchronisedIsRefusedByName) {
   EXPECT_EQ(map_plan(plan, "j").policy, Policy::kReset);
   EXPECT_FALSE(plan.lossy);
   EXPECT_THAT(codes(plan.refusals), ElementsAre("map-type", "type-changed", "key-changed"));
-  EXPECT_THAT(messages(plan.refusals), HasSubstr("a queue map"));
+  EXPECT_THAT(messages(plan.refusals), HasSubstr("a stack_trace map"));
   EXPECT_THAT(messages(plan.refusals), HasSubstr("later release"));
   EXPECT_FALSE(map_plan(plan, "k").sync);
 }
