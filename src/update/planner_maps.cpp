@@ -285,6 +285,7 @@ void MapPlanner::plan_sync(Pair& pair) {
     pair.out.sync->key_fields = std::move(pair.key.fields);
   }
   if (pair.transform) pair.out.sync->transform = SyncTransform{next_.object.path, pair.rule.transform_up, pair.rule.transform_down};
+  check_engine(pair);
 }
 
 void MapPlanner::check_dropped() {

@@ -26,6 +26,7 @@ class MapPlanner {
   void plan_sync(Pair& pair);
   void check_growth(Pair& pair);
   void check_key(Pair& pair);
+  void check_engine(Pair& pair);
   void check_sync_form(Pair& pair);
   void check_dropped();
   void check_moved(const MapSpec& section, const Variable& variable);

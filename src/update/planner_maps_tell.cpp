@@ -71,4 +71,13 @@ void MapPlanner::check_key(Pair& pair) {
   warn(pair, "key-widened", what);
 }
 
+// What the engine would refuse when it is opened, a plan refuses before anything is loaded.
+void MapPlanner::check_engine(Pair& pair) {
+  if (!env_.engine) return;
+  const Status served = env_.engine(*pair.out.sync);
+  if (served) return;
+  pair.out.sync.reset();
+  refuse(pair, "not-served", served.error().message);
+}
+
 }  // namespace mapshift::update

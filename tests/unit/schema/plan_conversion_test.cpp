@@ -71,6 +71,16 @@ TEST(PlanKeys, KeysThatMeetNeedValuesThatMerge) {
   EXPECT_TRUE(map_plan(plan, "o").record.lossy) << "a rollback has no place for its new keys";
 }
 
+TEST(PlanEngine, WhatItDoesNotServeIsRefusedBeforeAnythingIsLoaded) {
+  Two two;
+  two.maps(map_of("m", MapType::kHash, u32(), v1()), map_of("m", MapType::kHash, u32(), v2()));
+  two.env.engine = [](const SyncSpec& spec) -> Status { return fail(ErrorCode::kUnsupported, "values of " + std::to_string(spec.value_size1)); };
+  const Plan plan = two.plan();
+  EXPECT_THAT(messages(plan.refusals), HasSubstr("maps.m: values of 16"));
+  EXPECT_EQ(map_plan(plan, "m").policy, Policy::kRefuse);
+  EXPECT_FALSE(map_plan(plan, "m").sync);
+}
+
 struct Converted : Two {
   Converted() {
     maps(map_of("m", MapType::kHash, u32(), structure("old", {{"ms", u64()}, {"pad", u32()}})),
