@@ -236,12 +236,12 @@ class Builder {
       done += piece;
     }
     if (size > 8 && pair_.merge == Merge::kLatest)
-      note(out_.inexact, "wider than 8 bytes: after the swap a late change cannot be written safely in place, and is counted");
+      note(out_.late, "wider than 8 bytes: after the swap a late change cannot be written safely in place, and is counted");
   }
 
   void no_word() {
-    note(out_.inexact, "no aligned 4 bytes around it lie within the value: after the swap a late change cannot be written safely, "
-                       "and is counted");
+    note(out_.late, "no aligned 4 bytes around it lie within the value: after the swap a late change cannot be written safely, "
+                    "and is counted");
   }
 
   SyncField make_op(const Spot& spot) const {

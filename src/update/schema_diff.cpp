@@ -162,7 +162,8 @@ class Differ {
                                            "is a counter, or keep the map per CPU", after.path, policy_of(choice.merge).name)});
     record(before, after, choice, made, hint);
     compare(before, after, made);
-    const bool wide = std::any_of(made.ops.begin(), made.ops.end(), [](const SyncField& op) { return op.wide; });
+    // A lock lets all of a value be written together.
+    const bool wide = !locked() && std::any_of(made.ops.begin(), made.ops.end(), [](const SyncField& op) { return op.wide; });
     const uint16_t group = choice.merge == Merge::kLatest ? group_of(after, wide) : uint16_t{0};
     for (SyncField& op : made.ops) op.group = group;
     take(std::move(made));
@@ -171,6 +172,7 @@ class Differ {
   void record(const Field& before, const Field& after, const MergeChoice& choice, const FieldOps& made,
               const std::optional<InferredMerge>& hint) {
     std::string inexact = made.inexact;
+    if (!locked() && !made.late.empty()) inexact += (inexact.empty() ? "" : "; ") + made.late;
     if (!request_.percpu && !locked() && policy_of(choice.merge).needs_atomic) {
       if (hint && !hint->atomic)
         inexact += fmt::format("{}changed without an atomic instruction ({}): a change that meets a sync can be lost",

@@ -85,6 +85,14 @@ TEST(Locks, LieOutsideOfTheFields) {
   EXPECT_THAT(d.notes, Contains(HasSubstr("under their lock")));
 }
 
+TEST(Locks, LetWideFieldsTravelWithTheirGroup) {
+  const auto before = structure("v", {{"lock", lock()}, {"tokens", u32()}, {"peer", array(u8(), 16)}});
+  const auto after = structure("v", {{"lock", lock()}, {"peer", array(u8(), 16)}, {"tokens", u32()}});
+  const SchemaDiff d = diff(before, after);
+  EXPECT_TRUE(field(d, "peer")->exact);
+  for (const SyncField& op : d.ops) EXPECT_EQ(op.group, 0);
+}
+
 TEST(Locks, OneSideIsEnough) {
   const auto without = structure("v", {{"n", u64()}}), with = structure("v", {{"lock", lock()}, {"n", u64()}});
   const auto added = diff(without, with);
