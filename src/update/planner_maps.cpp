@@ -8,6 +8,7 @@
 
 #include "update/names.h"
 #include "update/planner_pair.h"
+#include "update/preemption.h"
 #include "update/schema_diff_layout.h"
 #include "update/schema_diff_section.h"
 #include "update/type_change.h"
@@ -147,6 +148,10 @@ void MapPlanner::plan_pair(Pair& pair) {
                         .add_up = type_change(before.type, after.type) == TypeChange::kAddUp,
                         .section = after.section != DataSection::kNone,
                         .code_known = old_.facts.gave_up.empty() && next_.facts.gave_up.empty()};
+  if (request.percpu) {
+    request.preempted = preempted_writer(next_.object, next_.facts, after.name);
+    if (request.preempted.empty()) request.preempted = preempted_writer(old_.object, old_.facts, before.name);
+  }
   if (env_.infer)
     request.infer = [&](uint32_t offset0, uint32_t size0, uint32_t offset1, uint32_t size1) {
       return env_.infer(old_.facts, before.name, next_.facts, after.name, offset0, size0, offset1, size1);

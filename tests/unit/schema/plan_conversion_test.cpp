@@ -210,6 +210,24 @@ TEST(Classes, AreDeclaredAndDoubted) {
   EXPECT_THAT(messages(two.plan().warnings), HasSubstr("shared by all CPUs"));
 }
 
+TEST(Exact, SlotsOfACpuAreSafeOnlyWhereNobodyCutsIn) {
+  Two two;
+  two.maps(map_of("m", MapType::kPercpuArray, u32(), v1()), map_of("m", MapType::kPercpuArray, u32(), v2()));
+  two.after.object.programs = {program_of("count")};
+  two.after.facts.maps = {access("count", false, false, true)};
+  two.env.infer = [](const CodeFacts&, const std::string&, const CodeFacts&, const std::string&, uint32_t, uint32_t, uint32_t,
+                     uint32_t) -> std::optional<InferredMerge> { return InferredMerge{Merge::kSum, "load, add, store", false, false}; };
+  const auto packets = [&] { return map_plan(two.plan(), "m").record.fields[1]; };
+  EXPECT_TRUE(packets().exact) << "XDP runs to its end";
+  two.after.object.programs[0].type = 8;  // cgroup_skb
+  EXPECT_FALSE(packets().exact);
+  EXPECT_THAT(packets().reason, HasSubstr("may be preempted (count)"));
+  two.after.object.programs[0] = program_of("count", 2);  // a kprobe
+  EXPECT_TRUE(packets().exact);
+  two.after.object.programs[0].section = "uprobe//usr/bin/app:work";
+  EXPECT_FALSE(packets().exact);
+}
+
 TEST(Notes, SayWhatElseAnAuthorShouldKnow) {
   Two two;
   two.maps(map_of("m", MapType::kHash, u32(), v1()), map_of("m", MapType::kHash, u32(), v2()));
