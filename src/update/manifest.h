@@ -48,6 +48,7 @@ struct MapRule {
   std::string transform_up = {}, transform_down = {};  // functions of the new object: old value to new, and back
   bool per_instance = false;               // each instance of the module has its own
   std::map<std::string, FieldRule> fields = {};  // by path in the new layout: "a.b", "hist"
+  std::map<std::string, FieldRule> key_fields = {};  // of the key; only `from` has a meaning there
 };
 
 struct RingRule {

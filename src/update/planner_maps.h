@@ -19,12 +19,17 @@ class MapPlanner {
   [[nodiscard]] const MapSpec* find_old(const MapSpec& map, const MapRule& rule);
   void plan_map(const MapSpec& map);
   void plan_pair(Pair& pair);
+  void plan_transform(Pair& pair, const SchemaRequest& request);
+  void tell_class(Pair& pair);
+  void tell_notes(Pair& pair);
   void plan_reset(Pair& pair);
   void plan_reuse(Pair& pair);
   void plan_sync(Pair& pair);
   void plan_renewed(Pair& pair);
   void take_kind(Pair& pair, KindPlan kind);
   void check_growth(Pair& pair);
+  void check_key(Pair& pair);
+  void check_engine(Pair& pair);
   void check_sync_form(Pair& pair);
   void check_dropped();
   void check_moved(const MapSpec& section, const Variable& variable);

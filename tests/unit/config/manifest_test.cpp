@@ -74,6 +74,24 @@ TEST(Manifest, FurtherMembers) {
   EXPECT_EQ(rule.max_entries, 12U);
 }
 
+TEST(Manifest, WhatAMapMaySayOfItsTypesAndItsSuccessor) {
+  const Manifest manifest = read(with(R"("maps": {"c": {"keep_old": "10m", "types": {"key": "struct k", "value": "__u64"},
+    "transform": {"up": "flow_up", "down": "flow_down"}, "per_instance": true, "key_fields": {"src.addr": {"from": "saddr"}}},
+    "d": {"transform": {"up": "d_up"}, "types": {"value": "union u"}}})"));
+  const update::MapRule &c = manifest.maps.at("c"), &d = manifest.maps.at("d");
+  EXPECT_EQ(c.keep_old, 600.0);
+  EXPECT_EQ(c.key_type, "struct k");
+  EXPECT_EQ(c.value_type, "__u64");
+  EXPECT_EQ(c.transform_up, "flow_up");
+  EXPECT_EQ(c.transform_down, "flow_down");
+  EXPECT_TRUE(c.per_instance);
+  EXPECT_EQ(c.key_fields.at("src.addr").from, "saddr");
+  EXPECT_FALSE(d.keep_old);
+  EXPECT_EQ(d.transform_down, "");
+  EXPECT_EQ(d.key_type, "");
+  EXPECT_FALSE(d.per_instance);
+}
+
 TEST(Manifest, AnalysisMembersAreDefaultsOfItsObjectives) {
   const Manifest manifest = read(with(R"("analysis": {"bake": "5s", "failureLimit": 3, "onNoData": "rollback", "objectives": [
     {"name": "a", "indicator": "map", "counter": "s.x", "max": 1}, {"name": "b", "indicator": "map", "field": "s.y", "min": 1, "failureLimit": 0}]})"));
