@@ -36,7 +36,7 @@ update::PlannerEnvironment environment(Kernel& kernel, const Prepared& next, con
       continue;
     }
     if (auto mode = kernel.swap_mode(hook); mode) {
-      env.swap_modes[name] = *mode == SwapMode::kNative ? update::ProgramPlan::Swap::kNative : update::ProgramPlan::Swap::kDispatcher;
+      env.swap_modes[name] = *mode == SwapMode::kDispatcher ? update::ProgramPlan::Swap::kDispatcher : update::ProgramPlan::Swap::kNative;
     }
   }
   for (const auto& [name, rule] : next.input.manifest.ringbufs) {

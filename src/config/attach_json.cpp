@@ -5,25 +5,16 @@
 #include <array>
 #include <limits>
 
+#include "config/attach_net_json.h"
+
 namespace mapshift::config {
 namespace {
 
 using update::AttachSpec;
 using Choices = std::array<std::pair<std::string_view, std::string>, 2>;
 
-// The kernel's own rule (dev_valid_name), but for odd characters that no tool sets.
-bool is_interface(std::string_view text) {
-  const auto allowed = [](unsigned char c) { return c > ' ' && c < 0x7f && c != '/' && c != ':'; };
-  return !text.empty() && text.size() <= 15 && text != "." && text != ".." && std::ranges::all_of(text, allowed);
-}
-
 bool is_symbol(std::string_view text) {
   return !text.empty() && text.size() <= 512 && std::ranges::all_of(text, [](unsigned char c) { return c >= ' ' && c != 0x7f; });
-}
-
-void read_interface(ObjectReader& reader, AttachSpec& out) {
-  reader.require("interface");
-  reader.text("interface", out.interface, is_interface, "the name of a network interface");
 }
 
 void read_xdp(ObjectReader& reader, const MakeAbsolute&, AttachSpec& out) {
@@ -89,14 +80,14 @@ constexpr std::array<Type, 24> kTypes{{{"xdp", read_xdp},
                                        {"fexit", nullptr},
                                        {"lsm", nullptr},
                                        {"perf_event", nullptr},
-                                       {"netkit", nullptr},
+                                       {"netkit", read_netkit},
                                        {"netfilter", nullptr},
-                                       {"sk_lookup", nullptr},
-                                       {"flow_dissector", nullptr},
+                                       {"sk_lookup", read_netns},
+                                       {"flow_dissector", read_netns},
                                        {"sockmap", nullptr},
                                        {"struct_ops", nullptr},
                                        {"iter", nullptr},
-                                       {"tc", nullptr}}};
+                                       {"tc", read_tc}}};
 
 }  // namespace
 

@@ -29,9 +29,14 @@ namespace mapshift {
 struct Hook {  // where a program attaches; the kernel layer's view of update::AttachSpec
   std::string type;  // "xdp", "tcx", "cgroup", "tracepoint", "raw_tracepoint"
   std::string interface = {}, mode = {}, direction = {}, category = {}, name = {}, path = {}, hook = {};
+  uint32_t priority = 0, handle = 0;  // tc: 0 takes a free priority, and handle 1
 };
 
-enum class SwapMode : uint8_t { kNative, kDispatcher };
+enum class SwapMode : uint8_t {
+  kNative,
+  kDispatcher,
+  kFilter,  // no link: a filter of traffic control, replaced at its place
+};
 
 struct LoadRequest {
   std::string object_path;
@@ -135,7 +140,8 @@ class Kernel {
   [[nodiscard]] virtual Result<SwapMode> swap_mode(const Hook& hook) = 0;
   // Attaches the program pinned at `program` and pins the link (and dispatcher) in hook_dir.
   [[nodiscard]] virtual Status attach(const Hook& hook, const std::string& hook_dir, const std::string& program) = 0;
-  // Replaces `from` by `to` at the hook, as compare-and-swap: kConflict when something else is attached there.
+  // Replaces `from` by `to` at the hook, as compare-and-swap: kConflict when something else is attached there. A hook without
+  // a link (tc) is compared first and replaced then: see kernel/attach/filter.h for the window.
   [[nodiscard]] virtual Result<SwapReport> swap(const Hook& hook, const std::string& hook_dir, const std::string& from,
                                                 const std::string& to) = 0;
   // Which of the two programs (pins) the hook runs now: 0 for `from`, 1 for `to`; kConflict when it is neither.

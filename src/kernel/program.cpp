@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 
 #include <cerrno>
+#include <cstring>
 
 #include "kernel/pin.h"
 
@@ -36,6 +37,15 @@ Result<Program> Program::by_id(uint32_t id) {
 Result<ProgramStats> Program::stats() const {
   MS_TRY(const auto info, info_of(fd(), name_));
   return ProgramStats{info.id, info.run_cnt, info.run_time_ns, info.recursion_misses};
+}
+
+std::string describe_program(uint32_t id) {
+  const std::string number = "program " + std::to_string(id);
+  const Fd fd(bpf_prog_get_fd_by_id(id));
+  if (!fd.valid()) return number;
+  const auto info = info_of(fd.get(), number);
+  // The kernel takes letters, digits, '_' and '.' only.
+  return !info || info->name[0] == '\0' ? number : number + " (" + std::string(info->name, strnlen(info->name, sizeof info->name)) + ")";
 }
 
 Result<Fd> enable_run_stats() {

@@ -31,6 +31,9 @@ class Program {
   uint32_t id_, type_;
 };
 
+// "program 12 (count_packets)"; without the name when it is gone.
+[[nodiscard]] std::string describe_program(uint32_t id);
+
 // Makes the kernel measure every program's runs until the descriptor closes: unlike the sysctl it cannot outlive us.
 [[nodiscard]] Result<Fd> enable_run_stats();
 

@@ -3,6 +3,8 @@
 
 #include <array>
 
+#include "update/attach_net_section.h"
+
 namespace mapshift::update {
 namespace {
 
@@ -74,6 +76,8 @@ Result<std::optional<AttachSpec>> attach_from_section(std::string_view section) 
   const size_t slash = name.find('/');
   const std::string_view prefix = name.substr(0, slash);
   const std::string_view target = slash == std::string_view::npos ? std::string_view() : name.substr(slash + 1);
+  MS_TRY(auto net, attach_from_net_section(prefix, section, target));
+  if (net) return net;
   for (const Prefix& known : kPrefixes) {
     if (known.name == prefix) return known.read(section, target);
   }

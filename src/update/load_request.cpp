@@ -70,13 +70,16 @@ struct Encoder {
 }  // namespace
 
 Hook to_hook(const AttachSpec& attach) {
-  return Hook{attach.type, attach.interface, attach.mode, attach.direction, attach.category, attach.name, attach.path, attach.hook};
+  return Hook{attach.type, attach.interface, attach.mode, attach.direction, attach.category, attach.name, attach.path, attach.hook,
+              attach.priority, attach.handle};
 }
 
 std::string describe_attach(const AttachSpec& attach) {
   if (attach.type == "xdp") return "xdp on " + attach.interface + " (" + attach.mode + ")";
-  if (attach.type == "tcx") return "tcx " + attach.direction + " on " + attach.interface;
+  if (attach.type == "tcx" || attach.type == "tc" || attach.type == "netkit") return attach.type + " " + attach.direction + " on " + attach.interface;
   if (attach.type == "cgroup") return attach.hook + " of " + attach.path;
+  if (attach.type == "sk_lookup" || attach.type == "flow_dissector")
+    return attach.type + " of " + (attach.path.empty() ? "the agent's network namespace" : attach.path);
   if (attach.type == "tracepoint") return "tracepoint " + attach.category + "/" + attach.name;
   if (attach.type == "raw_tracepoint") return "raw tracepoint " + attach.name;
   return attach.type;

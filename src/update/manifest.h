@@ -23,6 +23,7 @@ struct AttachSpec {
   std::string path = {}, hook = {};      // cgroup: skb_ingress, skb_egress; uprobe: path
   std::string symbol = {};               // uprobe
   int64_t pid = 0;                       // uprobe
+  uint32_t priority = 0, handle = 0;     // tc; 0: the kernel's choice
   bool operator==(const AttachSpec&) const = default;
 };
 

@@ -154,6 +154,8 @@ std::string attach_difference(const AttachSpec& before, const AttachSpec& after)
   compare("the name", before.name, after.name);
   compare("the path", before.path, after.path);
   compare("the hook", before.hook, after.hook);
+  compare("the priority", fmt::format("{}", before.priority), fmt::format("{}", after.priority));
+  compare("the handle", fmt::format("{}", before.handle), fmt::format("{}", after.handle));
   compare("the symbol", before.symbol, after.symbol);
   compare("the process", fmt::format("{}", before.pid), fmt::format("{}", after.pid));
   return text;

@@ -89,8 +89,8 @@ Result<SwapReport> DispatcherHook::swap(const Program& from, const Program& to) 
   MS_CHECK(open_pin(dir + "/link"));
   MS_TRY(const Parts parts, open_parts(dir));
   if (parts.running != from.id()) {
-    return fail(ErrorCode::kConflict, dir + " runs program " + std::to_string(parts.running) + ", not " +
-        std::to_string(from.id()) + " (" + from.name() + "): somebody else changed it");
+    return fail(ErrorCode::kConflict, dir + " runs " + describe_program(parts.running) + ", not " +
+        describe_program(from.id()) + " of " + from.name() + ": somebody else changed it");
   }
   const uint32_t zero = 0, idle = ~parts.value & 1, flipped = parts.value ^ 1;
   MS_CHECK(fill_slot(parts.slots.get(), idle, to));

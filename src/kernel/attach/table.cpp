@@ -17,12 +17,20 @@ constexpr AttachType kTable[] = {
      BPF_PROG_TYPE_XDP, xdp_attach_type, check_xdp, open_xdp_link},
     {"tcx", "packets at an interface's traffic control: interface, direction (ingress, egress)", SwapMode::kNative,
      BPF_PROG_TYPE_SCHED_CLS, tcx_attach_type, check_tcx, open_tcx_link},
-    {"cgroup", "packets of a cgroup's sockets: path, hook (skb_ingress, skb_egress)", SwapMode::kNative, BPF_PROG_TYPE_CGROUP_SKB,
-     cgroup_attach_type, check_cgroup, open_cgroup_link},
+    {"cgroup", "what a cgroup's processes and sockets do: path, hook (skb_ingress, skb_egress, sock_ops, connect4, setsockopt, …)",
+     SwapMode::kNative, BPF_PROG_TYPE_CGROUP_SKB, cgroup_attach_type, check_cgroup, open_cgroup_link, cgroup_program_type},
     {"tracepoint", "an event of tracefs: category, name", SwapMode::kDispatcher, BPF_PROG_TYPE_TRACEPOINT,
      tracepoint_attach_type, check_tracepoint, open_tracepoint_link},
     {"raw_tracepoint", "a tracepoint with its raw arguments: name", SwapMode::kDispatcher, BPF_PROG_TYPE_RAW_TRACEPOINT,
      raw_tracepoint_attach_type, check_raw_tracepoint, open_raw_tracepoint_link},
+    {"tc", "packets at an interface's clsact filters: interface, direction (ingress, egress), priority, handle", SwapMode::kFilter,
+     BPF_PROG_TYPE_SCHED_CLS, tc_attach_type, check_tc, nullptr},
+    {"netkit", "packets of a netkit pair: interface, direction (primary, peer)", SwapMode::kNative, BPF_PROG_TYPE_SCHED_CLS,
+     netkit_attach_type, check_netkit, open_netkit_link},
+    {"sk_lookup", "which socket gets a packet, of a network namespace: path (default: the agent's own)", SwapMode::kNative,
+     BPF_PROG_TYPE_SK_LOOKUP, netns_attach_type, check_netns, open_netns_link},
+    {"flow_dissector", "how a network namespace reads packets' headers: path (default: the agent's own)", SwapMode::kNative,
+     BPF_PROG_TYPE_FLOW_DISSECTOR, netns_attach_type, check_netns, open_netns_link},
 };
 
 }  // namespace
@@ -36,6 +44,11 @@ Result<const AttachType*> find_attach_type(const std::string& name) {
   std::string served;
   for (const auto& type : kTable) served += (served.empty() ? "" : ", ") + std::string(type.name);
   return fail(ErrorCode::kUnsupported, "the attach type \"" + name + "\" is not served; served are " + served);
+}
+
+Result<uint32_t> program_type_of(const AttachType& type, const Hook& hook) {
+  if (type.program_type_of == nullptr) return type.program_type;
+  return type.program_type_of(hook);
 }
 
 Result<int> interface_index(const std::string& name) {

@@ -4,6 +4,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/fd.h"
 #include "base/result.h"
@@ -23,11 +24,19 @@ struct AttachType {
   Status (*check)(const Hook& hook);
   // Attaches the program and returns the link.
   Result<Fd> (*open_link)(const Hook& hook, int program_fd);
+  // Of types whose hooks take programs of several types; null: all take `program_type`.
+  Result<uint32_t> (*program_type_of)(const Hook& hook) = nullptr;
 };
 
 [[nodiscard]] std::span<const AttachType> attach_types();
 // kUnsupported, naming what is served, when it is not in the table.
 [[nodiscard]] Result<const AttachType*> find_attach_type(const std::string& name);
+
+// The hooks of the type "cgroup", as manifests write them.
+[[nodiscard]] std::vector<std::string> cgroup_hooks();
+
+// The enum bpf_prog_type of the programs that this hook takes.
+[[nodiscard]] Result<uint32_t> program_type_of(const AttachType& type, const Hook& hook);
 
 // The index of a network interface in this process's network namespace.
 [[nodiscard]] Result<int> interface_index(const std::string& name);
