@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "kernel/object_spec.h"
 #include "kernel/sync_spec.h"
+#include "kernel/trace_target.h"
 
 namespace mapshift {
 
@@ -29,6 +30,7 @@ namespace mapshift {
 struct Hook {  // where a program attaches; the kernel layer's view of update::AttachSpec
   std::string type;  // "xdp", "tcx", "cgroup", "tracepoint", "raw_tracepoint"
   std::string interface = {}, mode = {}, direction = {}, category = {}, name = {}, path = {}, hook = {};
+  TraceTarget trace = {};
 };
 
 enum class SwapMode : uint8_t { kNative, kDispatcher };

@@ -4,10 +4,13 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/fd.h"
 #include "base/result.h"
 #include "kernel/kernel.h"
+
+struct bpf_program;
 
 namespace mapshift {
 
@@ -21,8 +24,12 @@ struct AttachType {
   Result<uint32_t> (*expected_attach_type)(const Hook& hook);
   // Whether the hook exists; changes nothing.
   Status (*check)(const Hook& hook);
-  // Attaches the program and returns the link.
+  // Attaches the program and returns the link. Null: open_links does.
   Result<Fd> (*open_link)(const Hook& hook, int program_fd);
+  // Before a program, or a dispatcher's stub, is loaded: says what in the kernel it is for. Null: its type says enough.
+  Status (*aim)(const Hook& hook, bpf_program* program) = nullptr;
+  // Of hooks that take several links, such as one a CPU. At least one.
+  Result<std::vector<Fd>> (*open_links)(const Hook& hook, int program_fd) = nullptr;
 };
 
 [[nodiscard]] std::span<const AttachType> attach_types();
