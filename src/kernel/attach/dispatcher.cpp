@@ -57,8 +57,8 @@ Result<uint32_t> read_word(int word) {
   return value;
 }
 
-Result<std::vector<Fd>> open_links(const AttachType& type, const Hook& hook, int program_fd) {
-  if (type.open_links != nullptr) return type.open_links(hook, program_fd);
+Result<std::vector<Fd>> open_links(const AttachType& type, const Hook& hook, int program_fd, const Program& behind) {
+  if (type.open_links != nullptr) return type.open_links(hook, program_fd, behind);
   MS_TRY(Fd link, type.open_link(hook, program_fd));
   std::vector<Fd> links;
   links.push_back(std::move(link));
@@ -90,7 +90,7 @@ Status DispatcherHook::attach(const Hook& hook, const Program& program) const {
   MS_CHECK(pins.pin(slots, dir + "/slots"));
   MS_CHECK(pins.pin(bpf_map__fd(stub->maps.word), dir + "/word"));
   MS_CHECK(pins.pin(bpf_map__fd(stub->maps.misses), dir + "/misses"));
-  MS_TRY(const std::vector<Fd> links, open_links(type, hook, bpf_program__fd(stub->progs.dispatch)));
+  MS_TRY(const std::vector<Fd> links, open_links(type, hook, bpf_program__fd(stub->progs.dispatch), program));
   for (size_t i = links.size(); i-- > 0;) MS_CHECK(pins.pin(links[i].get(), dir + "/link" + (i == 0 ? "" : "_" + std::to_string(i))));
   pins.keep();
   return {};
@@ -104,6 +104,7 @@ Result<SwapReport> DispatcherHook::swap(const Program& from, const Program& to) 
         std::to_string(from.id()) + " (" + from.name() + "): somebody else changed it");
   }
   const uint32_t zero = 0, idle = ~parts.value & 1, flipped = parts.value ^ 1;
+  if (type.before_swap != nullptr) MS_CHECK(type.before_swap(from, to));
   MS_CHECK(fill_slot(parts.slots.get(), idle, to));
   SwapReport report{monotonic_now(), {}};
   const int err = bpf_map_update_elem(parts.word.get(), &zero, &flipped, BPF_ANY) == 0 ? 0 : errno;

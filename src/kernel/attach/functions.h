@@ -49,6 +49,11 @@ Result<Fd> open_tracing_link(const Hook& hook, int program_fd);
 
 Result<uint32_t> perf_event_attach_type(const Hook& hook);
 Status check_perf_event(const Hook& hook);
-Result<std::vector<Fd>> open_perf_event_links(const Hook& hook, int program_fd);
+Result<std::vector<Fd>> open_perf_event_links(const Hook& hook, int program_fd, const Program& behind);
+
+Result<uint32_t> usdt_attach_type(const Hook& hook);
+Status check_usdt(const Hook& hook);
+Result<std::vector<Fd>> open_usdt_links(const Hook& hook, int program_fd, const Program& behind);
+Status before_usdt_swap(const Program& from, const Program& to);
 
 }  // namespace mapshift

@@ -2,6 +2,7 @@
 #include <bpf/bpf.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <fstream>
 
@@ -32,11 +33,30 @@ Result<std::vector<std::string>> functions(const Hook& hook) {
   return fail(ErrorCode::kNotFound, "no " + hook.type + " here: this kernel has no function \"" + hook.name + "\" that can be probed");
 }
 
+// A link to a function that is not there: which error it is tells whether the kernel got so far as to look for it.
+bool kernel_has_links() {
+  static const bool has = [] {
+    const std::array<bpf_insn, 2> code{bpf_insn{BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, 0}, bpf_insn{BPF_JMP | BPF_EXIT, 0, 0, 0, 0}};
+    LIBBPF_OPTS(bpf_prog_load_opts, load, .expected_attach_type = BPF_TRACE_KPROBE_MULTI);
+    const Fd program(bpf_prog_load(BPF_PROG_TYPE_KPROBE, "ms_probe", "GPL", code.data(), code.size(), &load));
+    const char* nobody = "ms_no_such_function";
+    LIBBPF_OPTS(bpf_link_create_opts, options);
+    options.kprobe_multi.syms = &nobody;
+    options.kprobe_multi.cnt = 1;
+    const Fd link(bpf_link_create(program.get(), 0, BPF_TRACE_KPROBE_MULTI, &options));
+    return program.valid() && (errno == ESRCH || errno == ENOENT);
+  }();
+  return has;
+}
+
 }  // namespace
 
 Result<uint32_t> kprobe_multi_attach_type(const Hook&) { return BPF_TRACE_KPROBE_MULTI; }
 
 Status check_kprobe_multi(const Hook& hook) {
+  if (!kernel_has_links()) {
+    return fail(ErrorCode::kUnsupported, "this kernel has no " + hook.type + " (CONFIG_FPROBE): use a \"kprobe\" for each function");
+  }
   MS_CHECK(functions(hook));
   return {};
 }
@@ -51,7 +71,6 @@ Result<Fd> open_kprobe_multi_link(const Hook& hook, int program_fd) {
   options.kprobe_multi.flags = hook.type == "kretprobe_multi" ? BPF_F_KPROBE_MULTI_RETURN : 0;
   Fd link(bpf_link_create(program_fd, 0, BPF_TRACE_KPROBE_MULTI, &options));
   if (link.valid()) return link;
-  if (errno == EOPNOTSUPP) return fail(ErrorCode::kUnsupported, "this kernel has no " + hook.type + " (CONFIG_FPROBE)");
   return fail_errno(errno, "attach " + std::to_string(names.size()) + " probes to \"" + hook.name + "\"");
 }
 

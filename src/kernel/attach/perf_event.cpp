@@ -81,7 +81,7 @@ Status check_perf_event(const Hook& hook) {
 }
 
 // A link for each CPU that is online now.
-Result<std::vector<Fd>> open_perf_event_links(const Hook& hook, int program_fd) {
+Result<std::vector<Fd>> open_perf_event_links(const Hook& hook, int program_fd, const Program&) {
   MS_TRY(const auto events, open_events(hook));
   std::vector<Fd> links;
   for (const Fd& event : events) {

@@ -49,6 +49,8 @@ constexpr AttachType kTable[] = {
      open_tracing_link, aim_tracing},
     {"perf_event", "samples of every CPU: event, frequency or period", SwapMode::kDispatcher, BPF_PROG_TYPE_PERF_EVENT,
      perf_event_attach_type, check_perf_event, nullptr, nullptr, open_perf_event_links},
+    {"usdt", "a static probe of an executable: path, provider, name, pid", SwapMode::kDispatcher, BPF_PROG_TYPE_KPROBE,
+     usdt_attach_type, check_usdt, nullptr, nullptr, open_usdt_links, before_usdt_swap},
 };
 
 }  // namespace

@@ -14,6 +14,8 @@ struct bpf_program;
 
 namespace mapshift {
 
+class Program;
+
 // One kind of hook. To add one: a file here that defines these functions, and a line in table.cpp.
 struct AttachType {
   std::string_view name;   // as manifests write it
@@ -28,8 +30,10 @@ struct AttachType {
   Result<Fd> (*open_link)(const Hook& hook, int program_fd);
   // Before a program, or a dispatcher's stub, is loaded: says what in the kernel it is for. Null: its type says enough.
   Status (*aim)(const Hook& hook, bpf_program* program) = nullptr;
-  // Of hooks that take several links, such as one a CPU. At least one.
-  Result<std::vector<Fd>> (*open_links)(const Hook& hook, int program_fd) = nullptr;
+  // Of hooks that take several links, such as one a CPU. At least one. `behind` is what the dispatcher will call first.
+  Result<std::vector<Fd>> (*open_links)(const Hook& hook, int program_fd, const Program& behind) = nullptr;
+  // What a program needs of the one that it replaces, just before it does. Null: nothing.
+  Status (*before_swap)(const Program& from, const Program& to) = nullptr;
 };
 
 [[nodiscard]] std::span<const AttachType> attach_types();

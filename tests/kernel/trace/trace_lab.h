@@ -11,6 +11,11 @@ namespace mapshift::test {
 extern "C" uint32_t ms_traced_function(uint32_t number);
 extern "C" uint32_t ms_traced_twin(uint32_t number);
 
+// Passes a static probe, mapshift:event, with a constant and its argument; mapshift:other is another one.
+void ms_static_probe(uint32_t number);
+// Counts who listens to mapshift:event.
+extern "C" uint16_t ms_event_semaphore;
+
 // This test's own executable.
 [[nodiscard]] std::string own_executable();
 

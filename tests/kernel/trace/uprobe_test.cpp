@@ -77,6 +77,23 @@ TEST_F(UprobeTest, WhatCannotBeProbedIsNamed) {
   }
 }
 
+TEST_F(UprobeTest, StaticProbesAreSeenExactlyOnce) {
+  const Hook hook{.type = "usdt", .name = "event", .path = own_executable(), .trace = {.provider = "mapshift"}};
+  expect_exactly_once_over_swaps({"on_static", hook, ms_static_probe});
+  EXPECT_TRUE(eventually([] { return *static_cast<volatile uint16_t*>(&ms_event_semaphore) == 0; }));
+}
+
+TEST_F(UprobeTest, AStaticProbeIsToldThatItIsHeard) {
+  const Hook hook{.type = "usdt", .name = "event", .path = own_executable(), .trace = {.provider = "mapshift"}};
+  ASSERT_TRUE(ok(kernel_->load(trace_request(1, "on_static", hook))));
+  ASSERT_TRUE(ok(attach(hook, "on_static")));
+  EXPECT_EQ(*static_cast<volatile uint16_t*>(&ms_event_semaphore), 1);
+  for (const char* gone : {"nothing", "other"}) {
+    const Hook wrong{.type = "usdt", .name = gone, .path = own_executable(), .trace = {.provider = "nobody"}};
+    EXPECT_THAT(kernel_->check_hook(wrong).error().message, HasSubstr("no static probe nobody:"));
+  }
+}
+
 TEST_F(UprobeTest, ADetachedProbeIsGone) {
   const Hook hook = uprobe("uprobe", "ms_traced_function");
   ASSERT_TRUE(ok(kernel_->load(trace_request(1, "on_call", hook))));
