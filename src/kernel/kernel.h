@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "kernel/object_spec.h"
 #include "kernel/sync_spec.h"
+#include "kernel/trace_target.h"
 
 namespace mapshift {
 
@@ -30,6 +31,7 @@ struct Hook {  // where a program attaches; the kernel layer's view of update::A
   std::string type;  // "xdp", "tcx", "cgroup", "tracepoint", "raw_tracepoint"
   std::string interface = {}, mode = {}, direction = {}, category = {}, name = {}, path = {}, hook = {};
   uint32_t priority = 0, handle = 0;  // tc: 0 takes a free priority, and handle 1
+  TraceTarget trace = {};
 };
 
 enum class SwapMode : uint8_t {

@@ -196,6 +196,9 @@ void set_attach_type(const bpf_object* object, const std::string& name, const Ho
   }
   bpf_program__set_type(program, static_cast<bpf_prog_type>(*wanted));
   bpf_program__set_expected_attach_type(program, static_cast<bpf_attach_type>(*expected));
+  bpf_program__set_autoload(program, true);  // also one that its author left out by a '?' before the section's name
+  if ((*type)->aim == nullptr) return;
+  if (const Status aimed = (*type)->aim(hook, program); !aimed) problems.push_back({"bad-attachment", where, aimed.error().message});
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "update/attach_net_section.h"
+#include "update/attach_trace_section.h"
 
 namespace mapshift::update {
 namespace {
@@ -46,16 +47,12 @@ Found cgroup_skb(std::string_view section, std::string_view target) {
   return missing(section, R"({"type": "cgroup", "path": "…", "hook": ")" + hook + "\"}");
 }
 
-Found uprobe(std::string_view section, std::string_view) {
-  return missing(section, R"({"type": "uprobe", "path": "…", "symbol": "…"})");
-}
-
 struct Prefix {
   std::string_view name;
   Found (*read)(std::string_view section, std::string_view target);  // `target`: what follows the slash
 };
 // libbpf's names of sections.
-constexpr std::array<Prefix, 12> kPrefixes{{{"tp", tracepoint},
+constexpr std::array<Prefix, 9> kPrefixes{{{"tp", tracepoint},
                                             {"tracepoint", tracepoint},
                                             {"raw_tp", raw_tracepoint},
                                             {"raw_tracepoint", raw_tracepoint},
@@ -63,10 +60,7 @@ constexpr std::array<Prefix, 12> kPrefixes{{{"tp", tracepoint},
                                             {"xdp.frags", xdp},
                                             {"tcx", tcx},
                                             {"tc", tcx},
-                                            {"cgroup_skb", cgroup_skb},
-                                            {"uprobe", uprobe},
-                                            {"uprobe.s", uprobe},
-                                            {"uretprobe", uprobe}}};
+                                            {"cgroup_skb", cgroup_skb}}};
 
 }  // namespace
 
@@ -81,7 +75,7 @@ Result<std::optional<AttachSpec>> attach_from_section(std::string_view section) 
   for (const Prefix& known : kPrefixes) {
     if (known.name == prefix) return known.read(section, target);
   }
-  return std::optional<AttachSpec>();
+  return attach_from_trace_section(prefix, section, target);
 }
 
 }  // namespace mapshift::update

@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "kernel/trace_target.h"
 #include "slo/objective.h"
 
 namespace mapshift::update {
@@ -20,10 +21,9 @@ struct AttachSpec {
   std::string mode = "auto";       // xdp: auto, native, generic
   std::string direction = {};      // tcx: ingress, egress
   std::string category = {}, name = {};  // tracepoint; raw_tracepoint uses name
-  std::string path = {}, hook = {};      // cgroup: skb_ingress, skb_egress; uprobe: path
-  std::string symbol = {};               // uprobe
-  int64_t pid = 0;                       // uprobe
+  std::string path = {}, hook = {};      // cgroup: skb_ingress, skb_egress; probes of executables: path
   uint32_t priority = 0, handle = 0;     // tc; 0: the kernel's choice
+  TraceTarget trace = {};                // probes: the rest of what they need
   bool operator==(const AttachSpec&) const = default;
 };
 

@@ -16,11 +16,14 @@ namespace {
 
 using Stub = std::unique_ptr<dispatcher_bpf, void (*)(dispatcher_bpf*)>;
 
-Result<Stub> load_stub(uint32_t program_type) {
+Result<Stub> load_stub(const AttachType& type, const Hook& hook) {
   const LibbpfLog log;
   Stub stub(dispatcher_bpf__open(), dispatcher_bpf__destroy);
   if (!stub) return fail_errno(errno, "open the dispatcher");
-  bpf_program__set_type(stub->progs.dispatch, static_cast<bpf_prog_type>(program_type));
+  MS_TRY(const uint32_t expected, type.expected_attach_type(hook));
+  bpf_program__set_type(stub->progs.dispatch, static_cast<bpf_prog_type>(type.program_type));
+  bpf_program__set_expected_attach_type(stub->progs.dispatch, static_cast<bpf_attach_type>(expected));
+  if (type.aim != nullptr) MS_CHECK(type.aim(hook, stub->progs.dispatch));
   if (const int err = dispatcher_bpf__load(stub.get()); err != 0) {
     auto error = fail_errno(err, "load the dispatcher");
     error.value().context = log.text();
@@ -54,6 +57,14 @@ Result<uint32_t> read_word(int word) {
   return value;
 }
 
+Result<std::vector<Fd>> open_links(const AttachType& type, const Hook& hook, int program_fd, const Program& behind) {
+  if (type.open_links != nullptr) return type.open_links(hook, program_fd, behind);
+  MS_TRY(Fd link, type.open_link(hook, program_fd));
+  std::vector<Fd> links;
+  links.push_back(std::move(link));
+  return links;
+}
+
 struct Parts {
   Fd slots, word;
   uint32_t value = 0;  // of the word
@@ -72,15 +83,15 @@ Result<Parts> open_parts(const std::string& dir) {
 }  // namespace
 
 Status DispatcherHook::attach(const Hook& hook, const Program& program) const {
-  MS_TRY(const Stub stub, load_stub(type.program_type));
+  MS_TRY(const Stub stub, load_stub(type, hook));
   const int slots = bpf_map__fd(stub->maps.slots);
   MS_CHECK(fill_slot(slots, 0, program));
   PinGuard pins;
   MS_CHECK(pins.pin(slots, dir + "/slots"));
   MS_CHECK(pins.pin(bpf_map__fd(stub->maps.word), dir + "/word"));
   MS_CHECK(pins.pin(bpf_map__fd(stub->maps.misses), dir + "/misses"));
-  MS_TRY(const Fd link, type.open_link(hook, bpf_program__fd(stub->progs.dispatch)));
-  MS_CHECK(pins.pin(link.get(), dir + "/link"));
+  MS_TRY(const std::vector<Fd> links, open_links(type, hook, bpf_program__fd(stub->progs.dispatch), program));
+  for (size_t i = links.size(); i-- > 0;) MS_CHECK(pins.pin(links[i].get(), dir + "/link" + (i == 0 ? "" : "_" + std::to_string(i))));
   pins.keep();
   return {};
 }
@@ -93,6 +104,7 @@ Result<SwapReport> DispatcherHook::swap(const Program& from, const Program& to) 
         describe_program(from.id()) + " of " + from.name() + ": somebody else changed it");
   }
   const uint32_t zero = 0, idle = ~parts.value & 1, flipped = parts.value ^ 1;
+  if (type.before_swap != nullptr) MS_CHECK(type.before_swap(from, to));
   MS_CHECK(fill_slot(parts.slots.get(), idle, to));
   SwapReport report{monotonic_now(), {}};
   const int err = bpf_map_update_elem(parts.word.get(), &zero, &flipped, BPF_ANY) == 0 ? 0 : errno;

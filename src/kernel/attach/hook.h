@@ -20,7 +20,8 @@ struct NativeHook {
   [[nodiscard]] Result<uint32_t> running() const;  // program id
 };
 
-// A stub that tail-calls slots[word & 1]. hook_dir: link, slots, word, misses. The pin of `slots` is what keeps its
+// A stub that tail-calls slots[word & 1]. hook_dir: link, slots, word, misses, and link_1 … of hooks with
+// several links. The pin of `slots` is what keeps its
 // entries: a program array is emptied with its last reference from user space.
 struct DispatcherHook {
   const AttachType& type;

@@ -25,10 +25,10 @@ TEST_F(AttachTest, TableIsWellFormed) {
 }
 
 TEST_F(AttachTest, UnservedTypeIsRefusedByName) {
-  const auto status = kernel_->check_hook({.type = "uprobe"});
+  const auto status = kernel_->check_hook({.type = "netfilter"});
   ASSERT_FALSE(status);
   EXPECT_EQ(status.error().code, ErrorCode::kUnsupported);
-  EXPECT_THAT(status.error().message, HasSubstr("uprobe"));
+  EXPECT_THAT(status.error().message, HasSubstr("netfilter"));
   EXPECT_THAT(status.error().message, HasSubstr("xdp, tcx, cgroup, tracepoint, raw_tracepoint"));
   EXPECT_THAT(status.error().message, HasSubstr("tc, netkit, sk_lookup, flow_dissector"));
 }
