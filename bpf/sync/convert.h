@@ -5,6 +5,12 @@
 
 #include "tables.h"
 
+/*
+ * What is found out about the key at work. Not on the stack: the verifier follows each byte there, and a handful of flags
+ * would multiply the paths that it has to walk by 30. One pass thread, one key at a time.
+ */
+struct ms_work work;
+
 struct remap_job {
 	u32 begin;
 	s64 value;

@@ -3,7 +3,7 @@
 #ifndef MAPSHIFT_MERGE_H
 #define MAPSHIFT_MERGE_H
 
-#include "convert.h"
+#include "staged.h"
 
 /* The two values of the key at work, and what base holds of them. */
 struct job {
@@ -11,18 +11,18 @@ struct job {
 	void *b0, *b1;
 };
 
-/*
- * What is found out about it. Not on the stack: the verifier follows each byte there, and a handful of flags would
- * multiply the paths that it has to walk by 30. One pass thread, one key at a time.
- */
-struct ms_work work;
-
 static __always_inline void start_job(u64 *slot)
 {
 	work.group0 = work.group1 = work.differs = work.wide = work.failed_groups = 0;
 	work.fresh = *slot != MS_SLOT_SYNCED;
 	work.only0 = work.only1 = work.moved0 = work.moved1 = 0;
-	work.clamped = work.failed = work.unsafe = work.risky = 0;
+	work.clamped = work.failed = work.unsafe = work.risky = work.defaulted = 0;
+}
+
+/* Wider than an instruction writes at once, and no lock. */
+static __always_inline bool no_safe_write(const volatile struct ms_field *f, bool side)
+{
+	return f->flags & MS_F_WIDE && LOCK(side) == MS_NO_LOCK;
 }
 
 /* ---- before the swap: side 1 is written by nobody else ---- */
@@ -77,7 +77,7 @@ static long scan_field(u32 i, struct job *j)
 		work.group1 |= bit;
 	if (to_side1(f, x, &ignored) != y)
 		work.differs |= bit;
-	if (f->flags & MS_F_WIDE)
+	if (no_safe_write(f, active1()))
 		work.wide |= bit;
 	return 0;
 }
@@ -94,7 +94,7 @@ static __always_inline bool put(struct job *j, const volatile struct ms_field *f
 	if (expect == next)
 		return true;
 	if (f->flags & MS_F_WIDE) {
-		if (side == active1()) {
+		if (side == active1() && no_safe_write(f, side)) {
 			work.unsafe = 1;
 			return false;
 		}
@@ -116,7 +116,7 @@ static __always_inline bool add(struct job *j, const volatile struct ms_field *f
 
 	if (f->flags & MS_F_PLAIN) {
 		set(f, v, side, get(f, v, side) + delta);
-		work.risky |= side == active1();
+		work.risky |= side == active1() && LOCK(side) == MS_NO_LOCK;
 	} else if (!atomic_add(v, FIELD_OFF(f, side), FIELD_SIZE(f, side), VALUE_SIZE(side), delta)) {
 		work.failed = 1;
 		return false;
@@ -232,12 +232,12 @@ static __always_inline void merge_join(struct job *j, const volatile struct ms_f
 		return;
 	x1 = to_side1(f, x, &work.clamped);
 	next1 = work.only0 ? x1 : work.only1 ? y : join(j, f, x1, x, y, bx, by);
-	if (f->flags & MS_F_WIDE && active1() && next1 != y) {
+	if (no_safe_write(f, true) && active1() && next1 != y) {
 		work.unsafe = 1;
 		next1 = y;
 	}
 	next0 = next1 == x1 ? x : to_side0(f, next1, &work.clamped);
-	if (f->flags & MS_F_WIDE && !active1() && next0 != x) {
+	if (no_safe_write(f, false) && !active1() && next0 != x) {
 		work.unsafe = 1;
 		next0 = x;
 		next1 = x1;
@@ -315,13 +315,22 @@ static __always_inline void reconcile_live(struct job *j, u64 *slot)
 	bpf_loop(nr_fields, merge_field, j, 0);
 	if (unsafe || work.unsafe)
 		stats.unsafe_wide++;
-	if (work.failed)
-		stats.pending++;
 }
 
+/* Of staged values: brings what was reconciled in the copies to both sides, and what arrived to base. */
+static __always_inline void unstage(struct staged_job *s)
+{
+	apply1();
+	if (phase != MS_PRECOPY)
+		apply0();
+	bpf_loop(nr_fields, settle_field, s, 0);
+}
+
+/* Staged values are given as their copies. */
 static __noinline int reconcile(void *key, struct ms_base *b, void *v0, void *v1)
 {
 	u64 *slot = b ? slot_of(b) : 0;
+	struct staged_job s = {};
 	struct job j = {};
 
 	if (!slot || !v0 || !v1 || !key)
@@ -330,14 +339,27 @@ static __noinline int reconcile(void *key, struct ms_base *b, void *v0, void *v1
 	j.v1 = v1;
 	j.b0 = slot0(slot);
 	j.b1 = slot1(slot);
+	if (staged) {
+		if (!open_stage(&s))
+			return 0;
+		s.slot = slot;
+		bpf_probe_read_kernel(s.copy, SLOT_SIZE, slot);
+		j.b0 = slot0(s.copy);
+		j.b1 = slot1(s.copy);
+	}
 	start_job(slot);
 	if (phase == MS_PRECOPY) {
-		if (work.fresh && nr_defaults)
+		work.defaulted = work.fresh && nr_defaults;
+		if (work.defaulted && !staged)
 			bpf_loop(nr_defaults, default_one, &j.v1, 0);
 		bpf_loop(nr_fields, precopy_field, &j, 0);
 	} else {
 		reconcile_live(&j, slot);
 	}
+	if (staged)
+		unstage(&s);
+	if (work.failed)
+		stats.pending++;
 	if (!work.failed)
 		*slot = MS_SLOT_SYNCED;
 	b->present = 1;
@@ -351,7 +373,7 @@ static __noinline int reconcile(void *key, struct ms_base *b, void *v0, void *v1
 		return 0;
 	stats.from_passive++;
 	/* An element that was replaced meanwhile may have got what was not its own: the risk is counted. */
-	if (phase != MS_PRECOPY && (work.risky || value0(key) != v0 || value1(key) != v1))
+	if (phase != MS_PRECOPY && (work.risky || (!staged && (value0(key) != v0 || value1(key) != v1))))
 		stats.risky++;
 	return 0;
 }

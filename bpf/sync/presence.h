@@ -76,13 +76,24 @@ static long judge_field1(u32 i, struct judgement *g)
 	return judge_field(i, g, true);
 }
 
+/* The value itself, or a copy of walk_key's where it is staged. */
+static __always_inline void *judged0(void *key, u32 cpu)
+{
+	return staged ? staged0() : find0(key, cpu);
+}
+
+static __always_inline void *judged1(void *key, u32 cpu)
+{
+	return staged ? staged1() : find1(key, cpu);
+}
+
 static long judge_cpu0(u32 cpu, struct judgement *g)
 {
 	u64 *slot = slot_at(g->base, cpu);
 
 	if (!slot)
 		return 1;
-	g->v = find0(g->key, cpu);
+	g->v = judged0(g->key, cpu);
 	g->b = slot0(slot);
 	if (g->v)
 		bpf_loop(nr_fields, judge_field0, g, 0);
@@ -95,7 +106,7 @@ static long judge_cpu1(u32 cpu, struct judgement *g)
 
 	if (!slot)
 		return 1;
-	g->v = find1(g->key, cpu);
+	g->v = judged1(g->key, cpu);
 	g->b = slot1(slot);
 	if (g->v)
 		bpf_loop(nr_fields, judge_field1, g, 0);
@@ -120,7 +131,56 @@ static __always_inline long rebase_field(u32 i, struct judgement *g, bool side)
 		verdict.failed = 1;
 		return 1;
 	}
-	set(f, g->b, side, 0);
+	if (!staged)
+		set(f, g->b, side, 0);
+	return 0;
+}
+
+/* Staged: base leaves as far as the side was really written. */
+static __always_inline long rebased_field(u32 i, struct staged_job *s, bool side)
+{
+	const volatile struct ms_field *f;
+
+	if (i >= MS_MAX_FIELDS)
+		return 1;
+	f = &fields[i];
+	if (f->op != MS_OP_SUM)
+		return 0;
+	if (get(f, side ? s->after1 : s->after0, side) == get(f, side ? s->now1 : s->now0, side))
+		set(f, side ? slot1(s->slot) : slot0(s->slot), side, 0);
+	else
+		verdict.failed = 1;
+	return 0;
+}
+
+static long rebased_field0(u32 i, struct staged_job *s)
+{
+	return rebased_field(i, s, false);
+}
+
+static long rebased_field1(u32 i, struct staged_job *s)
+{
+	return rebased_field(i, s, true);
+}
+
+static __noinline int apply_rebase(u64 *slot, bool on1)
+{
+	struct staged_job s = {};
+	u32 zero = 0;
+
+	if (!slot || !open_stage(&s))
+		return 0;
+	s.slot = slot;
+	work.defaulted = 0;
+	if (on1) {
+		apply1();
+		bpf_loop(nr_fields, rebased_field1, &s, 0);
+		bpf_map_update_elem(&was1, &zero, s.now1, BPF_ANY);
+	} else {
+		apply0();
+		bpf_loop(nr_fields, rebased_field0, &s, 0);
+		bpf_map_update_elem(&was0, &zero, s.now0, BPF_ANY);
+	}
 	return 0;
 }
 
@@ -150,14 +210,20 @@ static __noinline bool rebase(struct ms_base *b, void *v0, void *v1)
 		g.v = v0;
 		g.b = slot0(slot);
 		bpf_loop(nr_fields, judge_field0, &g, 0);
-		if (!verdict.fell)
+		if (!verdict.fell) {
 			bpf_loop(nr_fields, rebase_field0, &g, 0);
+			if (staged)
+				apply_rebase(slot, false);
+		}
 	} else if (*slot == MS_SLOT_REBASE1 && v1) {
 		g.v = v1;
 		g.b = slot1(slot);
 		bpf_loop(nr_fields, judge_field1, &g, 0);
-		if (!verdict.fell)
+		if (!verdict.fell) {
 			bpf_loop(nr_fields, rebase_field1, &g, 0);
+			if (staged)
+				apply_rebase(slot, true);
+		}
 	}
 	if (verdict.failed)
 		return false;
@@ -184,8 +250,8 @@ __noinline int sync_taken_key(void)
 		return 0;
 	}
 	__sync_lock_test_and_set(&b->dirty, 0); /* before the values are read: who writes them later marks it again */
-	v0 = value0(key);
-	v1 = value1(key);
+	v0 = staged ? staged0() : value0(key);
+	v1 = staged ? staged1() : value1(key);
 	if (*slot > MS_SLOT_SYNCED && !rebase(b, v0, v1)) {
 		stats.pending++;
 	} else if (v0 && v1) {
@@ -203,13 +269,8 @@ __noinline int sync_taken_key(void)
 
 static __always_inline void sync_key(const void *key)
 {
-	u32 zero = 0;
-	void *to = bpf_map_lookup_elem(&walk_key, &zero);
-
-	if (!to)
-		return;
-	bpf_probe_read_kernel(to, key_size, key);
-	sync_taken_key();
+	if (take_key(key))
+		sync_taken_key();
 }
 
 struct mark_job {
@@ -282,7 +343,7 @@ static __noinline bool only_on0(void *key, struct ms_base *b)
 {
 	struct judgement g = {.key = key, .base = b};
 
-	if (!b || !key)
+	if (!b || !key || (staged && !take_key(key)))
 		return false;
 	start_judging();
 	bpf_loop(nr_cpus, judge_cpu0, &g, 0);
@@ -293,7 +354,7 @@ static __noinline bool only_on1(void *key, struct ms_base *b)
 {
 	struct judgement g = {.key = key, .base = b};
 
-	if (!b || !key)
+	if (!b || !key || (staged && !take_key(key)))
 		return false;
 	start_judging();
 	bpf_loop(nr_cpus, judge_cpu1, &g, 0);

@@ -12,7 +12,7 @@
  * convert.h  one scalar from one layout to the other; comparing a value with base
  * merge.h    both sides have the key      create.h    one side has it, the other never had
  * presence.h one side lost it             verify.h    comparing without writing
- * written.h  what a handler saw written
+ * written.h  what a handler saw written   staged.h   values with a lock
  */
 #include "presence.h"
 #include "verify.h"
@@ -55,12 +55,36 @@ static __always_inline bool due1(void *key, const void *value, struct ms_base **
 	return !(arrays || (b->present && *slot == MS_SLOT_SYNCED)) || changed1(value, slot);
 }
 
+/* What base is compared with, to see whether the key changed: of a staged value a copy, made without the lock. */
+static __always_inline void *compared0(void *value)
+{
+	u32 zero = 0;
+	void *copy;
+
+	if (!staged || !value)
+		return value;
+	copy = bpf_map_lookup_elem(&walk0, &zero);
+	return copy && !bpf_probe_read_kernel(copy, size0, value) ? copy : 0;
+}
+
+static __always_inline void *compared1(void *value)
+{
+	u32 zero = 0;
+	void *copy;
+
+	if (!staged || !value)
+		return value;
+	copy = bpf_map_lookup_elem(&walk1, &zero);
+	return copy && !bpf_probe_read_kernel(copy, size1, value) ? copy : 0;
+}
+
 static long visit0(struct bpf_map *map, void *key, void *value, void *ctx)
 {
 	struct ms_base *b;
 
 	if (!on_target_cpu())
 		value = find0(key, target_cpu);
+	value = compared0(value);
 	if (value && due0(key, value, &b))
 		sync_key(key);
 	take_meanwhile(stats.visited0);
@@ -73,6 +97,7 @@ static long visit1(struct bpf_map *map, void *key, void *value, void *ctx)
 
 	if (!on_target_cpu())
 		value = find1(key, target_cpu);
+	value = compared1(value);
 	if (value && due1(key, value, &b))
 		sync_key(key);
 	take_meanwhile(stats.visited1);

@@ -35,7 +35,9 @@ const volatile struct ms_field fields[MS_MAX_FIELDS] = {};
 const volatile struct ms_default defaults1[MS_MAX_DEFAULTS] = {};
 const volatile s64 remap0[MS_MAX_REMAPS] = {}, remap1[MS_MAX_REMAPS] = {};
 const volatile u32 nr_fields = 1, nr_defaults = 0, key_size = 4, size0 = 8, size1 = 8, nr_cpus = 1, hot_half = 1;
+const volatile u32 lock0 = MS_NO_LOCK, lock1 = MS_NO_LOCK; /* where each value's bpf_spin_lock lies */
 const volatile bool percpu, arrays, lru0, lru1, keep_delta, has_remap;
+const volatile bool staged; /* values are worked on in copies (staged.h) */
 
 /* Arguments and results, through the mapping of .bss. */
 u32 phase, pass_number, target_cpu, complete, hot_into, hot_from, hot_count[2], hot_begin, hot_end;
@@ -114,6 +116,7 @@ static __always_inline void *value1(void *key)
 #define FIELD_SIZE(f, side) ((side) ? (f)->size1 : (f)->size0)
 #define FIELD_SIGNED(f, side) ((f)->flags & ((side) ? MS_F_SIGNED1 : MS_F_SIGNED0))
 #define VALUE_SIZE(side) ((side) ? size1 : size0)
+#define LOCK(side) ((side) ? lock1 : lock0)
 
 static __always_inline u64 get(const volatile struct ms_field *f, const void *v, bool side)
 {

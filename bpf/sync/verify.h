@@ -6,7 +6,7 @@
 #ifndef MAPSHIFT_VERIFY_H
 #define MAPSHIFT_VERIFY_H
 
-#include "convert.h"
+#include "staged.h"
 
 struct verify_job {
 	void *key;
@@ -56,8 +56,8 @@ static __always_inline bool waits(struct verify_job *v, u32 cpu)
 
 static long verify_cpu(u32 cpu, struct verify_job *v)
 {
-	v->v0 = find0(v->key, cpu);
-	v->v1 = find1(v->key, cpu);
+	v->v0 = staged ? staged0() : find0(v->key, cpu);
+	v->v1 = staged ? staged1() : find1(v->key, cpu);
 	if (!v->v0 || !v->v1) {
 		v->differs = !arrays;
 		return v->differs ? 1 : 0;
@@ -73,6 +73,8 @@ static long verify_one(struct bpf_map *map, void *key, void *value, void *ctx)
 	struct verify_job v = {key, 0, 0, 0};
 
 	stats.visited0++;
+	if (staged && !take_key(key))
+		return 0;
 	bpf_loop(nr_cpus, verify_cpu, &v, 0);
 	mismatched += v.differs;
 	return 0;

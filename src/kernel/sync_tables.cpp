@@ -45,10 +45,26 @@ Status check_field(const SyncField& field, const SyncSpec& spec) {
   if (field.remap < -1 || field.remap >= static_cast<int32_t>(spec.remaps.size()) || field.group >= 64) {
     return fail(ErrorCode::kInternal, "a field of the sync table names a group or a remap that does not exist");
   }
-  if (field.op == SyncOp::kSum && std::max(field.size0, field.size1) >= 4 && !atomic(field, spec)) {
+  const bool locked = spec.lock0 >= 0 && spec.lock1 >= 0;
+  if (field.op == SyncOp::kSum && std::max(field.size0, field.size1) >= 4 && !atomic(field, spec) && !locked) {
     return fail(ErrorCode::kUnsupported, "the sum at offset " + std::to_string(field.offset0) + " of the old value and " +
                                              std::to_string(field.offset1) + " of the new one is misaligned, so nothing can be added to it " +
                                              "atomically: align it, or declare it \"latest\"");
+  }
+  return {};
+}
+
+// The kernel allows locks in these two types only, of those that are synced.
+Status check_lock(int32_t lock, MapType type, uint32_t value_size, bool old_side, const SyncSpec& spec) {
+  if (lock < 0) return {};
+  if (type != MapType::kHash && type != MapType::kArray) {
+    return fail(ErrorCode::kUnsupported, "a " + to_string(type) + " cannot hold values with a bpf_spin_lock");
+  }
+  const auto at = static_cast<uint32_t>(lock);
+  if (at % 4 != 0 || value_size < 4 || at > value_size - 4) return fail(ErrorCode::kInternal, "the lock lies outside its value");
+  for (const SyncField& field : spec.fields) {
+    const uint32_t begin = old_side ? field.offset0 : field.offset1, end = begin + (old_side ? field.size0 : field.size1);
+    if (begin < at + 4 && at < end) return fail(ErrorCode::kInternal, "a field of the sync table lies in its value's lock");
   }
   return {};
 }
@@ -66,6 +82,8 @@ Status check_sync_spec(const SyncSpec& spec) {
                                              std::string("64 defaults, 256 remapped enumerators"));
   }
   for (const SyncField& field : spec.fields) MS_CHECK(check_field(field, spec));
+  MS_CHECK(check_lock(spec.lock0, spec.type0, spec.value_size0, true, spec));
+  MS_CHECK(check_lock(spec.lock1, spec.type1, spec.value_size1, false, spec));
   for (const SyncDefault& field : spec.defaults1) {
     if (!is_width(field.size) || field.offset + uint32_t{field.size} > spec.value_size1) {
       return fail(ErrorCode::kInternal, "a default lies outside its value");
@@ -137,6 +155,9 @@ void fill_sync_tables(sync_bpf& skeleton, const SyncSpec& spec, uint32_t cpus, u
   ro->keep_delta = spec.keep_delta;
   ro->has_remap = remaps != 0;
   ro->hot_half = hot_half;
+  if (spec.lock0 >= 0) ro->lock0 = static_cast<uint32_t>(spec.lock0);
+  if (spec.lock1 >= 0) ro->lock1 = static_cast<uint32_t>(spec.lock1);
+  ro->staged = is_staged(spec);
 }
 
 Status fill_sync_defaults(const sync_bpf& skeleton, const SyncSpec& spec, uint32_t cpus) {
