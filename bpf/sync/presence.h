@@ -291,9 +291,11 @@ static long mark_slot(u32 cpu, struct mark_job *m)
 
 static __always_inline void drop_key(void *key, struct ms_base *b, bool on1)
 {
-	if (on1)
-		bpf_map_delete_elem(&side1, key);
-	else
+	void *there = on1 ? as_key1(key) : key;
+
+	if (on1 && there)
+		bpf_map_delete_elem(&side1, there);
+	else if (!on1)
 		bpf_map_delete_elem(&side0, key);
 	forget(b);
 	stats.deleted++;
@@ -343,7 +345,7 @@ static __noinline bool only_on0(void *key, struct ms_base *b)
 {
 	struct judgement g = {.key = key, .base = b};
 
-	if (!b || !key || (staged && !take_key(key)))
+	if (!b || !key)
 		return false;
 	start_judging();
 	bpf_loop(nr_cpus, judge_cpu0, &g, 0);
@@ -354,7 +356,7 @@ static __noinline bool only_on1(void *key, struct ms_base *b)
 {
 	struct judgement g = {.key = key, .base = b};
 
-	if (!b || !key || (staged && !take_key(key)))
+	if (!b || !key)
 		return false;
 	start_judging();
 	bpf_loop(nr_cpus, judge_cpu1, &g, 0);
@@ -402,6 +404,8 @@ static long visit_base(struct bpf_map *map, void *key, struct ms_base *b, void *
 	bool gone0, gone1, again = false, wait = false, evicting = active1() ? lru0 : lru1;
 
 	stats.visited_base++;
+	if ((staged || key_size1) && !take_key(key))
+		return 0;
 	if (!b->present) {
 		visit_tombstone(key, b);
 		return 0;

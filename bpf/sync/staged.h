@@ -21,7 +21,7 @@
 #ifndef MAPSHIFT_STAGED_H
 #define MAPSHIFT_STAGED_H
 
-#include "convert.h"
+#include "keys.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -29,14 +29,6 @@ struct {
 	__uint(key_size, 4);
 	__uint(value_size, 8);
 } was0 SEC(".maps"), was1 SEC(".maps"), now0 SEC(".maps"), now1 SEC(".maps"), after0 SEC(".maps"), after1 SEC(".maps"), base_copy SEC(".maps");
-
-static __always_inline bool take_key(const void *key)
-{
-	u32 zero = 0;
-	void *to = bpf_map_lookup_elem(&walk_key, &zero);
-
-	return to && !bpf_probe_read_kernel(to, key_size, key);
-}
 
 /* The verifier lets nobody touch the lock, and wants offsets that it knows: this is walked word by word. */
 static __always_inline void copy_around_lock(void *to, const void *from, u32 size, u32 lock)

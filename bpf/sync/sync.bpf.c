@@ -12,6 +12,7 @@
  * convert.h  one scalar from one layout to the other; comparing a value with base
  * merge.h    both sides have the key      create.h    one side has it, the other never had
  * presence.h one side lost it             verify.h    comparing without writing
+ * keys.h     the key of each side
  * written.h  what a handler saw written   staged.h   values with a lock
  */
 #include "presence.h"
@@ -39,11 +40,16 @@ static __always_inline bool due0(void *key, const void *value, struct ms_base **
 
 static __always_inline bool due1(void *key, const void *value, struct ms_base **found)
 {
-	/* Before the swap nobody but the engine writes side 1: a key that base does not know is not ours to judge. */
-	struct ms_base *b = phase == MS_PRECOPY ? bpf_map_lookup_elem(&base, key) : base_of(key);
+	struct ms_base *b;
 	u64 *slot;
 
 	stats.visited1++;
+	if (!key) { /* it has no counterpart */
+		stats.full0 += phase != MS_PRECOPY;
+		return false;
+	}
+	/* Before the swap nobody but the engine writes side 1: a key that base does not know is not ours to judge. */
+	b = phase == MS_PRECOPY ? bpf_map_lookup_elem(&base, key) : base_of(key);
 	*found = b;
 	if (!b)
 		return false;
@@ -96,8 +102,9 @@ static long visit1(struct bpf_map *map, void *key, void *value, void *ctx)
 	struct ms_base *b;
 
 	if (!on_target_cpu())
-		value = find1(key, target_cpu);
+		value = own_value1(key, target_cpu);
 	value = compared1(value);
+	key = as_key0(key);
 	if (value && due1(key, value, &b))
 		sync_key(key);
 	take_meanwhile(stats.visited1);
@@ -148,13 +155,14 @@ SEC("iter/bpf_map_elem") int slice_side0(struct walk_context *ctx)
 SEC("iter/bpf_map_elem") int slice_side1(struct walk_context *ctx)
 {
 	u32 zero = 0;
-	void *key = bpf_map_lookup_elem(&walk_key, &zero), *value = bpf_map_lookup_elem(&walk1, &zero);
+	void *key = bpf_map_lookup_elem(&walked1, &zero), *value = bpf_map_lookup_elem(&walk1, &zero);
 	struct ms_base *b;
 
 	if (!ctx->key || !ctx->value || !key || !value)
 		return 0;
-	bpf_probe_read_kernel(key, key_size, ctx->key);
+	bpf_probe_read_kernel(key, key_size1 ? key_size1 : key_size, ctx->key);
 	bpf_probe_read_kernel(value, size1, ctx->value);
+	key = as_key0(key);
 	if (due1(key, value, &b))
 		sync_key(key);
 	take_meanwhile(stats.visited1);

@@ -32,9 +32,10 @@ struct {
 } empty_base SEC(".maps"), walk_key SEC(".maps"), walk0 SEC(".maps"), walk1 SEC(".maps"), hot_keys SEC(".maps"); /* hot_keys: two halves of hot_half keys each */
 
 const volatile struct ms_field fields[MS_MAX_FIELDS] = {};
+const volatile struct ms_field key_fields[MS_MAX_KEY_FIELDS] = {};
 const volatile struct ms_default defaults1[MS_MAX_DEFAULTS] = {};
 const volatile s64 remap0[MS_MAX_REMAPS] = {}, remap1[MS_MAX_REMAPS] = {};
-const volatile u32 nr_fields = 1, nr_defaults = 0, key_size = 4, size0 = 8, size1 = 8, nr_cpus = 1, hot_half = 1;
+const volatile u32 nr_fields = 1, nr_defaults = 0, nr_key_fields = 0, key_size = 4, key_size1 = 0 /* 0: the same bytes */, size0 = 8, size1 = 8, nr_cpus = 1, hot_half = 1;
 const volatile u32 lock0 = MS_NO_LOCK, lock1 = MS_NO_LOCK; /* where each value's bpf_spin_lock lies */
 const volatile bool percpu, arrays, lru0, lru1, keep_delta, has_remap;
 const volatile bool staged; /* values are worked on in copies (staged.h) */
@@ -84,31 +85,6 @@ static __always_inline void *slot0(u64 *slot)
 static __always_inline void *slot1(u64 *slot)
 {
 	return (void *)(slot + 1) + ROUND8(size0);
-}
-
-static __always_inline void *find0(void *key, u32 cpu)
-{
-	return percpu ? bpf_map_lookup_percpu_elem(&side0, key, cpu) : bpf_map_lookup_elem(&side0, key);
-}
-
-static __always_inline void *find1(void *key, u32 cpu)
-{
-	return percpu ? bpf_map_lookup_percpu_elem(&side1, key, cpu) : bpf_map_lookup_elem(&side1, key);
-}
-
-/* Under churn one lookup in 300,000 misses a key that is there (rule 8). */
-static __always_inline void *value0(void *key)
-{
-	void *v = find0(key, target_cpu);
-
-	return v || arrays ? v : find0(key, target_cpu);
-}
-
-static __always_inline void *value1(void *key)
-{
-	void *v = find1(key, target_cpu);
-
-	return v || arrays ? v : find1(key, target_cpu);
 }
 
 /* Fields by side. `side` must be a constant: the verifier ties each value to its map. */

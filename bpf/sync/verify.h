@@ -73,7 +73,7 @@ static long verify_one(struct bpf_map *map, void *key, void *value, void *ctx)
 	struct verify_job v = {key, 0, 0, 0};
 
 	stats.visited0++;
-	if (staged && !take_key(key))
+	if ((staged || key_size1) && !take_key(key))
 		return 0;
 	bpf_loop(nr_cpus, verify_cpu, &v, 0);
 	mismatched += v.differs;
@@ -85,7 +85,8 @@ static long verify_extra(struct bpf_map *map, void *key, void *value, void *ctx)
 {
 	struct ms_base *b;
 
-	if (arrays || value0(key))
+	key = as_key0(key);
+	if (!key || arrays || value0(key))
 		return 0;
 	b = bpf_map_lookup_elem(&base, key);
 	if (b && b->present)

@@ -241,6 +241,8 @@ class LinuxSync final : public Sync {
   std::unique_ptr<WriteFollower> follower_;  // goes first: its thread uses the above
 };
 
+uint32_t key_size1(const SyncSpec& spec) { return spec.key_size1 == 0 ? spec.key_size : spec.key_size1; }
+
 Result<Fd> open_map(const std::string& pin, uint32_t key_size, uint32_t value_size) {
   Fd fd(bpf_obj_get(pin.c_str()));
   if (!fd.valid()) return fail_errno(errno, "open the map pinned at " + pin);
@@ -294,6 +296,8 @@ Status size_maps(sync_bpf& skeleton, const SyncSpec& spec, uint32_t cpus, uint32
   err = err != 0 ? err : bpf_map__set_value_size(skeleton.maps.written_key, spec.key_size);
   err = err != 0 ? err : bpf_map__set_value_size(skeleton.maps.written, 8 + round8(spec.key_size));
   err = err != 0 ? err : bpf_map__set_max_entries(skeleton.maps.hot_keys, 2 * hot_half);
+  for (bpf_map* map : {skeleton.maps.key0, skeleton.maps.back0}) err = err != 0 ? err : bpf_map__set_value_size(map, spec.key_size);
+  for (bpf_map* map : {skeleton.maps.key1, skeleton.maps.back1, skeleton.maps.walked1}) err = err != 0 ? err : bpf_map__set_value_size(map, key_size1(spec));
   err = err != 0 ? err : size_copies(skeleton, spec);
   if (err != 0) return fail_errno(err, "size the sync engine's maps");
   return {};
@@ -352,7 +356,7 @@ Result<std::unique_ptr<Sync>> open_linux_sync(const SyncSpec& spec, const std::s
   if (possible <= 0) return fail_errno(possible, "count the CPUs");
   const auto cpus = static_cast<uint32_t>(possible);
   MS_TRY(const Fd side0, open_map(map0, spec.key_size, spec.value_size0));
-  MS_TRY(const Fd side1, open_map(map1, spec.key_size, spec.value_size1));
+  MS_TRY(const Fd side1, open_map(map1, key_size1(spec), spec.value_size1));
   bool created = false;
   MS_TRY(const Fd base, open_base(spec, sync_dir, cpus, created));
   auto sync = load(spec, cpus, side0, side1, base, true);

@@ -37,6 +37,21 @@ Status check_types(const SyncSpec& spec) {
   return fail(ErrorCode::kUnsupported, "a " + to_string(spec.type0) + " cannot be synced with a " + to_string(spec.type1));
 }
 
+Status check_key(const SyncSpec& spec) {
+  if (spec.key_size1 == 0) return {};
+  if (is_array(spec.type0)) return fail(ErrorCode::kUnsupported, "the keys of an array have no layout that could change");
+  if (spec.key_size1 > kMaxSyncKeySize || spec.key_fields.empty() || spec.key_fields.size() > MS_MAX_KEY_FIELDS) {
+    return fail(ErrorCode::kUnsupported, "a key that changes is beyond what the sync engine serves: 64 bytes, 64 fields");
+  }
+  for (const SyncField& field : spec.key_fields) {
+    if (!is_width(field.size0) || !is_width(field.size1) || field.offset0 + uint32_t{field.size0} > spec.key_size ||
+        field.offset1 + uint32_t{field.size1} > spec.key_size1 || field.remap < -1 || field.remap >= static_cast<int32_t>(spec.remaps.size())) {
+      return fail(ErrorCode::kInternal, "a field of the key lies outside of it");
+    }
+  }
+  return {};
+}
+
 Status check_field(const SyncField& field, const SyncSpec& spec) {
   if (field.op < SyncOp::kSum || field.op > SyncOp::kFirst || !is_width(field.size0) || !is_width(field.size1) ||
       field.offset0 + uint32_t{field.size0} > spec.value_size0 || field.offset1 + uint32_t{field.size1} > spec.value_size1) {
@@ -73,6 +88,7 @@ Status check_lock(int32_t lock, MapType type, uint32_t value_size, bool old_side
 
 Status check_sync_spec(const SyncSpec& spec) {
   MS_CHECK(check_types(spec));
+  MS_CHECK(check_key(spec));
   size_t remaps = 0;
   for (const SyncRemap& remap : spec.remaps) remaps += remap.values.size();
   if (spec.fields.size() > kMaxSyncFields || spec.defaults1.size() > kMaxSyncDefaults || remaps > kMaxSyncRemapValues ||
@@ -142,6 +158,9 @@ void fill_sync_tables(sync_bpf& skeleton, const SyncSpec& spec, uint32_t cpus, u
     out.value = spec.defaults1[i].value;
     write(ro->defaults1[i], out);
   }
+  for (size_t i = 0; i < spec.key_fields.size() && spec.key_size1 != 0; ++i) write(ro->key_fields[i], table_entry(spec.key_fields[i], spec));
+  ro->nr_key_fields = spec.key_size1 == 0 ? 0 : static_cast<uint32_t>(spec.key_fields.size());
+  ro->key_size1 = spec.key_size1;
   ro->nr_fields = static_cast<uint32_t>(spec.fields.size());
   ro->nr_defaults = static_cast<uint32_t>(spec.defaults1.size());
   ro->key_size = spec.key_size;

@@ -9,6 +9,7 @@
 
 #define MS_SYNC_SCHEMA 1
 #define MS_MAX_FIELDS 1024
+#define MS_MAX_KEY_FIELDS 64
 #define MS_MAX_REMAPS 256
 #define MS_MAX_DEFAULTS 64
 #define MS_NO_LOCK 0xffffffffu
