@@ -87,7 +87,7 @@ static __noinline int create(void *key, struct ms_base *b, void *from, bool to1)
 	work.clamped = 0;
 	c.from = from;
 	c.b0 = slot0(slot);
-	c.b1 = slot1(slot);
+	c.b1 = base1(b, slot);
 	if (!c.v0 || !c.v1)
 		return 0;
 	if (to1) {

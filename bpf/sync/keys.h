@@ -123,7 +123,7 @@ static __always_inline void *find0(void *key, u32 cpu)
 /* By its own key. */
 static __always_inline void *own_value1(void *key, u32 cpu)
 {
-	return percpu ? bpf_map_lookup_percpu_elem(&side1, key, cpu) : bpf_map_lookup_elem(&side1, key);
+	return percpu1 ? bpf_map_lookup_percpu_elem(&side1, key, cpu) : bpf_map_lookup_elem(&side1, key);
 }
 
 /* `key` is the one at work. */

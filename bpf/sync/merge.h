@@ -27,6 +27,14 @@ static __always_inline bool no_safe_write(const volatile struct ms_field *f, boo
 
 /* ---- before the swap: side 1 is written by nobody else ---- */
 
+/* A first visit carries the whole value, which is no delta: it may be above half of the counter's range. */
+static __always_inline u64 sum_delta(const volatile struct ms_field *f, u64 now, u64 was, bool side)
+{
+	if (work.fresh && !was && !FIELD_SIGNED(f, side))
+		return FIELD_SIZE(f, !side) < FIELD_SIZE(f, side) && (s64)now < 0 ? ~0ull >> 1 : now;
+	return moved_by(f, now, was, side);
+}
+
 static long precopy_field(u32 i, struct job *j)
 {
 	const volatile struct ms_field *f;
@@ -39,8 +47,8 @@ static long precopy_field(u32 i, struct job *j)
 	bx = get(f, j->b0, false);
 	if (!work.fresh && x == bx)
 		return 0;
-	if (f->op == MS_OP_SUM && !work.fresh) {
-		u64 y = get(f, j->v1, true), delta = fitting_delta(f, y, moved_by(f, x, bx, false), &work.clamped);
+	if (f->op == MS_OP_SUM && (!work.fresh || adds_up())) {
+		u64 y = get(f, j->v1, true), delta = fitting_delta(f, y, sum_delta(f, x, bx, false), &work.clamped);
 
 		next = y + delta;
 		recorded = get(f, j->b1, true) + delta;
@@ -128,17 +136,9 @@ static __always_inline bool add(struct job *j, const volatile struct ms_field *f
 	return true;
 }
 
-/* A first visit carries the whole value, which is no delta: it may be above half of the counter's range. */
-static __always_inline u64 sum_delta(struct job *j, const volatile struct ms_field *f, u64 now, u64 was, bool side)
-{
-	if (work.fresh && !was && !FIELD_SIGNED(f, side))
-		return FIELD_SIZE(f, !side) < FIELD_SIZE(f, side) && (s64)now < 0 ? ~0ull >> 1 : now;
-	return moved_by(f, now, was, side);
-}
-
 static __always_inline void merge_sum(struct job *j, const volatile struct ms_field *f, u64 x, u64 y, u64 bx, u64 by)
 {
-	u64 d0 = sum_delta(j, f, x, bx, false), d1 = sum_delta(j, f, y, by, true);
+	u64 d0 = sum_delta(f, x, bx, false), d1 = sum_delta(f, y, by, true);
 
 	if (d0) {
 		d0 = fitting_delta(f, y, d0, &work.clamped);
@@ -298,12 +298,12 @@ static long merge_field(u32 i, struct job *j)
 	return 0;
 }
 
-static __always_inline void reconcile_live(struct job *j, u64 *slot)
+static __always_inline void reconcile_live(struct job *j)
 {
 	u64 unsafe;
 
 	if (percpu && work.fresh) {
-		bool used0 = changed0(j->v0, slot), used1 = changed1(j->v1, slot);
+		bool used0 = changed0(j->v0, j->b0), used1 = changed1(j->v1, j->b1);
 
 		work.only0 = used0 && !used1;
 		work.only1 = used1 && !used0;
@@ -338,7 +338,7 @@ static __noinline int reconcile(void *key, struct ms_base *b, void *v0, void *v1
 	j.v0 = v0;
 	j.v1 = v1;
 	j.b0 = slot0(slot);
-	j.b1 = slot1(slot);
+	j.b1 = base1(b, slot);
 	if (staged) {
 		if (!open_stage(&s))
 			return 0;
@@ -354,7 +354,7 @@ static __noinline int reconcile(void *key, struct ms_base *b, void *v0, void *v1
 			bpf_loop(nr_defaults, default_one, &j.v1, 0);
 		bpf_loop(nr_fields, precopy_field, &j, 0);
 	} else {
-		reconcile_live(&j, slot);
+		reconcile_live(&j);
 	}
 	if (staged)
 		unstage(&s);

@@ -30,6 +30,20 @@ static long clear_slot_word(u32 i, u64 **slot)
 	return 0;
 }
 
+/* Its state and what it holds of side 0. */
+static __always_inline void clear_slot0(u64 *slot)
+{
+	bpf_loop(1 + ROUND8(size0) / 8, clear_slot_word, &slot, 0);
+}
+
+static long clear_word(u32 i, u64 **of1)
+{
+	if (i >= ROUND8(size1) / 8)
+		return 1;
+	(*of1)[i] = 0;
+	return 0;
+}
+
 /* What became of the side that still has the key, since base. */
 struct judgement {
 	void *key;
@@ -104,7 +118,7 @@ static long judge_cpu1(u32 cpu, struct judgement *g)
 {
 	u64 *slot = slot_at(g->base, cpu);
 
-	if (!slot)
+	if (!slot || (cpu && adds_up()))
 		return 1;
 	g->v = judged1(g->key, cpu);
 	g->b = slot1(slot);
@@ -217,7 +231,7 @@ static __noinline bool rebase(struct ms_base *b, void *v0, void *v1)
 		}
 	} else if (*slot == MS_SLOT_REBASE1 && v1) {
 		g.v = v1;
-		g.b = slot1(slot);
+		g.b = base1(b, slot);
 		bpf_loop(nr_fields, judge_field1, &g, 0);
 		if (!verdict.fell) {
 			bpf_loop(nr_fields, rebase_field1, &g, 0);
@@ -227,7 +241,10 @@ static __noinline bool rebase(struct ms_base *b, void *v0, void *v1)
 	}
 	if (verdict.failed)
 		return false;
-	bpf_loop(SLOT_SIZE / 8, clear_slot_word, &slot, 0);
+	if (adds_up() && *slot == MS_SLOT_REBASE0) /* what the first slot holds of side 1 may be new already */
+		clear_slot0(slot);
+	else
+		bpf_loop(SLOT_SIZE / 8, clear_slot_word, &slot, 0);
 	return true;
 }
 
@@ -289,6 +306,29 @@ static long mark_slot(u32 cpu, struct mark_job *m)
 	return 0;
 }
 
+/*
+ * Where the old values add up to one new value: what is left on side 1 is to lose base once, not once for each CPU, and what is
+ * left on side 0 has no base on side 1 any more.
+ */
+static long mark_sharing_slot(u32 cpu, struct mark_job *m)
+{
+	u64 *slot = slot_at(m->base, cpu), *of1;
+
+	if (!slot)
+		return 1;
+	if (m->state == MS_SLOT_REBASE1) {
+		clear_slot0(slot);
+		if (!cpu)
+			*slot = MS_SLOT_REBASE1;
+		return 0;
+	}
+	if (*slot == MS_SLOT_SYNCED)
+		*slot = m->state;
+	of1 = slot1(slot);
+	bpf_loop(ROUND8(size1) / 8, clear_word, &of1, 0);
+	return 0;
+}
+
 static __always_inline void drop_key(void *key, struct ms_base *b, bool on1)
 {
 	void *there = on1 ? as_key1(key) : key;
@@ -332,7 +372,10 @@ static __always_inline bool only_on(void *key, struct ms_base *b, bool on1)
 		}
 	}
 	if (take_out) {
-		bpf_loop(nr_cpus, mark_slot, &m, 0);
+		if (adds_up())
+			bpf_loop(nr_cpus, mark_sharing_slot, &m, 0);
+		else
+			bpf_loop(nr_cpus, mark_slot, &m, 0);
 		b->rebase = 1;
 		b->present = 0;
 	} else {

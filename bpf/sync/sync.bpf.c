@@ -35,7 +35,7 @@ static __always_inline bool due0(void *key, const void *value, struct ms_base **
 	slot = slot_of(b);
 	if (!slot)
 		return false;
-	return !b->present || *slot != MS_SLOT_SYNCED || changed0(value, slot);
+	return !b->present || *slot != MS_SLOT_SYNCED || changed0(value, slot0(slot));
 }
 
 static __always_inline bool due1(void *key, const void *value, struct ms_base **found)
@@ -58,7 +58,7 @@ static __always_inline bool due1(void *key, const void *value, struct ms_base **
 	if (!slot || phase == MS_PRECOPY)
 		return false;
 	/* The tail of an array that grew: nothing to carry over while it is as empty as its base. */
-	return !(arrays || (b->present && *slot == MS_SLOT_SYNCED)) || changed1(value, slot);
+	return !(arrays || (b->present && *slot == MS_SLOT_SYNCED)) || changed1(value, base1(b, slot));
 }
 
 /* What base is compared with, to see whether the key changed: of a staged value a copy, made without the lock. */

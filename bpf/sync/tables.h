@@ -37,7 +37,7 @@ const volatile struct ms_default defaults1[MS_MAX_DEFAULTS] = {};
 const volatile s64 remap0[MS_MAX_REMAPS] = {}, remap1[MS_MAX_REMAPS] = {};
 const volatile u32 nr_fields = 1, nr_defaults = 0, nr_key_fields = 0, key_size = 4, key_size1 = 0 /* 0: the same bytes */, size0 = 8, size1 = 8, nr_cpus = 1, hot_half = 1;
 const volatile u32 lock0 = MS_NO_LOCK, lock1 = MS_NO_LOCK; /* where each value's bpf_spin_lock lies */
-const volatile bool percpu, arrays, lru0, lru1, keep_delta, has_remap;
+const volatile bool percpu, percpu1, arrays, lru0, lru1, keep_delta, has_remap;
 const volatile bool staged; /* values are worked on in copies (staged.h) */
 
 /* Arguments and results, through the mapping of .bss. */
@@ -85,6 +85,18 @@ static __always_inline void *slot0(u64 *slot)
 static __always_inline void *slot1(u64 *slot)
 {
 	return (void *)(slot + 1) + ROUND8(size0);
+}
+
+/* Many old values, one for each CPU, add up to one new value. */
+static __always_inline bool adds_up(void)
+{
+	return percpu && !percpu1;
+}
+
+/* Base of side 1, which the CPUs share where their values add up: then it is kept in the first slot. */
+static __always_inline void *base1(struct ms_base *b, u64 *slot)
+{
+	return slot1(adds_up() ? (u64 *)(b + 1) : slot);
 }
 
 /* Fields by side. `side` must be a constant: the verifier ties each value to its map. */

@@ -163,7 +163,8 @@ class LinuxSync final : public Sync {
     for (uint32_t cpu = 0; cpu < cpus_; ++cpu) {
       MS_CHECK(enter_cpu(pin, cpu));
       MS_CHECK(walk(skeleton_->progs.slice_side0, skeleton_->progs.walk_side0, skeleton_->maps.side0));
-      if (complete) MS_CHECK(walk(skeleton_->progs.slice_side1, skeleton_->progs.walk_side1, skeleton_->maps.side1));
+      // One value for all CPUs needs one walk.
+      if (complete && (cpu == 0 || is_percpu(spec_.type1))) MS_CHECK(walk(skeleton_->progs.slice_side1, skeleton_->progs.walk_side1, skeleton_->maps.side1));
     }
     return {};
   }

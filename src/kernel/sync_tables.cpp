@@ -31,9 +31,15 @@ Status check_types(const SyncSpec& spec) {
   const auto hash = [](MapType type) {
     return type == MapType::kHash || type == MapType::kPercpuHash || is_lru(type);
   };
-  const bool hashes = hash(spec.type0) && hash(spec.type1) && is_percpu(spec.type0) == is_percpu(spec.type1);
-  const bool arrays = is_array(spec.type0) && spec.type0 == spec.type1;
-  if (hashes || arrays) return {};
+  const bool hashes = hash(spec.type0) && hash(spec.type1);
+  const bool arrays = is_array(spec.type0) && is_array(spec.type1);
+  const bool as_many_values = is_percpu(spec.type0) == is_percpu(spec.type1);
+  if ((hashes || arrays) && (as_many_values || is_percpu(spec.type0))) {
+    const bool sums = std::ranges::all_of(spec.fields, [](const SyncField& field) { return field.op == SyncOp::kSum; });
+    if (as_many_values || sums) return {};
+    return fail(ErrorCode::kUnsupported, "the values of a " + to_string(spec.type0) + " can become one value of a " + to_string(spec.type1) +
+                                             " only where all fields are sums, which add up");
+  }
   return fail(ErrorCode::kUnsupported, "a " + to_string(spec.type0) + " cannot be synced with a " + to_string(spec.type1));
 }
 
@@ -72,6 +78,7 @@ Status check_field(const SyncField& field, const SyncSpec& spec) {
 // The kernel allows locks in these two types only, of those that are synced.
 Status check_lock(int32_t lock, MapType type, uint32_t value_size, bool old_side, const SyncSpec& spec) {
   if (lock < 0) return {};
+  if (is_percpu(spec.type0)) return fail(ErrorCode::kUnsupported, "per-CPU values cannot be synced with values that hold a bpf_spin_lock");
   if (type != MapType::kHash && type != MapType::kArray) {
     return fail(ErrorCode::kUnsupported, "a " + to_string(type) + " cannot hold values with a bpf_spin_lock");
   }
@@ -167,6 +174,7 @@ void fill_sync_tables(sync_bpf& skeleton, const SyncSpec& spec, uint32_t cpus, u
   ro->size0 = spec.value_size0;
   ro->size1 = spec.value_size1;
   ro->percpu = is_percpu(spec.type0);
+  ro->percpu1 = is_percpu(spec.type1);
   ro->arrays = is_array(spec.type0);
   ro->nr_cpus = ro->percpu ? cpus : 1;
   ro->lru0 = is_lru(spec.type0);
