@@ -24,6 +24,11 @@ class LinuxKernel final : public Kernel {
   [[nodiscard]] Result<int> running(const Hook& hook, const std::string& hook_dir, const std::string& from,
                                     const std::string& to) override;
   [[nodiscard]] Status detach(const std::string& hook_dir) override;
+  [[nodiscard]] Status stage(const Hook& hook, const std::string& hook_dir, const std::string& from, const std::string& to) override;
+  [[nodiscard]] Status unstage(const Hook& hook, const std::string& hook_dir, const std::string& from) override;
+  [[nodiscard]] Result<Course> course(const std::string& together_dir) override;
+  [[nodiscard]] Result<SwapReport> set_course(const std::string& together_dir, const Course& from, const Course& to) override;
+  [[nodiscard]] Result<SidesReport> side_stats(const std::string& hook_dir, const std::string& from, const std::string& to) override;
   [[nodiscard]] Status grace_period() override;
   [[nodiscard]] Result<std::unique_ptr<Sync>> open_sync(const SyncSpec& spec, const std::string& map0, const std::string& map1,
                                                         const std::string& sync_dir) override;
