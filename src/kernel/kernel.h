@@ -147,7 +147,7 @@ class Kernel {
   // Loads an object and pins its maps and programs below generation_dir. On failure nothing is left behind.
   // kKernel with the verifier's last lines in Error::context and the file of the whole log in the message.
   [[nodiscard]] virtual Result<LoadReport> load(const LoadRequest& request) = 0;
-  // Removes every pin below `dir`, and `dir`. Nothing there: not an error.
+  // Removes every pin below `dir`, and `dir`. Nothing there: not an error. With a generation go hooks that only it had.
   [[nodiscard]] virtual Status remove_tree(const std::string& dir) = 0;
   // Makes `published` a pin of the object pinned at `source`: a new pin beside it, renamed over it (atomic in bpffs).
   [[nodiscard]] virtual Status publish(const std::string& source, const std::string& published) = 0;

@@ -12,7 +12,8 @@ namespace mapshift {
 class LinuxKernel final : public Kernel {
  public:
   [[nodiscard]] Result<LoadReport> load(const LoadRequest& request) override;
-  // A generation's programs also leave the idle slots of their module's dispatchers, where they would live on.
+  // A generation's programs also leave the idle slots of their module's dispatchers, where they would live on. A hook whose
+  // dispatcher has no program left is detached: the generation that runs does not have it.
   [[nodiscard]] Status remove_tree(const std::string& dir) override;
   [[nodiscard]] Status publish(const std::string& source, const std::string& published) override;
   [[nodiscard]] Status unpublish(const std::string& published) override;

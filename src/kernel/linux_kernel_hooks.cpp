@@ -98,7 +98,8 @@ Status LinuxKernel::remove_tree(const std::string& dir) {
   }
   if (!ids.empty()) {
     const std::filesystem::path module = std::filesystem::path(dir).parent_path().parent_path();
-    MS_CHECK(clear_idle_slots((module / "hooks").string(), ids));
+    MS_TRY(const auto empty, clear_idle_slots((module / "hooks").string(), ids));
+    for (const std::string& hook : empty) MS_CHECK(detach(hook));
   }
   return remove_pins(dir);
 }

@@ -174,7 +174,8 @@ Result<SideStats> DispatcherHook::side(uint32_t program_id) const {
   return SideStats{};
 }
 
-Status clear_idle_slots(const std::string& hooks_dir, const std::vector<uint32_t>& program_ids) {
+Result<std::vector<std::string>> clear_idle_slots(const std::string& hooks_dir, const std::vector<uint32_t>& program_ids) {
+  std::vector<std::string> empty;
   MS_TRY(const auto hooks, list_pins(hooks_dir));
   for (const auto& hook : hooks) {
     const std::string dir = hooks_dir + "/" + hook;
@@ -184,8 +185,9 @@ Status clear_idle_slots(const std::string& hooks_dir, const std::vector<uint32_t
     MS_TRY(const uint32_t id, program_in(parts.slots.get(), idle));
     if (id == 0 || std::find(program_ids.begin(), program_ids.end(), id) == program_ids.end()) continue;
     MS_CHECK(empty_slot(parts.slots.get(), idle, dir));
+    if (parts.running == 0) empty.push_back(dir);
   }
-  return {};
+  return empty;
 }
 
 }  // namespace mapshift

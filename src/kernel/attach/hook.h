@@ -48,7 +48,7 @@ struct DispatcherHook {
 };
 
 // Empties the idle dispatcher slots below `hooks_dir` that hold one of these programs, which would live on otherwise.
-// No stub may still be on its way: a grace period after the swap.
-[[nodiscard]] Status clear_idle_slots(const std::string& hooks_dir, const std::vector<uint32_t>& program_ids);
+// No stub may still be on its way: a grace period after the swap. Returns the hooks that have no program left.
+[[nodiscard]] Result<std::vector<std::string>> clear_idle_slots(const std::string& hooks_dir, const std::vector<uint32_t>& program_ids);
 
 }  // namespace mapshift

@@ -131,6 +131,9 @@ TEST_F(TogetherTest, ANewAndAGoneProgramMoveWithTheStore) {
   ASSERT_TRUE(call(2));
   EXPECT_EQ(old_seen.times(0) + old_seen.times(1) + old_seen.times(2) + new_seen.times(0) + new_seen.times(2), 0u);
   EXPECT_EQ(new_seen.times(1), 1u);
+  ASSERT_TRUE(ok(kernel_->grace_period()));
+  ASSERT_TRUE(ok(kernel_->remove_tree(generation(2))));
+  EXPECT_THAT(kernel_->list(hook_dir("on_tracepoint")).value(), ::testing::IsEmpty());  // with the last generation that had it
 }
 
 TEST_F(TogetherTest, WhatIsNotAsExpectedIsRefused) {
