@@ -18,6 +18,8 @@ Status check_program_type(const AttachType& type, const Hook& hook, const Progra
 }
 
 Result<uint32_t> running_program(const AttachType& type, const std::string& hook_dir) {
+  MS_TRY(const bool behind, (DispatcherHook{type, hook_dir}.stands()));
+  if (behind) return DispatcherHook{type, hook_dir}.running();
   switch (type.swap) {
     case SwapMode::kNative: return NativeHook{type, hook_dir}.running();
     case SwapMode::kDispatcher: return DispatcherHook{type, hook_dir}.running();
@@ -45,9 +47,10 @@ Status LinuxKernel::attach(const Hook& hook, const std::string& hook_dir, const 
   MS_CHECK(check_program_type(*type, hook, opened));
   if (pin_exists(hook_dir + "/link")) return fail(ErrorCode::kConflict, hook_dir + " is attached already; detach it first");
   if (type->swap != SwapMode::kFilter) MS_CHECK(remove_pins(hook_dir));  // of an attach that died before its link
+  if (hook.stub) return DispatcherHook{*type, hook_dir}.attach(hook, &opened);
   switch (type->swap) {
     case SwapMode::kNative: return NativeHook{*type, hook_dir}.attach(hook, opened);
-    case SwapMode::kDispatcher: return DispatcherHook{*type, hook_dir}.attach(hook, opened);
+    case SwapMode::kDispatcher: return DispatcherHook{*type, hook_dir}.attach(hook, &opened);
     case SwapMode::kFilter: return FilterHook(hook_dir).attach(hook, opened);
   }
   return fail(ErrorCode::kInternal, "an attach type without a swap mode");
@@ -59,6 +62,8 @@ Result<SwapReport> LinuxKernel::swap(const Hook& hook, const std::string& hook_d
   MS_TRY(const Program old_program, Program::open(from));
   MS_TRY(const Program new_program, Program::open(to));
   MS_CHECK(check_program_type(*type, hook, new_program));
+  MS_TRY(const bool behind, (DispatcherHook{*type, hook_dir}.stands()));
+  if (behind) return DispatcherHook{*type, hook_dir}.swap(old_program, new_program);
   switch (type->swap) {
     case SwapMode::kNative: return NativeHook{*type, hook_dir}.swap(old_program, new_program);
     case SwapMode::kDispatcher: return DispatcherHook{*type, hook_dir}.swap(old_program, new_program);
@@ -70,6 +75,7 @@ Result<SwapReport> LinuxKernel::swap(const Hook& hook, const std::string& hook_d
 Result<int> LinuxKernel::running(const Hook& hook, const std::string& hook_dir, const std::string& from, const std::string& to) {
   MS_TRY(const AttachType* type, find_attach_type(hook.type));
   MS_TRY(const uint32_t id, running_program(*type, hook_dir));
+  if (id == 0 && (from.empty() || to.empty())) return from.empty() ? 0 : 1;
   // Either pin may be gone when an update is taken up again: one that matches is enough.
   const auto old_program = Program::open(from);
   if (old_program && old_program->id() == id) return 0;
@@ -98,7 +104,8 @@ Status LinuxKernel::remove_tree(const std::string& dir) {
   }
   if (!ids.empty()) {
     const std::filesystem::path module = std::filesystem::path(dir).parent_path().parent_path();
-    MS_CHECK(clear_idle_slots((module / "hooks").string(), ids));
+    MS_TRY(const auto empty, clear_idle_slots((module / "hooks").string(), ids));
+    for (const std::string& hook : empty) MS_CHECK(detach(hook));
   }
   return remove_pins(dir);
 }
