@@ -11,7 +11,7 @@ import time
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _SYSCALL = {"x86_64": 321, "aarch64": 280}[platform.machine()]
-_CREATE, _LOOKUP, _UPDATE, _GET, _PROG_NEXT, _MAP_NEXT, _PROG_FD, _MAP_FD, _INFO, _UPDATE_BATCH = 0, 1, 2, 7, 11, 12, 13, 14, 15, 26
+_CREATE, _LOOKUP, _UPDATE, _NEXT_KEY, _GET, _PROG_NEXT, _MAP_NEXT, _PROG_FD, _MAP_FD, _INFO, _TAKE, _UPDATE_BATCH = 0, 1, 2, 4, 7, 11, 12, 13, 14, 15, 21, 26
 
 
 def _bpf(command, attributes):
@@ -47,18 +47,43 @@ class Map:
         return self
 
     def __exit__(self, *_):
+        self.close()
+
+    def close(self):
         os.close(self.fd)
 
     def lookup(self, key):
         """The value, of a per-CPU map all slots together; None when the key is not there."""
+        return self._read(_LOOKUP, key)
+
+    def take(self, key):
+        """The same, and the key is gone."""
+        return self._read(_TAKE, key)
+
+    def _read(self, command, key):
         key, value = ctypes.create_string_buffer(key, len(key)), ctypes.create_string_buffer(self.read_size)
         try:
-            _bpf(_LOOKUP, struct.pack("=IIQQQ", self.fd, 0, _address(key), _address(value), 0))
+            _bpf(command, struct.pack("=IIQQQ", self.fd, 0, _address(key), _address(value), 0))
         except OSError as error:
             if error.errno == errno.ENOENT:
                 return None
             raise
         return value.raw
+
+    def keys(self):
+        """The keys, as far as they can be had while others write: a walk whose cursor is deleted begins anew, so it is bounded."""
+        out, after = [], 0
+        key = ctypes.create_string_buffer(self.key_size)
+        for _ in range(2 * self.max_entries):
+            try:
+                _bpf(_NEXT_KEY, struct.pack("=IIQQ", self.fd, 0, after, _address(key)))
+            except OSError as error:
+                if error.errno == errno.ENOENT:
+                    break
+                raise
+            out.append(key.raw)
+            after = _address(key)
+        return out
 
     def update(self, key, value):
         key, value = ctypes.create_string_buffer(key, len(key)), ctypes.create_string_buffer(value, len(value))

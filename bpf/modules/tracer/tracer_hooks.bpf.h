@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The programs, the same in all versions; what they do with a latency is record(), of each version its own. */
+
+SEC("tracepoint/syscalls/sys_enter_getpgid")
+int on_enter(void *ctx)
+{
+	begin();
+	return 0;
+}
+
+SEC("tracepoint/syscalls/sys_exit_getpgid")
+int on_exit(void *ctx)
+{
+	struct totals *all = my_totals();
+	__u32 thread;
+	__u64 took;
+
+	if (!all || !is_traced(&thread))
+		return 0;
+	took = end(thread, all);
+	if (took)
+		record(took);
+	return 0;
+}
