@@ -38,12 +38,13 @@ class Flowagg(Example):
 
     name = "flowagg"
     sets = {"IFACE": LINK}
+    drained = ("records",)
     back = {1: {"records": {"on_delete": "keep_delta", "fields": {"first_seen": {"from": "start"}}}},
             2: {"records": {"on_delete": "keep_delta", "fields": {"bytes": {"from": "octets"}}}}}
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
-        self.drained = {}  # flow -> [packets, bytes]
+        self.taken = {}  # flow -> [packets, bytes]
         self.takings = 0
         self.compared = 0  # flows below are done, and right
         self.lock = threading.Lock()  # of all above
@@ -101,7 +102,7 @@ class Flowagg(Example):
             if value is None:
                 return
             packets, octets = LAYOUTS[records.value_size].unpack(value)
-            sums = self.drained.setdefault(flow_of(key), [0, 0])
+            sums = self.taken.setdefault(flow_of(key), [0, 0])
             sums[0] += packets
             sums[1] += octets
             self.takings += 1
@@ -110,8 +111,8 @@ class Flowagg(Example):
         if self.error:
             return [f"the exporter ended: {self.error!r}"]
         with self.lock:
-            packets = {flow: sums[0] for flow, sums in self.drained.items()}
-            octets = {flow: sums[1] for flow, sums in self.drained.items()}
+            packets = {flow: sums[0] for flow, sums in self.taken.items()}
+            octets = {flow: sums[1] for flow, sums in self.taken.items()}
             left = set()
             for name, record in self.dump("records"):
                 flow = (number_of(name["saddr"]) - FIRST) * AT_ONCE + port_of(name["sport"]) - FIRST_PORT
@@ -132,7 +133,7 @@ class Flowagg(Example):
         """Flows below `upto` are done, out of the map and right: whatever turns up of them later was counted twice."""
         with self.lock:
             self.compared = max(self.compared, upto)
-            self.drained = {flow: sums for flow, sums in self.drained.items() if flow >= self.compared}
+            self.taken = {flow: sums for flow, sums in self.taken.items() if flow >= self.compared}
 
     def expected(self, sent):
         """Packets of each flow that is not yet compared. Each thread sends ROUND frames to a set of flows, in turn, then to the next."""
