@@ -6,7 +6,7 @@ import unittest
 from example_table import EXAMPLES
 from examples import Lab
 
-STEPS = 4
+STEPS = 2
 
 
 class Examples(unittest.TestCase):
