@@ -33,15 +33,23 @@ def probe():
 
 
 class Map:
-    """A map opened by its pin. Keys and values are bytes; closed when it goes out of scope."""
+    """A map opened by its pin, or by a descriptor that it takes over. Keys and values are bytes; closed when it goes out of scope."""
 
-    def __init__(self, path):
+    def __init__(self, path=None, fd=None):
         name = ctypes.create_string_buffer(os.fsencode(str(path)))
-        self.fd, _ = _bpf(_GET, struct.pack("=QII", _address(name), 0, 0))
+        self.fd = _bpf(_GET, struct.pack("=QII", _address(name), 0, 0))[0] if fd is None else fd
         info = _info(self.fd)
         self.type, self.id, self.key_size, self.value_size, self.max_entries = struct.unpack_from("=5I", info)
         per_cpu = self.type in (5, 6, 10)  # BPF_MAP_TYPE_PERCPU_HASH, _PERCPU_ARRAY, _LRU_PERCPU_HASH
         self.read_size = -(-self.value_size // 8) * 8 * os.cpu_count() if per_cpu else self.value_size
+
+    @classmethod
+    def create(cls, kind, key_size, value_size, entries):
+        return cls(fd=_bpf(_CREATE, struct.pack("=IIIII", kind, key_size, value_size, entries, 0))[0])
+
+    @classmethod
+    def by_id(cls, number):
+        return cls(fd=_bpf(_MAP_FD, struct.pack("=III", number, 0, 0))[0])
 
     def __enter__(self):
         return self

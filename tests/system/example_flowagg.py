@@ -12,7 +12,7 @@ import threading
 import time
 
 import bpf
-from examples import LINK, Example, compare, frame_source, ipv4_frame
+from examples import LINK, Example, compare, frame_source, host_order, ipv4_frame
 
 AT_ONCE = 64  # flows that frames go to in turn
 ROUND = 64 * AT_ONCE  # frames until the flows are done, and others begin
@@ -115,7 +115,7 @@ class Flowagg(Example):
             octets = {flow: sums[1] for flow, sums in self.taken.items()}
             left = set()
             for name, record in self.dump("records"):
-                flow = (number_of(name["saddr"]) - FIRST) * AT_ONCE + port_of(name["sport"]) - FIRST_PORT
+                flow = (host_order(name["saddr"], 4) - FIRST) * AT_ONCE + host_order(name["sport"], 2) - FIRST_PORT
                 left.add(flow)
                 packets[flow] = packets.get(flow, 0) + record["packets"]
                 octets[flow] = octets.get(flow, 0) + record.get("bytes", record.get("octets", 0))
@@ -154,11 +154,3 @@ class Flowagg(Example):
 def _frame(slot):
     return ipv4_frame(FIRST, 0xC6336401, 17, FIRST_PORT + slot, 4739, 18 + slot)
 
-
-def number_of(address):
-    """An address as the map's BTF shows it, in host order."""
-    return struct.unpack(">I", struct.pack("=I", address))[0]
-
-
-def port_of(port):
-    return struct.unpack(">H", struct.pack("=H", port))[0]

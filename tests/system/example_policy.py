@@ -5,7 +5,7 @@ import json
 import struct
 
 import bpf
-from examples import LINK, Example, compare, frame_source, ipv4_frame, share
+from examples import LINK, Example, compare, frame_source, host_order, ipv4_frame, share
 
 SERVICES = 48  # destination ports in the frames; ports beyond RULES have no rule
 RULES = 40
@@ -81,7 +81,7 @@ class Policy(Example):
     def rules_are_right(self):
         got = {}
         for key, rule in self.dump("rules"):
-            got[struct.unpack(">H", struct.pack("=H", key["port"]))[0]] = rule
+            got[host_order(key["port"], 2)] = rule
         problems = []
         for rule_id in range(RULES):
             rule = got.get(FIRST_PORT + rule_id, {})

@@ -8,6 +8,7 @@ import pathlib
 import shutil
 import struct
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -262,6 +263,11 @@ def compare(what, want, got):
 def share(sent, slots, slot):
     """How many of the numbers below each of `sent` are `slot` modulo `slots`."""
     return sum(number // slots + (slot < number % slots) for number in sent)
+
+
+def host_order(number, size):
+    """A number in network order as a map's BTF shows it, in this host's order."""
+    return int.from_bytes(number.to_bytes(size, sys.byteorder), "big")
 
 
 def checksum(header):
