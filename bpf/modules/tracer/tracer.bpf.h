@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What all versions of tracer share: the system calls and function calls that are under way. */
+/* What all versions of tracer share: the system calls that are under way. They define `struct start` and note(). */
 #ifndef TRACER_BPF_H
 #define TRACER_BPF_H
 #include <linux/bpf.h>
@@ -14,16 +14,16 @@ const volatile __u32 traced_pid = 0; /* the process to trace, by the manifest */
 /* In flight: lives from a call's start to its end. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 4096);
-	__type(key, __u32);   /* thread */
-	__type(value, __u64); /* CLOCK_MONOTONIC, ns */
+	__uint(max_entries, STARTED_MAX);
+	__type(key, __u32); /* thread */
+	__type(value, struct start);
 } started SEC(".maps");
 
 struct totals {
 	__u64 entered MS_SUM;
 	__u64 ended MS_SUM;
 	__u64 missed MS_SUM; /* ended, but the start was not seen: not in the histogram */
-	__u64 worked MS_SUM; /* calls of the function */
+	__u64 beyond MS_SUM; /* in buckets that version 1 has not: what a way back to it forgets */
 };
 
 struct {
@@ -78,28 +78,29 @@ static __always_inline __u32 log2_of(__u64 value)
 static __always_inline void begin(void)
 {
 	struct totals *all = my_totals();
-	__u64 now = bpf_ktime_get_ns();
+	struct start start = {.at = bpf_ktime_get_ns()};
 	__u32 thread;
 
 	if (!all || !is_traced(&thread))
 		return;
 	__sync_fetch_and_add(&all->entered, 1);
-	bpf_map_update_elem(&started, &thread, &now, BPF_ANY);
+	note(&start);
+	bpf_map_update_elem(&started, &thread, &start, BPF_ANY);
 }
 
-/* How long the call took, in ns; 0: its start was not seen. */
-static __always_inline __u64 end(__u32 thread, struct totals *all)
+/* False: its start was not seen, or not by a generation that has told the other one yet. */
+static __always_inline bool end(__u32 thread, struct totals *all, struct start *out)
 {
-	__u64 *start = bpf_map_lookup_elem(&started, &thread), took = 0;
+	struct start *start = bpf_map_lookup_elem(&started, &thread);
 
 	__sync_fetch_and_add(&all->ended, 1);
-	if (start) {
-		took = bpf_ktime_get_ns() - *start ?: 1;
-		bpf_map_delete_elem(&started, &thread);
-	} else {
+	if (!start) {
 		__sync_fetch_and_add(&all->missed, 1);
+		return false;
 	}
-	return took;
+	*out = *start;
+	bpf_map_delete_elem(&started, &thread);
+	return true;
 }
 
 #endif

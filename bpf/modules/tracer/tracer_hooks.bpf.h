@@ -12,13 +12,10 @@ SEC("tracepoint/syscalls/sys_exit_getpgid")
 int on_exit(void *ctx)
 {
 	struct totals *all = my_totals();
+	struct start start;
 	__u32 thread;
-	__u64 took;
 
-	if (!all || !is_traced(&thread))
-		return 0;
-	took = end(thread, all);
-	if (took)
-		record(took);
+	if (all && is_traced(&thread) && end(thread, all, &start))
+		record(&start, bpf_ktime_get_ns() - start.at);
 	return 0;
 }

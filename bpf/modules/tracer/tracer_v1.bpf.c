@@ -1,6 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// tracer 1: how long the getpgid() calls of one process take, as a histogram of powers of two for each CPU, and how often it
-// calls one of its own functions.
+// tracer 1: how long the getpgid() calls of one process take, as a histogram of powers of two for each CPU.
+#include <linux/types.h>
+
+struct start {
+	__u64 at; // CLOCK_MONOTONIC, ns
+};
+
+static __attribute__((always_inline)) inline void note(struct start *start)
+{
+}
+
+#define STARTED_MAX 4096
 #include "tracer.bpf.h"
 
 #define BUCKETS 16
@@ -17,7 +27,7 @@ struct {
 	__type(value, struct latency);
 } latency SEC(".maps");
 
-static __always_inline void record(__u64 took)
+static __always_inline void record(const struct start *start, __u64 took)
 {
 	__u32 zero = 0, bucket = log2_of(took);
 	struct latency *mine = bpf_map_lookup_elem(&latency, &zero);
