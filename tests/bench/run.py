@@ -15,6 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import bench_agent
 import bench_go
 import bench_packets
+import bench_updates
 
 
 def machine():
@@ -45,7 +46,7 @@ def bench_rollback(build):
 
 
 BENCHES = {"sync": bench_sync, "packets": bench_packets.bench, "rollback": bench_rollback, "agent": bench_agent.bench, "go": bench_go.bench,
-           "changes": bench_changes}
+           "changes": bench_changes, "updates": bench_updates.bench}
 
 
 def main():

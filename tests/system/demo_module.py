@@ -5,6 +5,7 @@ compares what the module counted with what was sent after each, to the last coun
 if everything was right."""
 
 import argparse
+import json
 import os
 import pathlib
 import signal
@@ -20,18 +21,25 @@ def parse():
     parser = argparse.ArgumentParser(prog="./dev demo", description=__doc__)
     parser.add_argument("--build", default="build/release", help=argparse.SUPPRESS)
     parser.add_argument("module", help="conntrack, flowagg, balancer, policy or tracer")
+    parser.add_argument("--json", type=pathlib.Path, help="where the figures go, for benchmarks")
     parser.add_argument("--times", type=int, default=4, help="versions to go through; each is rolled back once before it stays")
     return parser.parse_args()
 
 
-def report(example, seconds):
-    events = sum(example.source.command("count"))
-    windows = [1000 * (record.get("mixed_window_seconds") or 0) for record in example.updates]
+def figures(example, seconds, problems):
+    most = {name: max((record.get(name) or 0 for record in example.updates), default=0)
+            for name in ("interruption_seconds", "mixed_window_seconds")}
+    ended = [record["state"] for record in example.updates]
+    return {"events": sum(example.source.command("count")), "seconds": seconds, "committed": ended.count("committed"),
+            "rolled_back": ended.count("rolled_back"), "problems": problems, **most}
+
+
+def report(example, result):
     rows = [
-        ("events, all numbered", f"{events:,} in {seconds:.1f} s"),
-        ("updates, rolled back ones included", str(len(example.updates))),
-        ("interruption (no version ran), longest", f"{1000 * max(r.get('interruption_seconds') or 0 for r in example.updates):.3f} ms"),
-        ("mixed window (both versions ran), longest", f"{max(windows):.3f} ms"),
+        ("events, all numbered", f"{result['events']:,} in {result['seconds']:.1f} s, pauses included"),
+        ("updates", f"{result['committed']} committed, {result['rolled_back']} rolled back, each compared to the last count"),
+        ("interruption (no version ran), longest", f"{1000 * result['interruption_seconds']:.3f} ms"),
+        ("mixed window (both versions ran), longest", f"{1000 * result['mixed_window_seconds']:.3f} ms"),
         *example.rows(),
     ]
     width = max(len(name) for name, _ in rows)
@@ -39,6 +47,21 @@ def report(example, seconds):
     for name, value in rows:
         say(f"  {name:<{width}}  {value}")
     say("")
+
+
+def play(options, example):
+    """The whole story; its exit status."""
+    began = time.monotonic()
+    example.start()
+    problems = example.chain(options.times) + example.finale()
+    result = figures(example, time.monotonic() - began, problems)
+    report(example, result)
+    for problem in problems:
+        say(f"WRONG: {problem}")
+    say("RESULT: " + ("wrong, see above" if problems else "right: nothing lost, nothing counted twice"))
+    if options.json:
+        options.json.write_text(json.dumps(result))
+    return 1 if problems else 0
 
 
 def interrupt(*_):
@@ -61,15 +84,7 @@ def main():
         return 2
     try:
         with Lab() as lab:
-            example = EXAMPLES[options.module](lab, say)
-            began = time.monotonic()
-            example.start()
-            problems = example.chain(options.times) + example.finale()
-            report(example, time.monotonic() - began)
-            for problem in problems:
-                say(f"WRONG: {problem}")
-            say("RESULT: " + ("wrong, see above" if problems else "right: nothing lost, nothing counted twice"))
-            return 1 if problems else 0
+            return play(options, EXAMPLES[options.module](lab, say))
     except (ExampleError, AssertionError, OSError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
