@@ -68,7 +68,8 @@ class Lab:
         for link in (LINK, PEER):
             pathlib.Path(f"/proc/sys/net/ipv6/conf/{link}/disable_ipv6").write_text("1")
             run("ip", "link", "set", link, "up")
-        self.agent = Agent(self.folder, 1, {})
+        # An agent that outlives a killed script would hold all of this.
+        self.agent = Agent(self.folder, 1, {}, ("setpriv", "--pdeathsig", "KILL"))
         self.stack.callback(run, "umount", self.agent.bpffs, check=False)
         self.stack.callback(self.agent.kill)
 
