@@ -100,8 +100,16 @@ static __noinline int create(void *key, struct ms_base *b, void *from, bool to1)
 		bpf_loop(nr_fields, fill_from0, &c, 0);
 		err = bpf_map_update_elem(&side1, there, c.v1, BPF_NOEXIST);
 	} else {
+		void *made = c.v0;
+
+		if (transformed && !has_down)
+			return 0;
 		bpf_loop(nr_fields, fill_from1, &c, 0);
-		err = bpf_map_update_elem(&side0, key, c.v0, BPF_NOEXIST);
+		if (transformed)
+			made = old_from_image(c.v0);
+		if (!made)
+			return 0;
+		err = bpf_map_update_elem(&side0, key, made, BPF_NOEXIST);
 	}
 	if (err) {
 		count_refusal(err, to1);

@@ -16,7 +16,7 @@ static __always_inline void start_job(u64 *slot)
 	work.group0 = work.group1 = work.differs = work.wide = work.failed_groups = 0;
 	work.fresh = *slot != MS_SLOT_SYNCED;
 	work.only0 = work.only1 = work.moved0 = work.moved1 = 0;
-	work.clamped = work.failed = work.unsafe = work.risky = work.defaulted = 0;
+	work.clamped = work.failed = work.unsafe = work.risky = work.defaulted = work.partial = 0;
 }
 
 /* Wider than an instruction writes at once, and no lock. */
@@ -320,6 +320,8 @@ static __always_inline void reconcile_live(struct job *j)
 /* Of staged values: brings what was reconciled in the copies to both sides, and what arrived to base. */
 static __always_inline void unstage(struct staged_job *s)
 {
+	if (transformed && !has_down)
+		work.moved1 = 0;
 	apply1();
 	if (phase != MS_PRECOPY)
 		apply0();

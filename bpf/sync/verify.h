@@ -25,6 +25,8 @@ static long verify_field(u32 i, struct verify_job *v)
 	f = &fields[i];
 	if (f->op == MS_OP_FIRST) /* each side may have created the key */
 		return 0;
+	if (transformed && phase != MS_PRECOPY) /* an author's function may leave out what the old layout cannot say */
+		return 0;
 	x = get(f, v->v0, false);
 	y = get(f, v->v1, true);
 	if (f->op == MS_OP_SUM) { /* equal as far as the narrower one can tell */
