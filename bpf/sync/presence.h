@@ -110,7 +110,7 @@ static long judge_cpu0(u32 cpu, struct judgement *g)
 	g->v = judged0(g->key, cpu);
 	g->b = slot0(slot);
 	if (g->v)
-		bpf_loop(nr_fields, judge_field0, g, 0);
+		each_field(judge_field0, g);
 	return 0;
 }
 
@@ -123,7 +123,7 @@ static long judge_cpu1(u32 cpu, struct judgement *g)
 	g->v = judged1(g->key, cpu);
 	g->b = slot1(slot);
 	if (g->v)
-		bpf_loop(nr_fields, judge_field1, g, 0);
+		each_field(judge_field1, g);
 	return 0;
 }
 
@@ -193,11 +193,11 @@ static __always_inline int apply_rebase(u64 *slot, bool on1)
 	work.moved1 = 1;
 	if (on1) {
 		apply1();
-		bpf_loop(nr_fields, rebased_field1, &s, 0);
+		each_field(rebased_field1, &s);
 		bpf_map_update_elem(&was1, &zero, s.now1, BPF_ANY);
 	} else {
 		apply0();
-		bpf_loop(nr_fields, rebased_field0, &s, 0);
+		each_field(rebased_field0, &s);
 		if (transformed) {
 			void *arrived = bpf_map_lookup_elem(&arrived0, &zero);
 
@@ -235,18 +235,18 @@ static __noinline bool rebase(struct ms_base *b, void *v0, void *v1)
 	if (*slot == MS_SLOT_REBASE0 && v0) {
 		g.v = v0;
 		g.b = slot0(slot);
-		bpf_loop(nr_fields, judge_field0, &g, 0);
+		each_field(judge_field0, &g);
 		if (!verdict.fell && (!transformed || has_down)) {
-			bpf_loop(nr_fields, rebase_field0, &g, 0);
+			each_field(rebase_field0, &g);
 			if (staged)
 				apply_rebase(slot, false);
 		}
 	} else if (*slot == MS_SLOT_REBASE1 && v1) {
 		g.v = v1;
 		g.b = base1(b, slot);
-		bpf_loop(nr_fields, judge_field1, &g, 0);
+		each_field(judge_field1, &g);
 		if (!verdict.fell) {
-			bpf_loop(nr_fields, rebase_field1, &g, 0);
+			each_field(rebase_field1, &g);
 			if (staged)
 				apply_rebase(slot, true);
 		}

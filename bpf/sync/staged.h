@@ -190,7 +190,7 @@ static long apply_one1(u32 i, struct apply_job *a)
 		if (lock##side != MS_NO_LOCK) {                                                          \
 			apply_under_lock##side(&a);                                                      \
 		} else {                                                                                 \
-			bpf_loop(nr_fields, apply_one##side, &a, 0);                                     \
+			each_field(apply_one##side, &a);                                             \
 			if (is1 && nr_defaults && work.defaulted)                                        \
 				bpf_loop(nr_defaults, default_one, &a.v, 0);                             \
 		}                                                                                        \

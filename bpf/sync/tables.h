@@ -101,6 +101,13 @@ static __always_inline void *base1(struct ms_base *b, u64 *slot)
 	return slot1(adds_up() ? (u64 *)(b + 1) : slot);
 }
 
+/* A loop that is known not to run leaves its callback unverified, and 6.18 then refuses the program (EFAULT). */
+#define each_field(callback, context)                             \
+	do {                                                      \
+		if (nr_fields)                                    \
+			bpf_loop(nr_fields, callback, context, 0); \
+	} while (0)
+
 /* Fields by side. `side` must be a constant: the verifier ties each value to its map. */
 #define FIELD_OFF(f, side) ((side) ? (f)->off1 : (f)->off0)
 #define FIELD_SIZE(f, side) ((side) ? (f)->size1 : (f)->size0)

@@ -102,7 +102,8 @@ static __always_inline void write_words(struct word_job *w)
 {
 	u32 at = raw_size0 & ~7u;
 
-	bpf_loop(raw_size0 / 8, write_word8, w, 0);
+	if (raw_size0 >= 8)
+		bpf_loop(raw_size0 / 8, write_word8, w, 0);
 	if (raw_size0 & 4) {
 		write_word(w, at, 4);
 		at += 4;

@@ -64,7 +64,7 @@ static long verify_cpu(u32 cpu, struct verify_job *v)
 		v->differs = !arrays;
 		return v->differs ? 1 : 0;
 	}
-	bpf_loop(nr_fields, verify_field, v, 0);
+	each_field(verify_field, v);
 	if (v->differs && waits(v, cpu))
 		v->differs = 0;
 	return v->differs ? 1 : 0;
@@ -127,7 +127,7 @@ static __always_inline void verify_totals(struct verify_job *v)
 		v->differs = !arrays;
 		return;
 	}
-	bpf_loop(nr_fields, verify_total, v, 0);
+	each_field(verify_total, v);
 	if (!v->differs)
 		return;
 	bpf_loop(nr_cpus, waits_on_cpu, &w, 0);
