@@ -147,7 +147,10 @@ update::ModuleRecord Agent::describe(const store::ModuleRow& row) {
     }
     {
       const std::lock_guard lock(mutex_);
-      if (auto found = usage_.find({row.name, name}); found != usage_.end()) map.entries = found->second.entries;
+      if (auto found = usage_.find({row.name, name}); found != usage_.end()) {
+        map.entries = found->second.entries;
+        map.uncounted = found->second.uncounted;
+      }
     }
     map.changes = changes_.describe({row.name, name});
     out.maps.push_back(std::move(map));

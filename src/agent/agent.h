@@ -69,6 +69,7 @@ class Agent final : public http::Service {
   };
   struct Usage {
     uint64_t entries = 0;
+    std::string uncounted = {};  // why it cannot be counted
   };
 
   // agent.cpp

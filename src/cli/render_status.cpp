@@ -86,7 +86,7 @@ std::string maps_table(const std::vector<ModuleMap>& maps) {
   Table table({"MAP", "TYPE", "ID", "KEY", "VALUE", "ENTRIES", "MAX", "MEMORY"});
   for (const ModuleMap& map : maps) {
     table.add({map.name, map.type, std::to_string(map.id), human_bytes(map.key_size), human_bytes(map.value_size),
-               std::to_string(map.entries), std::to_string(map.max_entries), human_bytes(map.memory_bytes)});
+               map.uncounted.empty() ? std::to_string(map.entries) : "-", std::to_string(map.max_entries), human_bytes(map.memory_bytes)});
   }
   return table.empty() ? std::string() : "\n" + table.text("  ");
 }

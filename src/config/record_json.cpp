@@ -110,6 +110,7 @@ Json module_map_json(const ModuleMap& map) {
   out["entries"] = map.entries;
   out["memory_bytes"] = map.memory_bytes;
   out["pin"] = valid_utf8(map.pin);
+  if (!map.uncounted.empty()) out["uncounted"] = valid_utf8(map.uncounted);
   if (map.changes) {
     out["changes"] = {{"source", valid_utf8(map.changes->source)}, {"mode", valid_utf8(map.changes->mode)},
                       {"complete", map.changes->complete},         {"reason", valid_utf8(map.changes->reason)},

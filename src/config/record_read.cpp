@@ -171,6 +171,7 @@ void read_module_map(Members& in, ModuleMap& out) {
   in.get("entries", out.entries);
   in.get("memory_bytes", out.memory_bytes);
   in.get("pin", out.pin);
+  in.get("uncounted", out.uncounted);
   in.object("changes", [&](Members& changes) { read_map_changes(changes, out.changes.emplace()); });
 }
 

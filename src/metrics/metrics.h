@@ -71,7 +71,8 @@ class Metrics {
   void pass_finished(double seconds);
   // `checked_at` is Unix time in seconds.
   void set_consistency(std::string_view module, std::string_view map, uint64_t mismatched, double ratio, double checked_at);
-  void set_map_usage(std::string_view module, std::string_view map, uint64_t entries, uint64_t memory_bytes);
+  // Without `entries`: a kind of map whose elements nobody can count.
+  void set_map_usage(std::string_view module, std::string_view map, std::optional<uint64_t> entries, uint64_t memory_bytes);
   // The counters continue when the next generation's program, another id, starts at 0 again.
   void set_program(std::string_view module, std::string_view program, const ProgramTotals& totals);
 

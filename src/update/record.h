@@ -111,6 +111,7 @@ struct ModuleMap {
   uint32_t id = 0, key_size = 0, value_size = 0, max_entries = 0;
   uint64_t entries = 0, memory_bytes = 0;
   std::string pin;
+  std::string uncounted = {};  // why its entries cannot be counted; `entries` says nothing then
   std::optional<MapChanges> changes = {};  // absent: the configuration does not name it
 };
 
