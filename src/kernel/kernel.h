@@ -24,6 +24,7 @@ namespace mapshift {
 //   <bpffs>/mapshift/<module>/gen/<n>/maps/<map>, progs/<program>
 //   <bpffs>/mapshift/<module>/hooks/<program>/link     and for dispatchers: slots, word
 //   <bpffs>/mapshift/<module>/sync/<map>/base, state
+//   <bpffs>/mapshift/<module>/kept/<map>/old, sync/       after a commit: an old map that processes still hold, and its base
 // Thread safety: every member may be called from any thread; calls on the same path must not overlap.
 
 struct Hook {  // where a program attaches; the kernel layer's view of update::AttachSpec
