@@ -98,6 +98,8 @@ class Search {
     if (held.empty()) return;
     std::string comm = read_small(process + "/comm", 64);
     if (!comm.empty() && comm.back() == '\n') comm.pop_back();
+    for (char& c : comm)
+      if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';  // it ends on terminals
     for (const uint32_t id : held) found.by_map[id].push_back({pid, comm});
   }
 

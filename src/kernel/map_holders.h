@@ -10,7 +10,7 @@ namespace mapshift {
 
 struct MapHolder {
   int pid = 0;
-  std::string comm;  // as the process calls itself: any bytes
+  std::string comm;  // as the process calls itself: any bytes but control characters
 };
 
 struct MapHolders {

@@ -41,7 +41,7 @@ class MapHoldersTest : public ::testing::Test {
 constexpr const char* kMapInfo = "pos:\t0\nflags:\t02000002\nmap_type:\t1\nmap_id:\t17\nfrozen:\t0\n";
 
 TEST_F(MapHoldersTest, FindsWhoHoldsWhat) {
-  process(100, "reader");
+  process(100, "rea\033der");
   descriptor(100, 3, "anon_inode:bpf-map", kMapInfo);
   descriptor(100, 4, "anon_inode:bpf-map", kMapInfo);  // twice: one holder
   descriptor(100, 5, "anon_inode:bpf-map", "map_id:\t18\n");
@@ -57,7 +57,7 @@ TEST_F(MapHoldersTest, FindsWhoHoldsWhat) {
   ASSERT_EQ(found.by_map.size(), 2u);
   ASSERT_EQ(found.by_map.at(17).size(), 1u);
   EXPECT_EQ(found.by_map.at(17)[0].pid, 100);
-  EXPECT_EQ(found.by_map.at(17)[0].comm, "reader");
+  EXPECT_EQ(found.by_map.at(17)[0].comm, "rea?der");
   EXPECT_EQ(found.by_map.at(18).size(), 1u);
 }
 
