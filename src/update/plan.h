@@ -68,6 +68,8 @@ struct Plan {
   std::vector<Problem> warnings, refusals;
   uint64_t memory_bytes = 0;          // estimate of what the update allocates: new maps, bases, programs
   bool lossy = false;
+  bool together = false;              // all hooks move by one store
+  std::optional<Canary> canary = {};  // only then
 };
 
 // One side of a plan: what runs, or what would.

@@ -15,6 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import bench_agent
 import bench_go
 import bench_packets
+import bench_updates
 
 
 def machine():
@@ -52,7 +53,7 @@ def bench_analysis(build):
 
 
 BENCHES = {"sync": bench_sync, "packets": bench_packets.bench, "rollback": bench_rollback, "agent": bench_agent.bench, "go": bench_go.bench,
-           "changes": bench_changes, "analysis": bench_analysis}
+           "changes": bench_changes, "analysis": bench_analysis, "updates": bench_updates.bench}
 
 
 def main():

@@ -11,7 +11,7 @@ import time
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _SYSCALL = {"x86_64": 321, "aarch64": 280}[platform.machine()]
-_CREATE, _LOOKUP, _UPDATE, _GET, _PROG_NEXT, _MAP_NEXT, _PROG_FD, _MAP_FD, _INFO, _UPDATE_BATCH = 0, 1, 2, 7, 11, 12, 13, 14, 15, 26
+_CREATE, _LOOKUP, _UPDATE, _NEXT_KEY, _GET, _PROG_NEXT, _MAP_NEXT, _PROG_FD, _MAP_FD, _INFO, _TAKE, _UPDATE_BATCH = 0, 1, 2, 4, 7, 11, 12, 13, 14, 15, 21, 26
 
 
 def _bpf(command, attributes):
@@ -33,32 +33,65 @@ def probe():
 
 
 class Map:
-    """A map opened by its pin. Keys and values are bytes; closed when it goes out of scope."""
+    """A map opened by its pin, or by a descriptor that it takes over. Keys and values are bytes; closed when it goes out of scope."""
 
-    def __init__(self, path):
+    def __init__(self, path=None, fd=None):
         name = ctypes.create_string_buffer(os.fsencode(str(path)))
-        self.fd, _ = _bpf(_GET, struct.pack("=QII", _address(name), 0, 0))
+        self.fd = _bpf(_GET, struct.pack("=QII", _address(name), 0, 0))[0] if fd is None else fd
         info = _info(self.fd)
         self.type, self.id, self.key_size, self.value_size, self.max_entries = struct.unpack_from("=5I", info)
         per_cpu = self.type in (5, 6, 10)  # BPF_MAP_TYPE_PERCPU_HASH, _PERCPU_ARRAY, _LRU_PERCPU_HASH
         self.read_size = -(-self.value_size // 8) * 8 * os.cpu_count() if per_cpu else self.value_size
 
+    @classmethod
+    def create(cls, kind, key_size, value_size, entries):
+        return cls(fd=_bpf(_CREATE, struct.pack("=IIIII", kind, key_size, value_size, entries, 0))[0])
+
+    @classmethod
+    def by_id(cls, number):
+        return cls(fd=_bpf(_MAP_FD, struct.pack("=III", number, 0, 0))[0])
+
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
+        self.close()
+
+    def close(self):
         os.close(self.fd)
 
     def lookup(self, key):
         """The value, of a per-CPU map all slots together; None when the key is not there."""
+        return self._read(_LOOKUP, key)
+
+    def take(self, key):
+        """The same, and the key is gone."""
+        return self._read(_TAKE, key)
+
+    def _read(self, command, key):
         key, value = ctypes.create_string_buffer(key, len(key)), ctypes.create_string_buffer(self.read_size)
         try:
-            _bpf(_LOOKUP, struct.pack("=IIQQQ", self.fd, 0, _address(key), _address(value), 0))
+            _bpf(command, struct.pack("=IIQQQ", self.fd, 0, _address(key), _address(value), 0))
         except OSError as error:
             if error.errno == errno.ENOENT:
                 return None
             raise
         return value.raw
+
+    def keys(self):
+        """The keys, as far as they can be had while others write: a walk whose cursor is deleted begins anew, so it is bounded."""
+        out, after = [], 0
+        key = ctypes.create_string_buffer(self.key_size)
+        for _ in range(2 * self.max_entries):
+            try:
+                _bpf(_NEXT_KEY, struct.pack("=IIQQ", self.fd, 0, after, _address(key)))
+            except OSError as error:
+                if error.errno == errno.ENOENT:
+                    break
+                raise
+            out.append(key.raw)
+            after = _address(key)
+        return out
 
     def update(self, key, value):
         key, value = ctypes.create_string_buffer(key, len(key)), ctypes.create_string_buffer(value, len(value))

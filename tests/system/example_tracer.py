@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""tracer: system calls of one process, timed; a histogram for each CPU whose array of buckets grows."""
+
+from examples import Example, Source, compare
+
+
+FIRST_BUCKETS = 16  # of version 1
+
+
+class Tracer(Example):
+    name = "tracer"
+    moving = ("started",)
+    back = {1: {}, 2: {"latency": {"from": "getpgid_latency"}}}
+
+    @property
+    def sets(self):
+        return {"PID": self.source.pid}
+
+    def make_source(self):
+        return Source("calls", threads=self.threads)
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.forgotten = 0  # calls in buckets that version 1 has not, when it last was the one that stays
+
+    def check(self, sent):
+        """Each call ended in one bucket, or is counted as one whose start was not seen: it was under way at a swap. An update
+        back to version 1 forgets the buckets that it has not, and no others: the plan says so. A rollback from there still has them."""
+        calls = sum(sent)
+        totals = self.per_cpu_sum("totals")
+        latency = self.per_cpu_sum("latency" if self.pin("latency").exists() else "getpgid_latency")
+        forgotten = totals["beyond"] if len(latency["buckets"]) == FIRST_BUCKETS else self.forgotten
+        if self.version == 1 and len(latency["buckets"]) == FIRST_BUCKETS:
+            self.forgotten = totals["beyond"]
+        problems = compare("totals", {"entered": calls, "ended": calls}, {name: totals[name] for name in ("entered", "ended")})
+        problems += compare("calls", {"timed": calls - totals["missed"]}, {"timed": latency["calls"]})
+        return problems + compare("buckets", {"all": latency["calls"] - forgotten}, {"all": sum(latency["buckets"])})
+
+    def rows(self):
+        return [("calls whose start the ending version had not seen", f"{self.per_cpu_sum('totals')['missed']:,}")]
