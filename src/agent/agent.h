@@ -12,6 +12,7 @@
 #include "agent/alerts.h"
 #include "agent/changes.h"
 #include "agent/go_capture.h"
+#include "agent/leases.h"
 #include "agent/metrics_observer.h"
 #include "agent/prepare.h"
 #include "agent/store_journal.h"
@@ -30,9 +31,10 @@ namespace mapshift::agent {
 class Agent final : public http::Service {
  public:
   // Everything is injected; `config_path` is read again by reload(). Without `start_go` no Go processes are captured, without
-  // `engines` no changes are followed.
+  // `engines` no changes are followed. `find_holders` looks for the processes that hold a map.
   Agent(config::Config config, std::string config_path, std::unique_ptr<Kernel> kernel, std::unique_ptr<store::Store> store,
-        metrics::Metrics& metrics, GoCapture::Start start_go = {}, Changes::Engines engines = {});
+        metrics::Metrics& metrics, GoCapture::Start start_go = {}, Changes::Engines engines = {},
+        Leases::FindHolders find_holders = [](const std::set<uint32_t>& ids) { return map_holders(ids); });
   ~Agent() override;
 
   // Finishes or undoes what a former agent left; afterwards ready() is true. Log lines say which.
@@ -137,6 +139,7 @@ class Agent final : public http::Service {
   bool stopping_ = false;                                                    // guarded by mutex_
   std::thread counter_;
   Changes changes_;
+  Leases leases_;
   std::mutex go_change_;  // before mutex_: of two that apply the configuration the later one sees the newer
   GoCapture go_;
   Alerts alerts_;  // last: its threads use all of the above

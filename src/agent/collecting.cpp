@@ -34,6 +34,7 @@ void Agent::collect(metrics::Metrics& out) {
   alerts_.collect(out);
   changes_.collect(out);
   go_.collect(out);
+  leases_.collect(out);
   const auto rows = store_->modules();
   if (!rows) return;
   for (const store::ModuleRow& row : *rows) {

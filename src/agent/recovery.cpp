@@ -28,6 +28,10 @@ void Agent::recover() {
     if (auto now = store_->module(row.name); now) recover_module(*now, false);
   }
   if (Status pruned = store_->prune_objects(); !pruned) log::warn("cannot remove unused objects", {{"error", pruned.error().message}});
+  std::vector<std::string> quiet;
+  for (const store::ModuleRow& row : *rows)
+    if (!active_of_module(row.name)) quiet.push_back(row.name);
+  leases_.start(quiet);
   alerts_.start();
   ready_.store(true);
   log::info("ready", {{"modules", std::to_string(rows->size())}});

@@ -26,6 +26,7 @@ namespace mapshift {
 //   <bpffs>/mapshift/<module>/hooks/<program>/link     and for dispatchers: stub, slots, word, course, misses, sides
 //   <bpffs>/mapshift/<module>/together/course          the one word of all dispatchers of the module
 //   <bpffs>/mapshift/<module>/sync/<map>/base, state
+//   <bpffs>/mapshift/<module>/kept/<map>/old, sync/       after a commit: an old map that processes still hold, and its base
 // Thread safety: every member may be called from any thread; calls on the same path must not overlap.
 
 struct Hook {  // where a program attaches; the kernel layer's view of update::AttachSpec

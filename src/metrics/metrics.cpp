@@ -180,6 +180,12 @@ void Metrics::set_map_usage(std::string_view module, std::string_view map, std::
   impl_->series.set(Id::kMapMemory, {module, map}, static_cast<double>(memory_bytes));
 }
 
+void Metrics::set_kept_maps(const std::map<std::pair<std::string, std::string>, uint64_t>& holders) {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->series.remove(Id::kKeptMapHolders, {});
+  for (const auto& [name, count] : holders) impl_->series.set(Id::kKeptMapHolders, {name.first, name.second}, static_cast<double>(count));
+}
+
 void Metrics::set_program(std::string_view module, std::string_view program, const ProgramTotals& totals) {
   const std::lock_guard lock(impl_->mutex);
   const std::string source = std::to_string(totals.id);

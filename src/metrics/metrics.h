@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -91,6 +92,8 @@ class Metrics {
   void set_changes(const observe::changes::Stats& stats);
 
   // Likewise of modules' ring buffers.
+  // All of them: by module and map, how many processes hold the former generation's.
+  void set_kept_maps(const std::map<std::pair<std::string, std::string>, uint64_t>& holders);
   void set_rings(const std::vector<observe::changes::RingReport>& rings);
 
   void http_request(std::string_view handler, int status, double seconds);
