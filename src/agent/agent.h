@@ -46,6 +46,7 @@ class Agent final : public http::Service {
   void on_tokens(SetTokens set_tokens) { set_tokens_ = std::move(set_tokens); }
 
   [[nodiscard]] Result<update::ModuleRecord> load(const update::Manifest& manifest) override;
+  [[nodiscard]] Result<update::ModuleRecord> adopt(const http::AdoptOptions& options) override;
   [[nodiscard]] std::vector<update::ModuleRecord> modules() override;
   [[nodiscard]] Result<update::ModuleRecord> module(const std::string& name) override;
   [[nodiscard]] Status unload(const std::string& name) override;
@@ -88,6 +89,10 @@ class Agent final : public http::Service {
   // loading.cpp
   [[nodiscard]] Status load_generation(const Prepared& prepared, const update::Plan& plan, const store::ModuleRow& row);
   [[nodiscard]] Status tear_down(const std::string& module);
+
+  // adopting.cpp
+  [[nodiscard]] Status take_over(const http::AdoptOptions& options, const std::optional<Prepared>& known, store::ModuleRow& row);
+  [[nodiscard]] Status release(const std::string& module);
 
   // updating.cpp
   struct Proposal {

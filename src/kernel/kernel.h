@@ -57,6 +57,20 @@ struct LoadRequest {
   std::string log_dir;                                 // where a verifier log is kept when a program is refused
 };
 
+// Links of programs that somebody else attached.
+struct AdoptRequest {
+  std::vector<uint32_t> links;
+  std::optional<uint32_t> program;      // that the first of them must run: ids are given out again
+  std::string module_dir;               // <bpffs>/mapshift/<module>
+  uint64_t generation = 1;              // under which it is pinned
+  std::vector<std::string> map_names = {}, program_names = {};  // whole names, where an object file tells; the kernel cuts them
+};
+
+struct AdoptReport {
+  std::map<std::string, Hook> hooks;  // by program
+  std::vector<std::string> maps;
+};
+
 struct LoadReport {
   std::vector<std::string> programs;          // that loaded
   std::vector<std::string> skipped_programs;  // optional ones that did not
@@ -160,6 +174,16 @@ class Kernel {
   // Makes `published` a pin of the object pinned at `source`: a new pin beside it, renamed over it (atomic in bpffs).
   [[nodiscard]] virtual Status publish(const std::string& source, const std::string& published) = 0;
   [[nodiscard]] virtual Status unpublish(const std::string& published) = 0;
+
+  // Pins links, their programs and those programs' maps as a generation that is attached. Nothing that runs is changed; on
+  // failure nothing is left behind. kUnsupported: a hook that is not served; kConflict: another module's, or changed meanwhile.
+  [[nodiscard]] virtual Result<AdoptReport> adopt(const AdoptRequest& /*request*/) {
+    return fail(ErrorCode::kUnsupported, "this kernel layer adopts nothing");
+  }
+  // What the pins below generation_dir tell of it: maps with the types of their BTF, programs without instructions.
+  [[nodiscard]] virtual Result<ObjectSpec> read_generation(const std::string& /*generation_dir*/) {
+    return fail(ErrorCode::kUnsupported, "this kernel layer reads no generations");
+  }
 
   // Checks that the hook exists and this kernel serves its type; changes nothing.
   [[nodiscard]] virtual Status check_hook(const Hook& hook) = 0;
