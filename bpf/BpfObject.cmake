@@ -7,7 +7,13 @@ find_program(BPF_CLANG NAMES clang-14 clang REQUIRED)
 find_program(BPF_TOOL NAMES bpftool PATHS /usr/sbin /sbin REQUIRED)
 # clang -target bpf does not search the multiarch folder, where asm/types.h lives on Debian.
 execute_process(COMMAND ${CMAKE_C_COMPILER} -print-multiarch OUTPUT_VARIABLE BPF_MULTIARCH OUTPUT_STRIP_TRAILING_WHITESPACE)
-set(BPF_FLAGS -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare
+# <bpf/bpf_tracing.h> must know whose registers it reads.
+if(CMAKE_SYSTEM_PROCESSOR STREQUAL "aarch64")
+  set(BPF_ARCH arm64)
+else()
+  set(BPF_ARCH x86)
+endif()
+set(BPF_FLAGS -D__TARGET_ARCH_${BPF_ARCH} -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare
     -I${CMAKE_SOURCE_DIR}/bpf/include -isystem /usr/include/${BPF_MULTIARCH})
 
 function(bpf_object target source)

@@ -5,6 +5,12 @@
 
 #include "tables.h"
 
+/*
+ * What is found out about the key at work. Not on the stack: the verifier follows each byte there, and a handful of flags
+ * would multiply the paths that it has to walk by 30. One pass thread, one key at a time.
+ */
+struct ms_work work;
+
 struct remap_job {
 	u32 begin;
 	s64 value;
@@ -123,17 +129,17 @@ static long compare1(u32 i, struct compare_job *c)
 	return compare_field(i, c, true);
 }
 
-static __always_inline bool changed0(const void *v, u64 *slot)
+static __always_inline bool changed0(const void *v, const void *b0)
 {
-	struct compare_job c = {v, slot0(slot), 0};
+	struct compare_job c = {v, b0, 0};
 
 	bpf_loop(nr_fields, compare0, &c, 0);
 	return c.differs;
 }
 
-static __always_inline bool changed1(const void *v, u64 *slot)
+static __always_inline bool changed1(const void *v, const void *b1)
 {
-	struct compare_job c = {v, slot1(slot), 0};
+	struct compare_job c = {v, b1, 0};
 
 	bpf_loop(nr_fields, compare1, &c, 0);
 	return c.differs;

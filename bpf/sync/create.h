@@ -87,12 +87,18 @@ static __noinline int create(void *key, struct ms_base *b, void *from, bool to1)
 	work.clamped = 0;
 	c.from = from;
 	c.b0 = slot0(slot);
-	c.b1 = slot1(slot);
+	c.b1 = base1(b, slot);
 	if (!c.v0 || !c.v1)
 		return 0;
 	if (to1) {
+		void *there = as_key1(key);
+
+		if (!there) {
+			stats.full1++;
+			return 0;
+		}
 		bpf_loop(nr_fields, fill_from0, &c, 0);
-		err = bpf_map_update_elem(&side1, key, c.v1, BPF_NOEXIST);
+		err = bpf_map_update_elem(&side1, there, c.v1, BPF_NOEXIST);
 	} else {
 		bpf_loop(nr_fields, fill_from1, &c, 0);
 		err = bpf_map_update_elem(&side0, key, c.v0, BPF_NOEXIST);

@@ -3,7 +3,7 @@
 #ifndef MAPSHIFT_MERGE_H
 #define MAPSHIFT_MERGE_H
 
-#include "convert.h"
+#include "staged.h"
 
 /* The two values of the key at work, and what base holds of them. */
 struct job {
@@ -11,21 +11,29 @@ struct job {
 	void *b0, *b1;
 };
 
-/*
- * What is found out about it. Not on the stack: the verifier follows each byte there, and a handful of flags would
- * multiply the paths that it has to walk by 30. One pass thread, one key at a time.
- */
-struct ms_work work;
-
 static __always_inline void start_job(u64 *slot)
 {
 	work.group0 = work.group1 = work.differs = work.wide = work.failed_groups = 0;
 	work.fresh = *slot != MS_SLOT_SYNCED;
 	work.only0 = work.only1 = work.moved0 = work.moved1 = 0;
-	work.clamped = work.failed = work.unsafe = work.risky = 0;
+	work.clamped = work.failed = work.unsafe = work.risky = work.defaulted = 0;
+}
+
+/* Wider than an instruction writes at once, and no lock. */
+static __always_inline bool no_safe_write(const volatile struct ms_field *f, bool side)
+{
+	return f->flags & MS_F_WIDE && LOCK(side) == MS_NO_LOCK;
 }
 
 /* ---- before the swap: side 1 is written by nobody else ---- */
+
+/* A first visit carries the whole value, which is no delta: it may be above half of the counter's range. */
+static __always_inline u64 sum_delta(const volatile struct ms_field *f, u64 now, u64 was, bool side)
+{
+	if (work.fresh && !was && !FIELD_SIGNED(f, side))
+		return FIELD_SIZE(f, !side) < FIELD_SIZE(f, side) && (s64)now < 0 ? ~0ull >> 1 : now;
+	return moved_by(f, now, was, side);
+}
 
 static long precopy_field(u32 i, struct job *j)
 {
@@ -39,8 +47,8 @@ static long precopy_field(u32 i, struct job *j)
 	bx = get(f, j->b0, false);
 	if (!work.fresh && x == bx)
 		return 0;
-	if (f->op == MS_OP_SUM && !work.fresh) {
-		u64 y = get(f, j->v1, true), delta = fitting_delta(f, y, moved_by(f, x, bx, false), &work.clamped);
+	if (f->op == MS_OP_SUM && (!work.fresh || adds_up())) {
+		u64 y = get(f, j->v1, true), delta = fitting_delta(f, y, sum_delta(f, x, bx, false), &work.clamped);
 
 		next = y + delta;
 		recorded = get(f, j->b1, true) + delta;
@@ -77,7 +85,7 @@ static long scan_field(u32 i, struct job *j)
 		work.group1 |= bit;
 	if (to_side1(f, x, &ignored) != y)
 		work.differs |= bit;
-	if (f->flags & MS_F_WIDE)
+	if (no_safe_write(f, active1()))
 		work.wide |= bit;
 	return 0;
 }
@@ -94,7 +102,7 @@ static __always_inline bool put(struct job *j, const volatile struct ms_field *f
 	if (expect == next)
 		return true;
 	if (f->flags & MS_F_WIDE) {
-		if (side == active1()) {
+		if (side == active1() && no_safe_write(f, side)) {
 			work.unsafe = 1;
 			return false;
 		}
@@ -116,7 +124,7 @@ static __always_inline bool add(struct job *j, const volatile struct ms_field *f
 
 	if (f->flags & MS_F_PLAIN) {
 		set(f, v, side, get(f, v, side) + delta);
-		work.risky |= side == active1();
+		work.risky |= side == active1() && LOCK(side) == MS_NO_LOCK;
 	} else if (!atomic_add(v, FIELD_OFF(f, side), FIELD_SIZE(f, side), VALUE_SIZE(side), delta)) {
 		work.failed = 1;
 		return false;
@@ -128,17 +136,9 @@ static __always_inline bool add(struct job *j, const volatile struct ms_field *f
 	return true;
 }
 
-/* A first visit carries the whole value, which is no delta: it may be above half of the counter's range. */
-static __always_inline u64 sum_delta(struct job *j, const volatile struct ms_field *f, u64 now, u64 was, bool side)
-{
-	if (work.fresh && !was && !FIELD_SIGNED(f, side))
-		return FIELD_SIZE(f, !side) < FIELD_SIZE(f, side) && (s64)now < 0 ? ~0ull >> 1 : now;
-	return moved_by(f, now, was, side);
-}
-
 static __always_inline void merge_sum(struct job *j, const volatile struct ms_field *f, u64 x, u64 y, u64 bx, u64 by)
 {
-	u64 d0 = sum_delta(j, f, x, bx, false), d1 = sum_delta(j, f, y, by, true);
+	u64 d0 = sum_delta(f, x, bx, false), d1 = sum_delta(f, y, by, true);
 
 	if (d0) {
 		d0 = fitting_delta(f, y, d0, &work.clamped);
@@ -232,12 +232,12 @@ static __always_inline void merge_join(struct job *j, const volatile struct ms_f
 		return;
 	x1 = to_side1(f, x, &work.clamped);
 	next1 = work.only0 ? x1 : work.only1 ? y : join(j, f, x1, x, y, bx, by);
-	if (f->flags & MS_F_WIDE && active1() && next1 != y) {
+	if (no_safe_write(f, true) && active1() && next1 != y) {
 		work.unsafe = 1;
 		next1 = y;
 	}
 	next0 = next1 == x1 ? x : to_side0(f, next1, &work.clamped);
-	if (f->flags & MS_F_WIDE && !active1() && next0 != x) {
+	if (no_safe_write(f, false) && !active1() && next0 != x) {
 		work.unsafe = 1;
 		next0 = x;
 		next1 = x1;
@@ -298,12 +298,12 @@ static long merge_field(u32 i, struct job *j)
 	return 0;
 }
 
-static __always_inline void reconcile_live(struct job *j, u64 *slot)
+static __always_inline void reconcile_live(struct job *j)
 {
 	u64 unsafe;
 
 	if (percpu && work.fresh) {
-		bool used0 = changed0(j->v0, slot), used1 = changed1(j->v1, slot);
+		bool used0 = changed0(j->v0, j->b0), used1 = changed1(j->v1, j->b1);
 
 		work.only0 = used0 && !used1;
 		work.only1 = used1 && !used0;
@@ -315,13 +315,22 @@ static __always_inline void reconcile_live(struct job *j, u64 *slot)
 	bpf_loop(nr_fields, merge_field, j, 0);
 	if (unsafe || work.unsafe)
 		stats.unsafe_wide++;
-	if (work.failed)
-		stats.pending++;
 }
 
+/* Of staged values: brings what was reconciled in the copies to both sides, and what arrived to base. */
+static __always_inline void unstage(struct staged_job *s)
+{
+	apply1();
+	if (phase != MS_PRECOPY)
+		apply0();
+	bpf_loop(nr_fields, settle_field, s, 0);
+}
+
+/* Staged values are given as their copies. */
 static __noinline int reconcile(void *key, struct ms_base *b, void *v0, void *v1)
 {
 	u64 *slot = b ? slot_of(b) : 0;
+	struct staged_job s = {};
 	struct job j = {};
 
 	if (!slot || !v0 || !v1 || !key)
@@ -329,15 +338,28 @@ static __noinline int reconcile(void *key, struct ms_base *b, void *v0, void *v1
 	j.v0 = v0;
 	j.v1 = v1;
 	j.b0 = slot0(slot);
-	j.b1 = slot1(slot);
+	j.b1 = base1(b, slot);
+	if (staged) {
+		if (!open_stage(&s))
+			return 0;
+		s.slot = slot;
+		bpf_probe_read_kernel(s.copy, SLOT_SIZE, slot);
+		j.b0 = slot0(s.copy);
+		j.b1 = slot1(s.copy);
+	}
 	start_job(slot);
 	if (phase == MS_PRECOPY) {
-		if (work.fresh && nr_defaults)
+		work.defaulted = work.fresh && nr_defaults;
+		if (work.defaulted && !staged)
 			bpf_loop(nr_defaults, default_one, &j.v1, 0);
 		bpf_loop(nr_fields, precopy_field, &j, 0);
 	} else {
-		reconcile_live(&j, slot);
+		reconcile_live(&j);
 	}
+	if (staged)
+		unstage(&s);
+	if (work.failed)
+		stats.pending++;
 	if (!work.failed)
 		*slot = MS_SLOT_SYNCED;
 	b->present = 1;
@@ -351,7 +373,7 @@ static __noinline int reconcile(void *key, struct ms_base *b, void *v0, void *v1
 		return 0;
 	stats.from_passive++;
 	/* An element that was replaced meanwhile may have got what was not its own: the risk is counted. */
-	if (phase != MS_PRECOPY && (work.risky || value0(key) != v0 || value1(key) != v1))
+	if (phase != MS_PRECOPY && (work.risky || (!staged && (value0(key) != v0 || value1(key) != v1))))
 		stats.risky++;
 	return 0;
 }

@@ -30,6 +30,20 @@ static long clear_slot_word(u32 i, u64 **slot)
 	return 0;
 }
 
+/* Its state and what it holds of side 0. */
+static __always_inline void clear_slot0(u64 *slot)
+{
+	bpf_loop(1 + ROUND8(size0) / 8, clear_slot_word, &slot, 0);
+}
+
+static long clear_word(u32 i, u64 **of1)
+{
+	if (i >= ROUND8(size1) / 8)
+		return 1;
+	(*of1)[i] = 0;
+	return 0;
+}
+
 /* What became of the side that still has the key, since base. */
 struct judgement {
 	void *key;
@@ -76,13 +90,24 @@ static long judge_field1(u32 i, struct judgement *g)
 	return judge_field(i, g, true);
 }
 
+/* The value itself, or a copy of walk_key's where it is staged. */
+static __always_inline void *judged0(void *key, u32 cpu)
+{
+	return staged ? staged0() : find0(key, cpu);
+}
+
+static __always_inline void *judged1(void *key, u32 cpu)
+{
+	return staged ? staged1() : find1(key, cpu);
+}
+
 static long judge_cpu0(u32 cpu, struct judgement *g)
 {
 	u64 *slot = slot_at(g->base, cpu);
 
 	if (!slot)
 		return 1;
-	g->v = find0(g->key, cpu);
+	g->v = judged0(g->key, cpu);
 	g->b = slot0(slot);
 	if (g->v)
 		bpf_loop(nr_fields, judge_field0, g, 0);
@@ -93,9 +118,9 @@ static long judge_cpu1(u32 cpu, struct judgement *g)
 {
 	u64 *slot = slot_at(g->base, cpu);
 
-	if (!slot)
+	if (!slot || (cpu && adds_up()))
 		return 1;
-	g->v = find1(g->key, cpu);
+	g->v = judged1(g->key, cpu);
 	g->b = slot1(slot);
 	if (g->v)
 		bpf_loop(nr_fields, judge_field1, g, 0);
@@ -120,7 +145,56 @@ static __always_inline long rebase_field(u32 i, struct judgement *g, bool side)
 		verdict.failed = 1;
 		return 1;
 	}
-	set(f, g->b, side, 0);
+	if (!staged)
+		set(f, g->b, side, 0);
+	return 0;
+}
+
+/* Staged: base leaves as far as the side was really written. */
+static __always_inline long rebased_field(u32 i, struct staged_job *s, bool side)
+{
+	const volatile struct ms_field *f;
+
+	if (i >= MS_MAX_FIELDS)
+		return 1;
+	f = &fields[i];
+	if (f->op != MS_OP_SUM)
+		return 0;
+	if (get(f, side ? s->after1 : s->after0, side) == get(f, side ? s->now1 : s->now0, side))
+		set(f, side ? slot1(s->slot) : slot0(s->slot), side, 0);
+	else
+		verdict.failed = 1;
+	return 0;
+}
+
+static long rebased_field0(u32 i, struct staged_job *s)
+{
+	return rebased_field(i, s, false);
+}
+
+static long rebased_field1(u32 i, struct staged_job *s)
+{
+	return rebased_field(i, s, true);
+}
+
+static __noinline int apply_rebase(u64 *slot, bool on1)
+{
+	struct staged_job s = {};
+	u32 zero = 0;
+
+	if (!slot || !open_stage(&s))
+		return 0;
+	s.slot = slot;
+	work.defaulted = 0;
+	if (on1) {
+		apply1();
+		bpf_loop(nr_fields, rebased_field1, &s, 0);
+		bpf_map_update_elem(&was1, &zero, s.now1, BPF_ANY);
+	} else {
+		apply0();
+		bpf_loop(nr_fields, rebased_field0, &s, 0);
+		bpf_map_update_elem(&was0, &zero, s.now0, BPF_ANY);
+	}
 	return 0;
 }
 
@@ -150,18 +224,27 @@ static __noinline bool rebase(struct ms_base *b, void *v0, void *v1)
 		g.v = v0;
 		g.b = slot0(slot);
 		bpf_loop(nr_fields, judge_field0, &g, 0);
-		if (!verdict.fell)
+		if (!verdict.fell) {
 			bpf_loop(nr_fields, rebase_field0, &g, 0);
+			if (staged)
+				apply_rebase(slot, false);
+		}
 	} else if (*slot == MS_SLOT_REBASE1 && v1) {
 		g.v = v1;
-		g.b = slot1(slot);
+		g.b = base1(b, slot);
 		bpf_loop(nr_fields, judge_field1, &g, 0);
-		if (!verdict.fell)
+		if (!verdict.fell) {
 			bpf_loop(nr_fields, rebase_field1, &g, 0);
+			if (staged)
+				apply_rebase(slot, true);
+		}
 	}
 	if (verdict.failed)
 		return false;
-	bpf_loop(SLOT_SIZE / 8, clear_slot_word, &slot, 0);
+	if (adds_up() && *slot == MS_SLOT_REBASE0) /* what the first slot holds of side 1 may be new already */
+		clear_slot0(slot);
+	else
+		bpf_loop(SLOT_SIZE / 8, clear_slot_word, &slot, 0);
 	return true;
 }
 
@@ -184,8 +267,8 @@ __noinline int sync_taken_key(void)
 		return 0;
 	}
 	__sync_lock_test_and_set(&b->dirty, 0); /* before the values are read: who writes them later marks it again */
-	v0 = value0(key);
-	v1 = value1(key);
+	v0 = staged ? staged0() : value0(key);
+	v1 = staged ? staged1() : value1(key);
 	if (*slot > MS_SLOT_SYNCED && !rebase(b, v0, v1)) {
 		stats.pending++;
 	} else if (v0 && v1) {
@@ -203,13 +286,8 @@ __noinline int sync_taken_key(void)
 
 static __always_inline void sync_key(const void *key)
 {
-	u32 zero = 0;
-	void *to = bpf_map_lookup_elem(&walk_key, &zero);
-
-	if (!to)
-		return;
-	bpf_probe_read_kernel(to, key_size, key);
-	sync_taken_key();
+	if (take_key(key))
+		sync_taken_key();
 }
 
 struct mark_job {
@@ -228,11 +306,36 @@ static long mark_slot(u32 cpu, struct mark_job *m)
 	return 0;
 }
 
+/*
+ * Where the old values add up to one new value: what is left on side 1 is to lose base once, not once for each CPU, and what is
+ * left on side 0 has no base on side 1 any more.
+ */
+static long mark_sharing_slot(u32 cpu, struct mark_job *m)
+{
+	u64 *slot = slot_at(m->base, cpu), *of1;
+
+	if (!slot)
+		return 1;
+	if (m->state == MS_SLOT_REBASE1) {
+		clear_slot0(slot);
+		if (!cpu)
+			*slot = MS_SLOT_REBASE1;
+		return 0;
+	}
+	if (*slot == MS_SLOT_SYNCED)
+		*slot = m->state;
+	of1 = slot1(slot);
+	bpf_loop(ROUND8(size1) / 8, clear_word, &of1, 0);
+	return 0;
+}
+
 static __always_inline void drop_key(void *key, struct ms_base *b, bool on1)
 {
-	if (on1)
-		bpf_map_delete_elem(&side1, key);
-	else
+	void *there = on1 ? as_key1(key) : key;
+
+	if (on1 && there)
+		bpf_map_delete_elem(&side1, there);
+	else if (!on1)
 		bpf_map_delete_elem(&side0, key);
 	forget(b);
 	stats.deleted++;
@@ -269,7 +372,10 @@ static __always_inline bool only_on(void *key, struct ms_base *b, bool on1)
 		}
 	}
 	if (take_out) {
-		bpf_loop(nr_cpus, mark_slot, &m, 0);
+		if (adds_up())
+			bpf_loop(nr_cpus, mark_sharing_slot, &m, 0);
+		else
+			bpf_loop(nr_cpus, mark_slot, &m, 0);
 		b->rebase = 1;
 		b->present = 0;
 	} else {
@@ -341,6 +447,8 @@ static long visit_base(struct bpf_map *map, void *key, struct ms_base *b, void *
 	bool gone0, gone1, again = false, wait = false, evicting = active1() ? lru0 : lru1;
 
 	stats.visited_base++;
+	if ((staged || key_size1) && !take_key(key))
+		return 0;
 	if (!b->present) {
 		visit_tombstone(key, b);
 		return 0;

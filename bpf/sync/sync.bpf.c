@@ -12,7 +12,8 @@
  * convert.h  one scalar from one layout to the other; comparing a value with base
  * merge.h    both sides have the key      create.h    one side has it, the other never had
  * presence.h one side lost it             verify.h    comparing without writing
- * written.h  what a handler saw written
+ * keys.h     the key of each side
+ * written.h  what a handler saw written   staged.h   values with a lock
  */
 #include "presence.h"
 #include "verify.h"
@@ -34,16 +35,21 @@ static __always_inline bool due0(void *key, const void *value, struct ms_base **
 	slot = slot_of(b);
 	if (!slot)
 		return false;
-	return !b->present || *slot != MS_SLOT_SYNCED || changed0(value, slot);
+	return !b->present || *slot != MS_SLOT_SYNCED || changed0(value, slot0(slot));
 }
 
 static __always_inline bool due1(void *key, const void *value, struct ms_base **found)
 {
-	/* Before the swap nobody but the engine writes side 1: a key that base does not know is not ours to judge. */
-	struct ms_base *b = phase == MS_PRECOPY ? bpf_map_lookup_elem(&base, key) : base_of(key);
+	struct ms_base *b;
 	u64 *slot;
 
 	stats.visited1++;
+	if (!key) { /* it has no counterpart */
+		stats.full0 += phase != MS_PRECOPY;
+		return false;
+	}
+	/* Before the swap nobody but the engine writes side 1: a key that base does not know is not ours to judge. */
+	b = phase == MS_PRECOPY ? bpf_map_lookup_elem(&base, key) : base_of(key);
 	*found = b;
 	if (!b)
 		return false;
@@ -52,7 +58,30 @@ static __always_inline bool due1(void *key, const void *value, struct ms_base **
 	if (!slot || phase == MS_PRECOPY)
 		return false;
 	/* The tail of an array that grew: nothing to carry over while it is as empty as its base. */
-	return !(arrays || (b->present && *slot == MS_SLOT_SYNCED)) || changed1(value, slot);
+	return !(arrays || (b->present && *slot == MS_SLOT_SYNCED)) || changed1(value, base1(b, slot));
+}
+
+/* What base is compared with, to see whether the key changed: of a staged value a copy, made without the lock. */
+static __always_inline void *compared0(void *value)
+{
+	u32 zero = 0;
+	void *copy;
+
+	if (!staged || !value)
+		return value;
+	copy = bpf_map_lookup_elem(&walk0, &zero);
+	return copy && !bpf_probe_read_kernel(copy, size0, value) ? copy : 0;
+}
+
+static __always_inline void *compared1(void *value)
+{
+	u32 zero = 0;
+	void *copy;
+
+	if (!staged || !value)
+		return value;
+	copy = bpf_map_lookup_elem(&walk1, &zero);
+	return copy && !bpf_probe_read_kernel(copy, size1, value) ? copy : 0;
 }
 
 static long visit0(struct bpf_map *map, void *key, void *value, void *ctx)
@@ -61,6 +90,7 @@ static long visit0(struct bpf_map *map, void *key, void *value, void *ctx)
 
 	if (!on_target_cpu())
 		value = find0(key, target_cpu);
+	value = compared0(value);
 	if (value && due0(key, value, &b))
 		sync_key(key);
 	take_meanwhile(stats.visited0);
@@ -72,7 +102,9 @@ static long visit1(struct bpf_map *map, void *key, void *value, void *ctx)
 	struct ms_base *b;
 
 	if (!on_target_cpu())
-		value = find1(key, target_cpu);
+		value = own_value1(key, target_cpu);
+	value = compared1(value);
+	key = as_key0(key);
 	if (value && due1(key, value, &b))
 		sync_key(key);
 	take_meanwhile(stats.visited1);
@@ -123,13 +155,14 @@ SEC("iter/bpf_map_elem") int slice_side0(struct walk_context *ctx)
 SEC("iter/bpf_map_elem") int slice_side1(struct walk_context *ctx)
 {
 	u32 zero = 0;
-	void *key = bpf_map_lookup_elem(&walk_key, &zero), *value = bpf_map_lookup_elem(&walk1, &zero);
+	void *key = bpf_map_lookup_elem(&walked1, &zero), *value = bpf_map_lookup_elem(&walk1, &zero);
 	struct ms_base *b;
 
 	if (!ctx->key || !ctx->value || !key || !value)
 		return 0;
-	bpf_probe_read_kernel(key, key_size, ctx->key);
+	bpf_probe_read_kernel(key, key_size1 ? key_size1 : key_size, ctx->key);
 	bpf_probe_read_kernel(value, size1, ctx->value);
+	key = as_key0(key);
 	if (due1(key, value, &b))
 		sync_key(key);
 	take_meanwhile(stats.visited1);

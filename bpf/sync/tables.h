@@ -32,10 +32,13 @@ struct {
 } empty_base SEC(".maps"), walk_key SEC(".maps"), walk0 SEC(".maps"), walk1 SEC(".maps"), hot_keys SEC(".maps"); /* hot_keys: two halves of hot_half keys each */
 
 const volatile struct ms_field fields[MS_MAX_FIELDS] = {};
+const volatile struct ms_field key_fields[MS_MAX_KEY_FIELDS] = {};
 const volatile struct ms_default defaults1[MS_MAX_DEFAULTS] = {};
 const volatile s64 remap0[MS_MAX_REMAPS] = {}, remap1[MS_MAX_REMAPS] = {};
-const volatile u32 nr_fields = 1, nr_defaults = 0, key_size = 4, size0 = 8, size1 = 8, nr_cpus = 1, hot_half = 1;
-const volatile bool percpu, arrays, lru0, lru1, keep_delta, has_remap;
+const volatile u32 nr_fields = 1, nr_defaults = 0, nr_key_fields = 0, key_size = 4, key_size1 = 0 /* 0: the same bytes */, size0 = 8, size1 = 8, nr_cpus = 1, hot_half = 1;
+const volatile u32 lock0 = MS_NO_LOCK, lock1 = MS_NO_LOCK; /* where each value's bpf_spin_lock lies */
+const volatile bool percpu, percpu1, arrays, lru0, lru1, keep_delta, has_remap;
+const volatile bool staged; /* values are worked on in copies (staged.h) */
 
 /* Arguments and results, through the mapping of .bss. */
 u32 phase, pass_number, target_cpu, complete, hot_into, hot_from, hot_count[2], hot_begin, hot_end;
@@ -84,29 +87,16 @@ static __always_inline void *slot1(u64 *slot)
 	return (void *)(slot + 1) + ROUND8(size0);
 }
 
-static __always_inline void *find0(void *key, u32 cpu)
+/* Many old values, one for each CPU, add up to one new value. */
+static __always_inline bool adds_up(void)
 {
-	return percpu ? bpf_map_lookup_percpu_elem(&side0, key, cpu) : bpf_map_lookup_elem(&side0, key);
+	return percpu && !percpu1;
 }
 
-static __always_inline void *find1(void *key, u32 cpu)
+/* Base of side 1, which the CPUs share where their values add up: then it is kept in the first slot. */
+static __always_inline void *base1(struct ms_base *b, u64 *slot)
 {
-	return percpu ? bpf_map_lookup_percpu_elem(&side1, key, cpu) : bpf_map_lookup_elem(&side1, key);
-}
-
-/* Under churn one lookup in 300,000 misses a key that is there (rule 8). */
-static __always_inline void *value0(void *key)
-{
-	void *v = find0(key, target_cpu);
-
-	return v || arrays ? v : find0(key, target_cpu);
-}
-
-static __always_inline void *value1(void *key)
-{
-	void *v = find1(key, target_cpu);
-
-	return v || arrays ? v : find1(key, target_cpu);
+	return slot1(adds_up() ? (u64 *)(b + 1) : slot);
 }
 
 /* Fields by side. `side` must be a constant: the verifier ties each value to its map. */
@@ -114,6 +104,7 @@ static __always_inline void *value1(void *key)
 #define FIELD_SIZE(f, side) ((side) ? (f)->size1 : (f)->size0)
 #define FIELD_SIGNED(f, side) ((f)->flags & ((side) ? MS_F_SIGNED1 : MS_F_SIGNED0))
 #define VALUE_SIZE(side) ((side) ? size1 : size0)
+#define LOCK(side) ((side) ? lock1 : lock0)
 
 static __always_inline u64 get(const volatile struct ms_field *f, const void *v, bool side)
 {

@@ -58,7 +58,10 @@ Status Agent::load_generation(const Prepared& prepared, const update::Plan& plan
     const auto attach = prepared.attach.find(program.name);
     const bool skipped = std::find(report.skipped_programs.begin(), report.skipped_programs.end(), program.name) != report.skipped_programs.end();
     if (attach == prepared.attach.end() || skipped) continue;
-    MS_CHECK(kernel_->attach(update::to_hook(attach->second), paths.hook(program.name), paths.program(row.generation, program.name)));
+    Hook hook = update::to_hook(attach->second);
+    hook.together = paths.together();
+    hook.stub = plan.together;
+    MS_CHECK(kernel_->attach(hook, paths.hook(program.name), paths.program(row.generation, program.name)));
   }
   return {};
 }

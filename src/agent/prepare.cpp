@@ -9,6 +9,8 @@
 #include "config/manifest.h"
 #include "kernel/object_file.h"
 #include "kernel/record_type.h"
+#include "kernel/sync_tables.h"
+#include "update/declared_types.h"
 #include "update/inference.h"
 #include "update/load_request.h"
 #include "update/order.h"
@@ -25,6 +27,8 @@ update::PlannerEnvironment environment(Kernel& kernel, const Prepared& next, con
   env.memory_headroom = limits.memory_headroom;
   env.infer = update::infer_merge;
   env.order = update::swap_order;
+  env.engine = check_sync_spec;
+  env.problems = next.unfit_types;
   for (const auto& [name, attach] : next.attach) {
     const Hook hook = update::to_hook(attach);
     if (Status found = kernel.check_hook(hook); !found) {
@@ -32,7 +36,7 @@ update::PlannerEnvironment environment(Kernel& kernel, const Prepared& next, con
       continue;
     }
     if (auto mode = kernel.swap_mode(hook); mode) {
-      env.swap_modes[name] = *mode == SwapMode::kNative ? update::ProgramPlan::Swap::kNative : update::ProgramPlan::Swap::kDispatcher;
+      env.swap_modes[name] = *mode == SwapMode::kDispatcher ? update::ProgramPlan::Swap::kDispatcher : update::ProgramPlan::Swap::kNative;
     }
   }
   for (const auto& [name, rule] : next.input.manifest.ringbufs) {
@@ -61,6 +65,7 @@ Result<Prepared> prepare(const update::Manifest& manifest, uint64_t generation, 
   MS_TRY(out.input.object, read_object_file(out.object_path));
   out.input.ref = {generation, manifest.version};
   out.input.manifest = manifest;
+  out.unfit_types = update::apply_declared_types(manifest, out.object_path, out.input.object);
   MS_TRY(out.attach, update::attachments(manifest, out.input.object));
   for (const auto& [name, attach] : out.attach) out.input.manifest.programs[name].attach = attach;
   out.input.facts = update::analyse(out.input.object);

@@ -17,6 +17,7 @@ struct Prepared {
   update::GenerationInput input;                      // manifest with every program's attach filled in
   std::map<std::string, update::AttachSpec> attach;   // programs that attach
   std::string object_path;                            // the file to load
+  std::vector<Problem> unfit_types = {};              // types that the manifest names for its maps and that are not theirs
 };
 
 [[nodiscard]] std::vector<std::string> attached_programs(const Prepared& generation);

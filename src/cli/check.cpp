@@ -6,6 +6,7 @@
 #include "config/record_json.h"
 #include "kernel/object_file.h"
 #include "kernel/record_type.h"
+#include "update/declared_types.h"
 #include "update/module_check.h"
 
 namespace mapshift::cli {
@@ -24,9 +25,11 @@ int check_config(const Options& options, Console& console) {
 int check_module(const Options& options, Console& console) {
   const Result<update::Manifest> manifest = config::load_manifest(options.target, options.set);
   if (!manifest) return show(console, to_failure(manifest.error()));
-  const Result<ObjectSpec> object = read_object_file(manifest->object);
+  Result<ObjectSpec> object = read_object_file(manifest->object);
   if (!object) return show(console, to_failure(object.error()));
+  const std::vector<Problem> unfit = update::apply_declared_types(*manifest, manifest->object, *object);
   update::ModuleCheck found = update::check_module(*manifest, *object);
+  found.problems.insert(found.problems.end(), unfit.begin(), unfit.end());
   for (const auto& [name, rule] : manifest->ringbufs) {
     if (rule.record.empty()) continue;
     if (const auto type = read_record_type(manifest->object, rule.record); !type) found.problems.push_back({"unknown-type", "ringbufs." + name + ".record", type.error().message});

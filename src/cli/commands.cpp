@@ -7,6 +7,7 @@
 
 #include "cli/changes.h"
 #include "cli/check.h"
+#include "cli/check_host.h"
 #include "cli/completion.h"
 #include "cli/decide.h"
 #include "cli/follow.h"
@@ -137,6 +138,7 @@ int run_command(const Options& options, Transport& transport, Console& console) 
     case Command::kGo: return show_go(options, agent, console);
     case Command::kCheckConfig: return check_config(options, console);
     case Command::kCheckModule: return check_module(options, console);
+    case Command::kCheckHost: return check_host(console);
     case Command::kCompletion: show(console, {{"shell", "bash"}, {"script", kBashCompletion}}, kBashCompletion); return kDone;
   }
   return kUsage;

@@ -47,7 +47,7 @@ _mapshift() {
     update) options+=" --set --bake --wait --if-generation --allow-lossy --force-quarantined" ;;
     rollback | commit | abort) options+=" --reason" ;;
     changes) options+=" --since --follow" ;;
-    check) if [[ -z $sub ]]; then words="config module"; elif [[ $sub == module ]]; then options+=" --set"; fi ;;
+    check) if [[ -z $sub ]]; then words="config module host"; elif [[ $sub == module ]]; then options+=" --set"; fi ;;
     completion) words="bash" ;;
   esac
   if [[ $current == -* ]]; then mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current"); return; fi
@@ -56,7 +56,7 @@ _mapshift() {
     changes) mapfile -t COMPREPLY < <(compgen -W "$(_mapshift_watched)" -- "$current") ;;
     rollback | commit | abort | unload | status | history) mapfile -t COMPREPLY < <(compgen -W "$(_mapshift_modules)" -- "$current") ;;
     go) mapfile -t COMPREPLY < <(compgen -W "$(_mapshift_go_processes)" -- "$current") ;;
-    check) if [[ -n $sub ]]; then mapfile -t COMPREPLY < <(compgen -f -- "$current"); else mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current"); fi ;;
+    check) if [[ $sub == host ]]; then :; elif [[ -n $sub ]]; then mapfile -t COMPREPLY < <(compgen -f -- "$current"); else mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current"); fi ;;
     *) mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current") ;;
   esac
 }

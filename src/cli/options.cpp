@@ -169,7 +169,7 @@ class Grammar {
     go->footer("\nExamples:\n  mapshift go\n  mapshift go 4711\n  mapshift go --output json | jq '.processes[] | {name, p99: .stw_pause.gc.p99}'");
   }
   void add_checks() {
-    CLI::App* check = app_.add_subcommand("check", "Validate a file without an agent");
+    CLI::App* check = app_.add_subcommand("check", "Validate a file, or ask what this host serves, without an agent");
     check->require_subcommand(1);
     check->fallthrough();
     CLI::App* config = add(*check, "config", Command::kCheckConfig, "Validate the agent's configuration");
@@ -177,6 +177,15 @@ class Grammar {
     CLI::App* module = add(*check, "module", Command::kCheckModule, "Validate a module's manifest and its object");
     module->add_option("FILE", options_.target, "The file")->required();
     add_set(*module);
+    module->footer(
+        "\nBeside what is wrong it warns of what will bite in the next version: counters that are not atomic, values without type\n"
+        "information or with holes, wide fields written in place, gauges that do not say how they are merged.\n\n"
+        "Examples:\n"
+        "  mapshift check module flowmeter_v2.json --set IFACE=eth0\n"
+        "  mapshift check module flowmeter_v2.json --output json | jq -r '.warnings[] | .code + \" \" + .where'");
+    CLI::App* host = add(*check, "host", Command::kCheckHost, "What this host serves: attach types, map types, change sources, grace periods; by trying");
+    host->footer("\nNeeds root, and leaves nothing behind.\n\nExamples:\n  mapshift check host\n"
+                 "  mapshift check host --output json | jq -r '.attach_types[] | select(.served | not) | .name'");
     CLI::App* completion = add(app_, "completion", Command::kCompletion, "Print a completion script");
     completion->add_option("SHELL", options_.target, "The shell")->required()->check(CLI::IsMember({"bash"}));
     completion->footer("\nExample:\n  mapshift completion bash > /etc/bash_completion.d/mapshift");

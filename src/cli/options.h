@@ -22,6 +22,7 @@ enum class Command : uint8_t {
   kGo,
   kCheckConfig,
   kCheckModule,
+  kCheckHost,
   kCompletion,
 };
 

@@ -49,6 +49,9 @@ std::string render_planned_maps(const UpdateRecord& record) {
     const std::string was = !map.from.empty() && map.from != map.name ? fmt::format(" (was {})", map.from) : std::string();
     out += fmt::format("  {}{}: {}{}{}{}\n", map.name, was, map.policy, map.reason.empty() ? "" : ", ", map.reason,
                        map.lossy ? " [LOSSY]" : "");
+    if (!map.klass.empty())
+      out += fmt::format("    class: {}{}{}\n", map.klass, map.klass_reason.empty() ? "" : ", ", map.klass_reason);
+    for (const std::string& note : map.notes) out += fmt::format("    - {}\n", note);
     if (!map.changes.empty()) out += fmt::format("    changes: {}\n", map.changes);
     out += render_fields(map.fields);
   }

@@ -3,28 +3,15 @@
 
 #include <algorithm>
 #include <array>
-#include <limits>
+
+#include "config/attach_net_json.h"
+#include "config/attach_trace_json.h"
 
 namespace mapshift::config {
 namespace {
 
 using update::AttachSpec;
 using Choices = std::array<std::pair<std::string_view, std::string>, 2>;
-
-// The kernel's own rule (dev_valid_name), but for odd characters that no tool sets.
-bool is_interface(std::string_view text) {
-  const auto allowed = [](unsigned char c) { return c > ' ' && c < 0x7f && c != '/' && c != ':'; };
-  return !text.empty() && text.size() <= 15 && text != "." && text != ".." && std::ranges::all_of(text, allowed);
-}
-
-bool is_symbol(std::string_view text) {
-  return !text.empty() && text.size() <= 512 && std::ranges::all_of(text, [](unsigned char c) { return c >= ' ' && c != 0x7f; });
-}
-
-void read_interface(ObjectReader& reader, AttachSpec& out) {
-  reader.require("interface");
-  reader.text("interface", out.interface, is_interface, "the name of a network interface");
-}
 
 void read_xdp(ObjectReader& reader, const MakeAbsolute&, AttachSpec& out) {
   static const std::array<std::pair<std::string_view, std::string>, 3> modes{
@@ -60,43 +47,37 @@ void read_raw_tracepoint(ObjectReader& reader, const MakeAbsolute&, AttachSpec& 
   reader.text("name", out.name, is_name, kNameRule);
 }
 
-void read_uprobe(ObjectReader& reader, const MakeAbsolute& absolute, AttachSpec& out) {
-  reader.require("path");
-  reader.require("symbol");
-  reader.text("path", out.path);
-  reader.text("symbol", out.symbol, is_symbol, "the name of a function");
-  reader.integer("pid", out.pid, 0, std::numeric_limits<int32_t>::max());
-  out.path = absolute(out.path);
-}
-
 struct Type {
   std::string_view name;
   void (*read)(ObjectReader&, const MakeAbsolute&, AttachSpec&);  // null: known by name only
 };
-constexpr std::array<Type, 24> kTypes{{{"xdp", read_xdp},
+constexpr std::array<Type, 27> kTypes{{{"xdp", read_xdp},
                                        {"tcx", read_tcx},
                                        {"cgroup", read_cgroup},
                                        {"tracepoint", read_tracepoint},
                                        {"raw_tracepoint", read_raw_tracepoint},
                                        {"uprobe", read_uprobe},
                                        {"uretprobe", read_uprobe},
-                                       {"usdt", nullptr},
-                                       {"kprobe", nullptr},
-                                       {"kretprobe", nullptr},
-                                       {"kprobe_multi", nullptr},
-                                       {"uprobe_multi", nullptr},
-                                       {"fentry", nullptr},
-                                       {"fexit", nullptr},
-                                       {"lsm", nullptr},
-                                       {"perf_event", nullptr},
-                                       {"netkit", nullptr},
+                                       {"usdt", read_usdt},
+                                       {"kprobe", read_kprobe},
+                                       {"kretprobe", read_kretprobe},
+                                       {"kprobe_multi", read_kprobe_multi},
+                                       {"uprobe_multi", read_uprobe_multi},
+                                       {"fentry", read_kernel_function},
+                                       {"fexit", read_kernel_function},
+                                       {"lsm", read_lsm},
+                                       {"perf_event", read_perf_event},
+                                       {"netkit", read_netkit},
                                        {"netfilter", nullptr},
-                                       {"sk_lookup", nullptr},
-                                       {"flow_dissector", nullptr},
+                                       {"sk_lookup", read_netns},
+                                       {"flow_dissector", read_netns},
                                        {"sockmap", nullptr},
                                        {"struct_ops", nullptr},
                                        {"iter", nullptr},
-                                       {"tc", nullptr}}};
+                                       {"tc", read_tc},
+                                       {"tp_btf", read_raw_tracepoint},
+                                       {"kretprobe_multi", read_kprobe_multi},
+                                       {"uretprobe_multi", read_uprobe_multi}}};
 
 }  // namespace
 

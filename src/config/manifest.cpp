@@ -8,6 +8,7 @@
 
 #include "config/attach_json.h"
 #include "config/map_rule_json.h"
+#include "config/moving_json.h"
 #include "config/object_reader.h"
 #include "config/objective_json.h"
 #include "config/rodata_json.h"
@@ -133,6 +134,7 @@ void read_module(ObjectReader& reader, const MakeAbsolute& absolute, Manifest& o
   read_rodata(reader, out.rodata);
   read_prog_arrays(reader, out);
   read_optional(reader, out);
+  read_moving(reader, out);
   (void)reader.any("params");
   reader.finish();
 }

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <chrono>
 #include <limits>
+#include <optional>
 
 namespace mapshift::config {
 namespace {
@@ -27,6 +29,8 @@ constexpr std::array<std::pair<std::string_view, Merge>, 6> kMerges{{{"sum", Mer
 constexpr std::array<std::pair<std::string_view, OnDelete>, 2> kOnDelete{
     {{"drop", OnDelete::kDrop}, {"keep_delta", OnDelete::kKeepDelta}}};
 
+constexpr Nanos kMaxLease = std::chrono::hours(24 * 7);
+
 bool is_field_path(std::string_view text) {
   const auto allowed = [](unsigned char c) { return std::isalnum(c) != 0 || c == '_' || c == '.' || c == '[' || c == ']'; };
   return !text.empty() && text.size() <= 256 && text.front() != '.' && text.back() != '.' && std::ranges::all_of(text, allowed);
@@ -36,6 +40,57 @@ void read_class(ObjectReader& reader, std::string& out) {
   static const std::array<std::pair<std::string_view, std::string>, 5> classes{
       {{"control", "control"}, {"state", "state"}, {"flight", "flight"}, {"scratch", "scratch"}, {"counters", "counters"}}};
   reader.choice<std::string>("class", out, classes);
+}
+
+bool is_type_name(std::string_view text) {
+  const auto allowed = [](unsigned char c) { return std::isalnum(c) != 0 || c == '_' || c == ' '; };
+  return !text.empty() && text.size() <= 128 && text.front() != ' ' && text.back() != ' ' && std::ranges::all_of(text, allowed);
+}
+
+bool is_c_name(std::string_view text) {
+  const auto allowed = [](unsigned char c) { return std::isalnum(c) != 0 || c == '_'; };
+  return !text.empty() && text.size() <= 128 && std::isdigit(static_cast<unsigned char>(text.front())) == 0 &&
+         std::ranges::all_of(text, allowed);
+}
+
+void read_types(ObjectReader& reader, update::MapRule& out) {
+  std::optional<ObjectReader> types = reader.object("types");
+  if (!types) return;
+  constexpr std::string_view kRule = "a type of the object's, such as \"struct flow\" or \"__u64\"";
+  types->text("key", out.key_type, is_type_name, kRule);
+  types->text("value", out.value_type, is_type_name, kRule);
+  types->finish();
+}
+
+void read_transform(ObjectReader& reader, update::MapRule& out) {
+  std::optional<ObjectReader> transform = reader.object("transform");
+  if (!transform) return;
+  constexpr std::string_view kRule = "the name of a function of the object";
+  transform->require("up");
+  transform->text("up", out.transform_up, is_c_name, kRule);
+  transform->text("down", out.transform_down, is_c_name, kRule);
+  transform->finish();
+}
+
+using Rules = std::map<std::string, update::FieldRule>;
+
+void read_rules(ObjectReader& reader, std::string_view name, Rules& out, update::FieldRule (*read)(ObjectReader&)) {
+  reader.members(name, [&](const std::string& path, JsonValue& value, const std::string& where) {
+    if (!is_field_path(path))
+      reader.report().add("bad-name", where, value.line, "\"" + where + "\" is not the path of a field, such as \"a.b\"");
+    if (!expect_kind(reader.report(), value, where, JsonValue::Kind::kObject)) return;
+    ObjectReader field(reader.report(), value, where);
+    out[path] = read(field);
+  });
+}
+
+// Of a key nothing is merged, so that only its old name can be said.
+update::FieldRule read_key_rule(ObjectReader& reader) {
+  update::FieldRule out;
+  reader.require("from");
+  reader.text("from", out.from, is_field_path, "a field of the old key, such as \"saddr\" or \"addr.port\"");
+  reader.finish();
+  return out;
 }
 
 update::FieldRule read_field_rule(ObjectReader& reader) {
@@ -69,13 +124,16 @@ update::MapRule read_map_rule(ObjectReader& reader) {
     reader.integer("max_entries", entries, 1, std::numeric_limits<uint32_t>::max());
     out.max_entries = static_cast<uint32_t>(entries);
   }
-  reader.members("fields", [&](const std::string& path, JsonValue& value, const std::string& where) {
-    if (!is_field_path(path))
-      reader.report().add("bad-name", where, value.line, "\"" + where + "\" is not the path of a field, such as \"a.b\"");
-    if (!expect_kind(reader.report(), value, where, JsonValue::Kind::kObject)) return;
-    ObjectReader field(reader.report(), value, where);
-    out.fields[path] = read_field_rule(field);
-  });
+  if (reader.has("keep_old")) {
+    Nanos lease{};
+    reader.duration("keep_old", lease, std::chrono::seconds(1), kMaxLease);
+    if (lease.count() > 0) out.keep_old = std::chrono::duration<double>(lease).count();
+  }
+  read_types(reader, out);
+  read_transform(reader, out);
+  reader.boolean("per_instance", out.per_instance);
+  read_rules(reader, "fields", out.fields, read_field_rule);
+  read_rules(reader, "key_fields", out.key_fields, read_key_rule);
   reader.finish();
   return out;
 }

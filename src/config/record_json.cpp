@@ -55,6 +55,10 @@ Json map_json(const MapRecord& map) {
   out["from"] = valid_utf8(map.from);
   out["type"] = valid_utf8(map.type);
   out["fields"] = array(map.fields, field_json);
+  out["class"] = valid_utf8(map.klass);
+  out["class_reason"] = valid_utf8(map.klass_reason);
+  Json& notes = out["notes"] = Json::array();
+  for (const std::string& note : map.notes) notes.push_back(valid_utf8(note));
   return out;
 }
 

@@ -68,6 +68,9 @@ void read_map(Members& in, MapRecord& out) {
   in.get("mismatched", out.mismatched);
   in.get("staleness_seconds", out.staleness_seconds);
   in.array("fields", out.fields, read_field);
+  in.get("class", out.klass);
+  in.get("class_reason", out.klass_reason);
+  in.get("notes", out.notes);
 }
 
 void read_program(Members& in, ProgramRecord& out) {

@@ -44,6 +44,8 @@ struct BtfTypes::Impl {
   Result<TypeRef> convert_enum(uint32_t id, const btf_type* type);
   TypeRef convert_pointer(uint32_t id, const btf_type* type);
   Status spend(uint32_t count);
+  Status read_definition(const btf_type* definition, MapSpec& spec, bool may_hold_maps);
+  Status read_inner(const btf_type* values, MapSpec& spec);
 };
 
 }  // namespace mapshift

@@ -75,43 +75,60 @@ Result<BtfTypes::MapDefinition> BtfTypes::Impl::read_map(uint32_t variable_id) {
   const btf_type* variable = at(variable_id);
   out.spec.name = name_at(variable->name_off);
   const btf_type* definition = btf_is_var(variable) ? resolved(*this, variable->type) : variable;
-  if (!btf_is_struct(definition)) {
-    return fail(ErrorCode::kInvalid,
-                fmt::format("map \"{}\" is not defined by a struct; use the __uint and __type macros", out.spec.name));
-  }
+  MS_CHECK(read_definition(definition, out.spec, true));
   out.definition_size = definition->size;
+  return out;
+}
+
+Status BtfTypes::Impl::read_definition(const btf_type* definition, MapSpec& spec, bool may_hold_maps) {
+  if (!btf_is_struct(definition)) {
+    return fail(ErrorCode::kInvalid, fmt::format("map \"{}\" is not defined by a struct; use the __uint and __type macros", spec.name));
+  }
   uint32_t type = 0, ignored = 0;
   TypeRef key, value;
+  const btf_type* values = nullptr;
   for (uint32_t i = 0; i < btf_vlen(definition); ++i) {
     const btf_member& member = btf_members(definition)[i];
     const std::string name = name_at(member.name_off);
     const btf_type* shape = resolved(*this, member.type);
     if (name == "key" || name == "value") {
       if (!btf_is_ptr(shape)) {
-        return fail(ErrorCode::kInvalid,
-                    fmt::format("map \"{}\": \"{}\" is not a type; use __type({}, …)", out.spec.name, name, name));
+        return fail(ErrorCode::kInvalid, fmt::format("map \"{}\": \"{}\" is not a type; use __type({}, …)", spec.name, name, name));
       }
       MS_TRY(auto model, convert(shape->type, 0));
       (name == "key" ? key : value) = std::move(model);
       continue;
     }
     if (name == "values") {  // inner maps, programs, or descriptors: always 4 bytes
-      out.spec.key_size = 4;
-      out.spec.value_size = 4;
+      values = shape;
+      spec.value_size = 4;
       continue;
     }
-    uint32_t* slot = number_slot(out.spec, type, name);
+    uint32_t* slot = number_slot(spec, type, name);
     const auto number = number_of(*this, shape);
     if (slot != nullptr && !number) {
-      return fail(ErrorCode::kInvalid,
-                  fmt::format("map \"{}\": \"{}\" is not a number; use __uint({}, …)", out.spec.name, name, name));
+      return fail(ErrorCode::kInvalid, fmt::format("map \"{}\": \"{}\" is not a number; use __uint({}, …)", spec.name, name, name));
     }
     (slot != nullptr ? *slot : ignored) = number.value_or(0);  // others (pinning, map_extra) do not change a layout
   }
-  out.spec.type = static_cast<MapType>(type);
-  if (key) MS_CHECK(set_type(out.spec.name, "key", key, out.spec.key, out.spec.key_size));
-  if (value) MS_CHECK(set_type(out.spec.name, "value", value, out.spec.value, out.spec.value_size));
-  return out;
+  spec.type = static_cast<MapType>(type);
+  if (key) MS_CHECK(set_type(spec.name, "key", key, spec.key, spec.key_size));
+  if (value) MS_CHECK(set_type(spec.name, "value", value, spec.value, spec.value_size));
+  if (values == nullptr) return {};
+  if (spec.key_size == 0) spec.key_size = 4;
+  return may_hold_maps ? read_inner(values, spec) : Status{};
+}
+
+// __array(values, struct inner): pointers to the definition of the maps inside. Of a program array they point to a function.
+Status BtfTypes::Impl::read_inner(const btf_type* values, MapSpec& spec) {
+  if (spec.type != MapType::kArrayOfMaps && spec.type != MapType::kHashOfMaps) return {};
+  const btf_type* element = btf_is_array(values) ? resolved(*this, btf_array(values)->type) : values;
+  if (btf_is_ptr(element)) element = resolved(*this, element->type);
+  MapSpec inner;
+  inner.name = spec.name + ".inner";
+  MS_CHECK(read_definition(element, inner, false));
+  spec.inner = std::make_shared<const MapSpec>(std::move(inner));
+  return {};
 }
 
 namespace {

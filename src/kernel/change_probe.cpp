@@ -118,4 +118,21 @@ Result<std::unique_ptr<ChangeProbe>> open_fexit_probe(const ChangeLog& log) {
   return load_and_attach<changes_fexit_bpf>(std::move(skeleton), "programs at the end of kernel functions (fexit)", text);
 }
 
+Status try_syscall_probe() {
+  const LibbpfLog text;
+  Probe<changes_syscall_bpf>::Owned skeleton(changes_syscall_bpf::open());
+  if (!skeleton) return fail_errno(errno, "open the system call probe");
+  MS_CHECK(load_and_attach<changes_syscall_bpf>(std::move(skeleton), "a program on the system call tracepoint of bpf()", text));
+  return {};
+}
+
+Status try_fexit_probe() {
+  const LibbpfLog text;
+  Probe<changes_fexit_bpf>::Owned skeleton(changes_fexit_bpf::open());
+  if (!skeleton) return fail_errno(errno, "open the fexit probe");
+  MS_CHECK(keep_known_functions(*skeleton));
+  MS_CHECK(load_and_attach<changes_fexit_bpf>(std::move(skeleton), "programs at the end of kernel functions (fexit)", text));
+  return {};
+}
+
 }  // namespace mapshift

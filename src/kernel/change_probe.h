@@ -21,5 +21,8 @@ class ChangeProbe {
 [[nodiscard]] Result<std::unique_ptr<ChangeProbe>> open_syscall_probe(const ChangeLog& log);
 // At the functions of the map types, those that the running kernel has. kUnsupported: it lets nobody trace functions.
 [[nodiscard]] Result<std::unique_ptr<ChangeProbe>> open_fexit_probe(const ChangeLog& log);
+// Whether these can be had: loads, attaches and drops a probe that no map is bound to.
+[[nodiscard]] Status try_syscall_probe();
+[[nodiscard]] Status try_fexit_probe();
 
 }  // namespace mapshift

@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "kernel/object_spec.h"
 #include "kernel/sync_spec.h"
+#include "kernel/trace_target.h"
 
 namespace mapshift {
 
@@ -22,16 +23,25 @@ namespace mapshift {
 // Layout in bpffs (names with '.' are reserved by the kernel, so section maps are "bss", "data_x"):
 //   <bpffs>/mapshift/<module>/maps/<map>               the active generation's maps, replaced by one rename each
 //   <bpffs>/mapshift/<module>/gen/<n>/maps/<map>, progs/<program>
-//   <bpffs>/mapshift/<module>/hooks/<program>/link     and for dispatchers: slots, word
+//   <bpffs>/mapshift/<module>/hooks/<program>/link     and for dispatchers: stub, slots, word, course, misses, sides
+//   <bpffs>/mapshift/<module>/together/course          the one word of all dispatchers of the module
 //   <bpffs>/mapshift/<module>/sync/<map>/base, state
 // Thread safety: every member may be called from any thread; calls on the same path must not overlap.
 
 struct Hook {  // where a program attaches; the kernel layer's view of update::AttachSpec
   std::string type;  // "xdp", "tcx", "cgroup", "tracepoint", "raw_tracepoint"
   std::string interface = {}, mode = {}, direction = {}, category = {}, name = {}, path = {}, hook = {};
+  uint32_t priority = 0, handle = 0;  // tc: 0 takes a free priority, and handle 1
+  TraceTarget trace = {};
+  std::string together = {};  // the folder of the module's word, for a dispatcher; empty: the hook only moves alone
+  bool stub = false;          // behind a dispatcher although its link could be updated
 };
 
-enum class SwapMode : uint8_t { kNative, kDispatcher };
+enum class SwapMode : uint8_t {
+  kNative,
+  kDispatcher,
+  kFilter,  // no link: a filter of traffic control, replaced at its place
+};
 
 struct LoadRequest {
   std::string object_path;
@@ -65,6 +75,26 @@ struct MapStats {
 
 struct SwapReport {
   Nanos began{0}, ended{0};  // monotonic, around the one call that changes what events run
+};
+
+// Which way the hooks of a module go that move together: their one word, in parts. Values are those of mapshift/course.h.
+struct Course {
+  bool odd = false;        // together with a hook's own bit: the slot that events go to
+  uint32_t share = 0;      // of 2^32: events that go to the other slot
+  bool by_flow = false;    // a share of flows: all packets of one go the same way
+  bool watched = false;    // what each generation does is counted: side_stats()
+  bool operator==(const Course&) const = default;
+};
+
+// What a hook's dispatcher counted of one generation since it was staged, while the course was watched.
+struct SideStats {
+  uint64_t events = 0;
+  uint64_t timed = 0, run_ns = 0;          // one event of some is timed
+  std::map<int, uint64_t> verdicts = {};   // by return code; what has no counter of its own is under INT_MAX
+};
+struct SidesReport {
+  SideStats from, to;
+  uint64_t misses = 0;  // events that found no program
 };
 
 // Which generation is authoritative, and who may be writing.
@@ -124,7 +154,7 @@ class Kernel {
   // Loads an object and pins its maps and programs below generation_dir. On failure nothing is left behind.
   // kKernel with the verifier's last lines in Error::context and the file of the whole log in the message.
   [[nodiscard]] virtual Result<LoadReport> load(const LoadRequest& request) = 0;
-  // Removes every pin below `dir`, and `dir`. Nothing there: not an error.
+  // Removes every pin below `dir`, and `dir`. Nothing there: not an error. With a generation go hooks that only it had.
   [[nodiscard]] virtual Status remove_tree(const std::string& dir) = 0;
   // Makes `published` a pin of the object pinned at `source`: a new pin beside it, renamed over it (atomic in bpffs).
   [[nodiscard]] virtual Status publish(const std::string& source, const std::string& published) = 0;
@@ -135,13 +165,28 @@ class Kernel {
   [[nodiscard]] virtual Result<SwapMode> swap_mode(const Hook& hook) = 0;
   // Attaches the program pinned at `program` and pins the link (and dispatcher) in hook_dir.
   [[nodiscard]] virtual Status attach(const Hook& hook, const std::string& hook_dir, const std::string& program) = 0;
-  // Replaces `from` by `to` at the hook, as compare-and-swap: kConflict when something else is attached there.
+  // Replaces `from` by `to` at the hook, as compare-and-swap: kConflict when something else is attached there. A hook without
+  // a link (tc) is compared first and replaced then: see kernel/attach/filter.h for the window.
   [[nodiscard]] virtual Result<SwapReport> swap(const Hook& hook, const std::string& hook_dir, const std::string& from,
                                                 const std::string& to) = 0;
-  // Which of the two programs (pins) the hook runs now: 0 for `from`, 1 for `to`; kConflict when it is neither.
+  // Which of the two programs (pins) the hook runs now: 0 for `from`, 1 for `to`; kConflict when it is neither. An empty path
+  // stands for an empty slot. Of a course with a share: what most events run.
   [[nodiscard]] virtual Result<int> running(const Hook& hook, const std::string& hook_dir, const std::string& from,
                                             const std::string& to) = 0;
   [[nodiscard]] virtual Status detach(const std::string& hook_dir) = 0;
+
+  // Hooks that move together stand behind dispatchers with two slots each; the word in Hook::together says which one events go
+  // to. stage() puts the hook behind such a dispatcher while it runs `from` all along, and `to` into its other slot. Without
+  // `from` the hook is new, and runs nothing until the word moves; without `to` it runs nothing afterwards.
+  [[nodiscard]] virtual Status stage(const Hook& hook, const std::string& hook_dir, const std::string& from, const std::string& to) = 0;
+  // Undoes stage() where events go to `from`, whatever of it was done; without Hook::stub a native hook leaves its dispatcher.
+  // No event may still be on its way to the other slot: a grace period after the word moved.
+  [[nodiscard]] virtual Status unstage(const Hook& hook, const std::string& hook_dir, const std::string& from) = 0;
+  [[nodiscard]] virtual Result<Course> course(const std::string& together_dir) = 0;
+  // One store, as compare-and-swap: kConflict when the word is not `from`.
+  [[nodiscard]] virtual Result<SwapReport> set_course(const std::string& together_dir, const Course& from, const Course& to) = 0;
+  // kNotFound when the hook stands behind no dispatcher. An empty path is a generation that does not have the program.
+  [[nodiscard]] virtual Result<SidesReport> side_stats(const std::string& hook_dir, const std::string& from, const std::string& to) = 0;
   // Returns when no non-sleepable program that was running at the call can still be running.
   [[nodiscard]] virtual Status grace_period() = 0;
 

@@ -10,13 +10,14 @@
 namespace mapshift {
 namespace {
 
-constexpr uint32_t kTcxLink = 11;  // BPF_LINK_TYPE_TCX, since Linux 6.6
+constexpr uint32_t kTcxLink = 11, kNetkitLink = 13;  // BPF_LINK_TYPE_TCX, since Linux 6.6; BPF_LINK_TYPE_NETKIT, since 6.7
 
 // A link outlives its interface or cgroup as an empty shell, which the kernel shows by a zero target.
 bool has_target(const bpf_link_info& info) {
-  // The tcx member begins as the xdp one does, with the interface's index; older headers do not name it.
-  if (info.type == BPF_LINK_TYPE_XDP || info.type == kTcxLink) return info.xdp.ifindex != 0;
+  // The tcx and netkit members begin as the xdp one does, with the interface's index; older headers do not name it.
+  if (info.type == BPF_LINK_TYPE_XDP || info.type == kTcxLink || info.type == kNetkitLink) return info.xdp.ifindex != 0;
   if (info.type == BPF_LINK_TYPE_CGROUP) return info.cgroup.cgroup_id != 0;
+  if (info.type == BPF_LINK_TYPE_NETNS) return info.netns.netns_ino != 0;
   return true;
 }
 
@@ -32,7 +33,7 @@ Result<uint32_t> Link::program_id() const {
   uint32_t length = sizeof(info);
   if (bpf_link_get_info_by_fd(fd_.get(), &info, &length) != 0) return fail_errno(errno, name_ + " is not a readable link");
   if (!has_target(info)) {
-    return fail(ErrorCode::kConflict, "the link " + name_ + " is no longer attached: its interface or cgroup is gone");
+    return fail(ErrorCode::kConflict, "the link " + name_ + " is no longer attached: its interface, cgroup or network namespace is gone");
   }
   return info.prog_id;
 }
@@ -46,8 +47,8 @@ Result<SwapReport> Link::replace(const Program& from, const Program& to) const {
   MS_TRY(const uint32_t now, program_id());
   // EPERM means that the old program was not the one named, but a security policy answers EPERM as well.
   if (now != from.id()) {
-    return fail(Error{ErrorCode::kConflict, err, name_ + " runs program " + std::to_string(now) + ", not " +
-        std::to_string(from.id()) + " (" + from.name() + "): somebody else changed it", {}, {}});
+    return fail(Error{ErrorCode::kConflict, err, name_ + " runs " + describe_program(now) + ", not " +
+        describe_program(from.id()) + " of " + from.name() + ": somebody else changed it", {}, {}});
   }
   return fail_errno(err, "replace " + from.name() + " by " + to.name() + " at the link " + name_);
 }

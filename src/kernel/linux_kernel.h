@@ -12,7 +12,8 @@ namespace mapshift {
 class LinuxKernel final : public Kernel {
  public:
   [[nodiscard]] Result<LoadReport> load(const LoadRequest& request) override;
-  // A generation's programs also leave the idle slots of their module's dispatchers, where they would live on.
+  // A generation's programs also leave the idle slots of their module's dispatchers, where they would live on. A hook whose
+  // dispatcher has no program left is detached: the generation that runs does not have it.
   [[nodiscard]] Status remove_tree(const std::string& dir) override;
   [[nodiscard]] Status publish(const std::string& source, const std::string& published) override;
   [[nodiscard]] Status unpublish(const std::string& published) override;
@@ -24,6 +25,11 @@ class LinuxKernel final : public Kernel {
   [[nodiscard]] Result<int> running(const Hook& hook, const std::string& hook_dir, const std::string& from,
                                     const std::string& to) override;
   [[nodiscard]] Status detach(const std::string& hook_dir) override;
+  [[nodiscard]] Status stage(const Hook& hook, const std::string& hook_dir, const std::string& from, const std::string& to) override;
+  [[nodiscard]] Status unstage(const Hook& hook, const std::string& hook_dir, const std::string& from) override;
+  [[nodiscard]] Result<Course> course(const std::string& together_dir) override;
+  [[nodiscard]] Result<SwapReport> set_course(const std::string& together_dir, const Course& from, const Course& to) override;
+  [[nodiscard]] Result<SidesReport> side_stats(const std::string& hook_dir, const std::string& from, const std::string& to) override;
   [[nodiscard]] Status grace_period() override;
   [[nodiscard]] Result<std::unique_ptr<Sync>> open_sync(const SyncSpec& spec, const std::string& map0, const std::string& map1,
                                                         const std::string& sync_dir) override;

@@ -2,6 +2,7 @@
 // LinuxKernel's calls on hooks: the attach type decides how a hook changes what it runs.
 #include <filesystem>
 
+#include "kernel/attach/filter.h"
 #include "kernel/attach/hook.h"
 #include "kernel/linux_kernel.h"
 #include "kernel/pin.h"
@@ -9,16 +10,20 @@
 namespace mapshift {
 namespace {
 
-Status check_program_type(const AttachType& type, const Program& program) {
-  if (program.type() == type.program_type) return {};
+Status check_program_type(const AttachType& type, const Hook& hook, const Program& program) {
+  MS_TRY(const uint32_t wanted, program_type_of(type, hook));
+  if (program.type() == wanted) return {};
   return fail(ErrorCode::kRefused, program.name() + " is a program of another type (" + std::to_string(program.type()) +
                                        ") and cannot attach to " + std::string(type.name));
 }
 
 Result<uint32_t> running_program(const AttachType& type, const std::string& hook_dir) {
+  MS_TRY(const bool behind, (DispatcherHook{type, hook_dir}.stands()));
+  if (behind) return DispatcherHook{type, hook_dir}.running();
   switch (type.swap) {
     case SwapMode::kNative: return NativeHook{type, hook_dir}.running();
     case SwapMode::kDispatcher: return DispatcherHook{type, hook_dir}.running();
+    case SwapMode::kFilter: return FilterHook(hook_dir).running();
   }
   return fail(ErrorCode::kInternal, "an attach type without a swap mode");
 }
@@ -39,12 +44,14 @@ Status LinuxKernel::attach(const Hook& hook, const std::string& hook_dir, const 
   MS_TRY(const AttachType* type, find_attach_type(hook.type));
   MS_CHECK(type->check(hook));
   MS_TRY(const Program opened, Program::open(program));
-  MS_CHECK(check_program_type(*type, opened));
+  MS_CHECK(check_program_type(*type, hook, opened));
   if (pin_exists(hook_dir + "/link")) return fail(ErrorCode::kConflict, hook_dir + " is attached already; detach it first");
-  MS_CHECK(remove_pins(hook_dir));  // of an attach that died before its link
+  if (type->swap != SwapMode::kFilter) MS_CHECK(remove_pins(hook_dir));  // of an attach that died before its link
+  if (hook.stub) return DispatcherHook{*type, hook_dir}.attach(hook, &opened);
   switch (type->swap) {
     case SwapMode::kNative: return NativeHook{*type, hook_dir}.attach(hook, opened);
-    case SwapMode::kDispatcher: return DispatcherHook{*type, hook_dir}.attach(hook, opened);
+    case SwapMode::kDispatcher: return DispatcherHook{*type, hook_dir}.attach(hook, &opened);
+    case SwapMode::kFilter: return FilterHook(hook_dir).attach(hook, opened);
   }
   return fail(ErrorCode::kInternal, "an attach type without a swap mode");
 }
@@ -54,10 +61,13 @@ Result<SwapReport> LinuxKernel::swap(const Hook& hook, const std::string& hook_d
   MS_TRY(const AttachType* type, find_attach_type(hook.type));
   MS_TRY(const Program old_program, Program::open(from));
   MS_TRY(const Program new_program, Program::open(to));
-  MS_CHECK(check_program_type(*type, new_program));
+  MS_CHECK(check_program_type(*type, hook, new_program));
+  MS_TRY(const bool behind, (DispatcherHook{*type, hook_dir}.stands()));
+  if (behind) return DispatcherHook{*type, hook_dir}.swap(old_program, new_program);
   switch (type->swap) {
     case SwapMode::kNative: return NativeHook{*type, hook_dir}.swap(old_program, new_program);
     case SwapMode::kDispatcher: return DispatcherHook{*type, hook_dir}.swap(old_program, new_program);
+    case SwapMode::kFilter: return FilterHook(hook_dir).swap(old_program, new_program);
   }
   return fail(ErrorCode::kInternal, "an attach type without a swap mode");
 }
@@ -65,16 +75,18 @@ Result<SwapReport> LinuxKernel::swap(const Hook& hook, const std::string& hook_d
 Result<int> LinuxKernel::running(const Hook& hook, const std::string& hook_dir, const std::string& from, const std::string& to) {
   MS_TRY(const AttachType* type, find_attach_type(hook.type));
   MS_TRY(const uint32_t id, running_program(*type, hook_dir));
+  if (id == 0 && (from.empty() || to.empty())) return from.empty() ? 0 : 1;
   // Either pin may be gone when an update is taken up again: one that matches is enough.
   const auto old_program = Program::open(from);
   if (old_program && old_program->id() == id) return 0;
   const auto new_program = Program::open(to);
   if (new_program && new_program->id() == id) return 1;
-  return fail(ErrorCode::kConflict, hook_dir + " runs program " + std::to_string(id) + ", which is neither " + from +
+  return fail(ErrorCode::kConflict, hook_dir + " runs " + describe_program(id) + ", which is neither " + from +
       " nor " + to);
 }
 
 Status LinuxKernel::detach(const std::string& hook_dir) {
+  if (FilterHook::is_at(hook_dir)) return FilterHook(hook_dir).detach();
   const std::string pinned = hook_dir + "/link";
   if (pin_exists(pinned)) {
     MS_TRY(const Link link, Link::open(pinned));
@@ -92,12 +104,18 @@ Status LinuxKernel::remove_tree(const std::string& dir) {
   }
   if (!ids.empty()) {
     const std::filesystem::path module = std::filesystem::path(dir).parent_path().parent_path();
-    MS_CHECK(clear_idle_slots((module / "hooks").string(), ids));
+    MS_TRY(const auto empty, clear_idle_slots((module / "hooks").string(), ids));
+    for (const std::string& hook : empty) MS_CHECK(detach(hook));
   }
   return remove_pins(dir);
 }
 
 Result<ProgramStats> LinuxKernel::hook_stats(const std::string& hook_dir) {
+  if (FilterHook::is_at(hook_dir)) {
+    MS_TRY(const uint32_t filter, FilterHook(hook_dir).running());
+    MS_TRY(const Program program, Program::by_id(filter));
+    return program.stats();
+  }
   MS_TRY(const Link link, Link::open(hook_dir + "/link"));
   MS_TRY(const uint32_t id, link.program_id());
   MS_TRY(const Program program, Program::by_id(id));

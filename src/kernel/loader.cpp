@@ -99,6 +99,7 @@ Result<LoadReport> load_generation(const LoadRequest& request) {
   MS_CHECK(pins.dir(request.generation_dir + "/maps"));
   MS_CHECK(pins.dir(request.generation_dir + "/progs"));
   for (const auto& map : object.maps()) MS_CHECK(pins.pin(map.fd, request.generation_dir + "/maps/" + map.name));
+  for (const auto& [outer, form] : object.templates()) MS_CHECK(pins.pin(form.fd(), template_pin(request.generation_dir + "/maps/" + outer)));
   for (const auto& program : object.programs()) {
     MS_CHECK(pins.pin(program.fd, request.generation_dir + "/progs/" + program.name));
     report.programs.push_back(program.name);

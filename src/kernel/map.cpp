@@ -24,7 +24,7 @@ uint64_t memory_of(int fd) {
 }
 
 bool has_fixed_slots(MapType type) {
-  return is_array(type) || type == MapType::kProgArray || type == MapType::kArrayOfMaps || type == MapType::kPerfEventArray ||
+  return is_array(type) || type == MapType::kProgArray || type == MapType::kPerfEventArray ||
          type == MapType::kCgroupArray || type == MapType::kDevmap || type == MapType::kCpumap || type == MapType::kXskmap ||
          type == MapType::kSockmap || type == MapType::kReuseportSockarray;
 }
@@ -87,7 +87,8 @@ Result<uint64_t> Map::count() const {
     return count_by_key();  // a kernel without for_each
   }
   if (has_keys(shape_.type)) return count_by_key();
-  return fail(ErrorCode::kUnsupported, "elements of " + name_ + " cannot be counted: it is a map without keys");
+  if (shape_.type == MapType::kArrayOfMaps) return count_filled();
+  return fail(ErrorCode::kUnsupported, "elements of " + name_ + " cannot be counted: a " + to_string(shape_.type) + " has no keys that could be listed");
 }
 
 Result<uint64_t> Map::count_by_key() const {
@@ -101,6 +102,16 @@ Result<uint64_t> Map::count_by_key() const {
     }
     ++counted;
     key.swap(next);
+  }
+  return counted;
+}
+
+Result<uint64_t> Map::count_filled() const {
+  uint64_t counted = 0;
+  for (uint32_t i = 0; i < shape_.max_entries; ++i) {
+    uint32_t id = 0;
+    if (bpf_map_lookup_elem(fd(), &i, &id) == 0) ++counted;
+    else if (errno != ENOENT) return fail_errno(errno, "read a slot of " + name_);
   }
   return counted;
 }

@@ -26,12 +26,13 @@ class Map {
   [[nodiscard]] Result<size_t> read_size() const;
   // An empty key reads element 0 of an array. kNotFound when the key is absent.
   [[nodiscard]] Result<std::vector<std::byte>> read(const std::vector<std::byte>& key) const;
-  // Elements present; for arrays their size. Exact when nothing writes meanwhile.
+  // Elements present; for arrays their size, for an array of maps the slots that hold one. Exact when nothing writes meanwhile.
   [[nodiscard]] Result<uint64_t> count() const;
 
  private:
   Map(Fd fd, std::string name, MapStats shape) : fd_(std::move(fd)), name_(std::move(name)), shape_(shape) {}
   [[nodiscard]] Result<uint64_t> count_by_key() const;
+  [[nodiscard]] Result<uint64_t> count_filled() const;
 
   Fd fd_;
   std::string name_;

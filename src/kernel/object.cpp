@@ -89,6 +89,7 @@ void Object::give_log_buffers() {
 Status Object::load() {
   const LibbpfLog log;
   failed_.clear();
+  inner_forms_ = inner_forms(object_.get());
   const int err = bpf_object__load(object_.get());
   if (err == 0) return {};
   find_failed_program(log.text());
@@ -147,6 +148,14 @@ std::vector<Object::Loaded> Object::maps() const {
     ++name;
   }
   return loaded;
+}
+
+std::vector<std::pair<std::string, Map>> Object::templates() const {
+  std::vector<std::pair<std::string, Map>> made;
+  for (const InnerForm& form : inner_forms_) {
+    if (auto map = make_template(form, bpf_object__btf_fd(object_.get())); map) made.emplace_back(form.outer, *std::move(map));
+  }
+  return made;
 }
 
 std::vector<Object::Loaded> Object::programs() const {

@@ -8,6 +8,7 @@
 
 #include "base/fd.h"
 #include "base/result.h"
+#include "kernel/inner_form.h"
 #include "kernel/kernel.h"
 
 struct bpf_map;
@@ -40,6 +41,8 @@ class Object {
   };
   [[nodiscard]] std::vector<Loaded> maps() const;      // sections by their names in MapSpec
   [[nodiscard]] std::vector<Loaded> programs() const;  // that were loaded
+  // After load(): an empty map of the form of the maps inside, by the name of each map of maps. What the kernel does not make is left out.
+  [[nodiscard]] std::vector<std::pair<std::string, Map>> templates() const;
 
  private:
   struct Close {
@@ -52,6 +55,7 @@ class Object {
   std::unique_ptr<bpf_object, Close> object_;
   std::string path_;
   std::vector<std::string> map_names_;  // in libbpf's order: it renames a map that reuses one of another name
+  std::vector<InnerForm> inner_forms_;
   std::string failed_;
   std::map<std::string, std::unique_ptr<char[]>> logs_;  // by program; filled by the kernel on failure
 };

@@ -182,15 +182,23 @@ void set_attach_type(const bpf_object* object, const std::string& name, const Ho
     problems.push_back({"bad-attachment", where, expected.error().message});
     return;
   }
+  const auto wanted = program_type_of(**type, hook);
+  if (!wanted) {
+    problems.push_back({"bad-attachment", where, wanted.error().message});
+    return;
+  }
   const uint32_t program_type = bpf_program__type(program);
-  if (program_type != BPF_PROG_TYPE_UNSPEC && program_type != (*type)->program_type) {
+  if (program_type != BPF_PROG_TYPE_UNSPEC && program_type != *wanted) {
     const char* section = bpf_program__section_name(program);
     problems.push_back({"wrong-program-type", where, "is built for \"" + std::string(section) + "\" and cannot attach to " +
         hook.type});
     return;
   }
-  bpf_program__set_type(program, static_cast<bpf_prog_type>((*type)->program_type));
+  bpf_program__set_type(program, static_cast<bpf_prog_type>(*wanted));
   bpf_program__set_expected_attach_type(program, static_cast<bpf_attach_type>(*expected));
+  bpf_program__set_autoload(program, true);  // also one that its author left out by a '?' before the section's name
+  if ((*type)->aim == nullptr) return;
+  if (const Status aimed = (*type)->aim(hook, program); !aimed) problems.push_back({"bad-attachment", where, aimed.error().message});
 }
 
 }  // namespace

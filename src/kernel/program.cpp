@@ -3,7 +3,9 @@
 
 #include <bpf/bpf.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstring>
 
 #include "kernel/pin.h"
 
@@ -36,6 +38,27 @@ Result<Program> Program::by_id(uint32_t id) {
 Result<ProgramStats> Program::stats() const {
   MS_TRY(const auto info, info_of(fd(), name_));
   return ProgramStats{info.id, info.run_cnt, info.run_time_ns, info.recursion_misses};
+}
+
+std::string describe_program(uint32_t id) {
+  const std::string number = "program " + std::to_string(id);
+  const Fd fd(bpf_prog_get_fd_by_id(id));
+  if (!fd.valid()) return number;
+  const auto info = info_of(fd.get(), number);
+  // The kernel takes letters, digits, '_' and '.' only.
+  return !info || info->name[0] == '\0' ? number : number + " (" + std::string(info->name, strnlen(info->name, sizeof info->name)) + ")";
+}
+
+Result<std::vector<uint32_t>> Program::maps() const {
+  MS_TRY(const auto counted, info_of(fd(), name_));
+  std::vector<uint32_t> ids(counted.nr_map_ids);
+  bpf_prog_info info{};
+  info.nr_map_ids = counted.nr_map_ids;
+  info.map_ids = reinterpret_cast<uint64_t>(ids.data());
+  uint32_t length = sizeof(info);
+  if (bpf_prog_get_info_by_fd(fd(), &info, &length) != 0) return fail_errno(errno, "read the maps of " + name_);
+  ids.resize(std::min<size_t>(ids.size(), info.nr_map_ids));
+  return ids;
 }
 
 Result<Fd> enable_run_stats() {

@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/fd.h"
 #include "base/result.h"
@@ -19,6 +20,8 @@ class Program {
   [[nodiscard]] uint32_t id() const { return id_; }
   [[nodiscard]] uint32_t type() const { return type_; }  // enum bpf_prog_type
   [[nodiscard]] const std::string& name() const { return name_; }
+  // Ids of the maps that it uses.
+  [[nodiscard]] Result<std::vector<uint32_t>> maps() const;
   // Runs and run time count only while enable_run_stats() is held by someone.
   [[nodiscard]] Result<ProgramStats> stats() const;
 
@@ -30,6 +33,9 @@ class Program {
   std::string name_;  // the pin, or the id
   uint32_t id_, type_;
 };
+
+// "program 12 (count_packets)"; without the name when it is gone.
+[[nodiscard]] std::string describe_program(uint32_t id);
 
 // Makes the kernel measure every program's runs until the descriptor closes: unlike the sysctl it cannot outlive us.
 [[nodiscard]] Result<Fd> enable_run_stats();

@@ -139,7 +139,12 @@ class LinuxSync final : public Sync {
   }
 
   static Status run(const bpf_program* program) {
+    char frame[64] = {};  // for a classifier, which does not look at it
     LIBBPF_OPTS(bpf_test_run_opts, options);
+    if (bpf_program__type(program) == BPF_PROG_TYPE_SCHED_CLS) {
+      options.data_in = frame;
+      options.data_size_in = sizeof frame;
+    }
     if (bpf_prog_test_run_opts(bpf_program__fd(program), &options) != 0) {
       return fail_errno(errno, std::string("run the sync program ") + bpf_program__name(program));
     }
@@ -158,7 +163,8 @@ class LinuxSync final : public Sync {
     for (uint32_t cpu = 0; cpu < cpus_; ++cpu) {
       MS_CHECK(enter_cpu(pin, cpu));
       MS_CHECK(walk(skeleton_->progs.slice_side0, skeleton_->progs.walk_side0, skeleton_->maps.side0));
-      if (complete) MS_CHECK(walk(skeleton_->progs.slice_side1, skeleton_->progs.walk_side1, skeleton_->maps.side1));
+      // One value for all CPUs needs one walk.
+      if (complete && (cpu == 0 || is_percpu(spec_.type1))) MS_CHECK(walk(skeleton_->progs.slice_side1, skeleton_->progs.walk_side1, skeleton_->maps.side1));
     }
     return {};
   }
@@ -236,6 +242,8 @@ class LinuxSync final : public Sync {
   std::unique_ptr<WriteFollower> follower_;  // goes first: its thread uses the above
 };
 
+uint32_t key_size1(const SyncSpec& spec) { return spec.key_size1 == 0 ? spec.key_size : spec.key_size1; }
+
 Result<Fd> open_map(const std::string& pin, uint32_t key_size, uint32_t value_size) {
   Fd fd(bpf_obj_get(pin.c_str()));
   if (!fd.valid()) return fail_errno(errno, "open the map pinned at " + pin);
@@ -269,6 +277,15 @@ Result<Fd> open_base(const SyncSpec& spec, const std::string& sync_dir, uint32_t
   return fd;
 }
 
+// The copies that staged values are worked on in; as small as they come where none are.
+int size_copies(sync_bpf& skeleton, const SyncSpec& spec) {
+  if (!is_staged(spec)) return 0;
+  int err = 0;
+  for (bpf_map* map : {skeleton.maps.was0, skeleton.maps.now0, skeleton.maps.after0}) err = err != 0 ? err : bpf_map__set_value_size(map, spec.value_size0);
+  for (bpf_map* map : {skeleton.maps.was1, skeleton.maps.now1, skeleton.maps.after1}) err = err != 0 ? err : bpf_map__set_value_size(map, spec.value_size1);
+  return err != 0 ? err : bpf_map__set_value_size(skeleton.maps.base_copy, slot_size(spec));
+}
+
 Status size_maps(sync_bpf& skeleton, const SyncSpec& spec, uint32_t cpus, uint32_t hot_half) {
   int err = bpf_map__set_value_size(skeleton.maps.fresh0, spec.value_size0);
   err = err != 0 ? err : bpf_map__set_value_size(skeleton.maps.fresh1, spec.value_size1);
@@ -280,6 +297,9 @@ Status size_maps(sync_bpf& skeleton, const SyncSpec& spec, uint32_t cpus, uint32
   err = err != 0 ? err : bpf_map__set_value_size(skeleton.maps.written_key, spec.key_size);
   err = err != 0 ? err : bpf_map__set_value_size(skeleton.maps.written, 8 + round8(spec.key_size));
   err = err != 0 ? err : bpf_map__set_max_entries(skeleton.maps.hot_keys, 2 * hot_half);
+  for (bpf_map* map : {skeleton.maps.key0, skeleton.maps.back0}) err = err != 0 ? err : bpf_map__set_value_size(map, spec.key_size);
+  for (bpf_map* map : {skeleton.maps.key1, skeleton.maps.back1, skeleton.maps.walked1}) err = err != 0 ? err : bpf_map__set_value_size(map, key_size1(spec));
+  err = err != 0 ? err : size_copies(skeleton, spec);
   if (err != 0) return fail_errno(err, "size the sync engine's maps");
   return {};
 }
@@ -288,12 +308,23 @@ Status size_maps(sync_bpf& skeleton, const SyncSpec& spec, uint32_t cpus, uint32
 
 uint32_t base_value_size(const SyncSpec& spec, uint32_t possible_cpus) {
   const uint32_t slots = is_percpu(spec.type0) ? possible_cpus : 1;
-  return static_cast<uint32_t>(sizeof(ms_base)) + slots * (8 + round8(spec.value_size0) + round8(spec.value_size1));
+  return static_cast<uint32_t>(sizeof(ms_base)) + slots * slot_size(spec);
 }
 
 namespace {
 
-Result<std::unique_ptr<LinuxSync>> load(const SyncSpec& spec, uint32_t cpus, const Fd& side0, const Fd& side1, const Fd& base) {
+// Programs that may sleep, as those of SEC("syscall") are, take no lock before Linux 6.6: there they are run as traffic
+// classifiers, with soft interrupts off.
+void let_none_sleep(sync_bpf& skeleton) {
+  bpf_program* program = nullptr;
+  while ((program = bpf_object__next_program(skeleton.obj, program)) != nullptr) {
+    if (bpf_program__type(program) != BPF_PROG_TYPE_SYSCALL) continue;
+    bpf_program__set_type(program, BPF_PROG_TYPE_SCHED_CLS);
+    bpf_program__set_flags(program, bpf_program__flags(program) & ~uint32_t{BPF_F_SLEEPABLE});
+  }
+}
+
+Result<std::unique_ptr<LinuxSync>> load(const SyncSpec& spec, uint32_t cpus, const Fd& side0, const Fd& side1, const Fd& base, bool may_sleep) {
   Skeleton skeleton(sync_bpf::open());
   if (skeleton == nullptr) return fail_errno(errno, "open the sync program");
   const uint32_t hot_half = std::clamp(std::max(spec.max_entries0, spec.max_entries1) / 8, kMinHot, kMaxHot);
@@ -311,6 +342,7 @@ Result<std::unique_ptr<LinuxSync>> load(const SyncSpec& spec, uint32_t cpus, con
     bpf_program__set_autoload(program, in_slices(spec));
   for (bpf_program* program : {skeleton->progs.walk_side0, skeleton->progs.walk_side1, skeleton->progs.walk_base})
     bpf_program__set_autoload(program, !in_slices(spec));
+  if (!may_sleep) let_none_sleep(*skeleton);
   if (err = sync_bpf::load(skeleton.get()); err != 0) return fail_errno(err, "load the sync program");
   MS_CHECK(fill_sync_defaults(*skeleton, spec, cpus));
   return std::make_unique<LinuxSync>(spec, std::move(skeleton), cpus, std::move(follower));
@@ -325,10 +357,11 @@ Result<std::unique_ptr<Sync>> open_linux_sync(const SyncSpec& spec, const std::s
   if (possible <= 0) return fail_errno(possible, "count the CPUs");
   const auto cpus = static_cast<uint32_t>(possible);
   MS_TRY(const Fd side0, open_map(map0, spec.key_size, spec.value_size0));
-  MS_TRY(const Fd side1, open_map(map1, spec.key_size, spec.value_size1));
+  MS_TRY(const Fd side1, open_map(map1, key_size1(spec), spec.value_size1));
   bool created = false;
   MS_TRY(const Fd base, open_base(spec, sync_dir, cpus, created));
-  auto sync = load(spec, cpus, side0, side1, base);
+  auto sync = load(spec, cpus, side0, side1, base, true);
+  if (!sync && (spec.lock0 >= 0 || spec.lock1 >= 0)) sync = load(spec, cpus, side0, side1, base, false);
   if (!sync) {
     if (created) ::unlink((sync_dir + "/base").c_str());
     return fail(std::move(sync).error());

@@ -49,7 +49,7 @@ void WriteFollower::LinkDeleter::operator()(bpf_link* link) const { bpf_link__de
 void WriteFollower::SkeletonDeleter::operator()(sync_follow_bpf* skeleton) const { sync_follow_bpf::destroy(skeleton); }
 
 std::unique_ptr<WriteFollower> WriteFollower::open(const SyncSpec& spec, int side0, int side1, int base) {
-  if (is_percpu(spec.type0) || refused_before()) return nullptr;
+  if (is_percpu(spec.type0) || spec.key_size1 != 0 || refused_before()) return nullptr;
   const LibbpfLog text;  // a refusal is no error
   std::unique_ptr<sync_follow_bpf, SkeletonDeleter> skeleton(sync_follow_bpf::open());
   if (!skeleton) return nullptr;

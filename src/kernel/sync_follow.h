@@ -23,7 +23,7 @@ namespace mapshift {
 class WriteFollower {
  public:
   // Null where the kernel refuses such programs, or has none for maps of these types: per-CPU values can only be visited on
-  // their CPU. Asks a kernel that refused once no more.
+  // their CPU, and a key that is written differently on both sides does not say which side wrote it. Asks a kernel that refused once no more.
   [[nodiscard]] static std::unique_ptr<WriteFollower> open(const SyncSpec& spec, int side0, int side1, int base);
   ~WriteFollower();
   WriteFollower(const WriteFollower&) = delete;

@@ -31,10 +31,31 @@ Status check_types(const SyncSpec& spec) {
   const auto hash = [](MapType type) {
     return type == MapType::kHash || type == MapType::kPercpuHash || is_lru(type);
   };
-  const bool hashes = hash(spec.type0) && hash(spec.type1) && is_percpu(spec.type0) == is_percpu(spec.type1);
-  const bool arrays = is_array(spec.type0) && spec.type0 == spec.type1;
-  if (hashes || arrays) return {};
+  const bool hashes = hash(spec.type0) && hash(spec.type1);
+  const bool arrays = is_array(spec.type0) && is_array(spec.type1);
+  const bool as_many_values = is_percpu(spec.type0) == is_percpu(spec.type1);
+  if ((hashes || arrays) && (as_many_values || is_percpu(spec.type0))) {
+    const bool sums = std::ranges::all_of(spec.fields, [](const SyncField& field) { return field.op == SyncOp::kSum; });
+    if (as_many_values || sums) return {};
+    return fail(ErrorCode::kUnsupported, "the values of a " + to_string(spec.type0) + " can become one value of a " + to_string(spec.type1) +
+                                             " only where all fields are sums, which add up");
+  }
   return fail(ErrorCode::kUnsupported, "a " + to_string(spec.type0) + " cannot be synced with a " + to_string(spec.type1));
+}
+
+Status check_key(const SyncSpec& spec) {
+  if (spec.key_size1 == 0) return {};
+  if (is_array(spec.type0)) return fail(ErrorCode::kUnsupported, "the keys of an array have no layout that could change");
+  if (spec.key_size1 > kMaxSyncKeySize || spec.key_fields.empty() || spec.key_fields.size() > MS_MAX_KEY_FIELDS) {
+    return fail(ErrorCode::kUnsupported, "a key that changes is beyond what the sync engine serves: 64 bytes, 64 fields");
+  }
+  for (const SyncField& field : spec.key_fields) {
+    if (!is_width(field.size0) || !is_width(field.size1) || field.offset0 + uint32_t{field.size0} > spec.key_size ||
+        field.offset1 + uint32_t{field.size1} > spec.key_size1 || field.remap < -1 || field.remap >= static_cast<int32_t>(spec.remaps.size())) {
+      return fail(ErrorCode::kInternal, "a field of the key lies outside of it");
+    }
+  }
+  return {};
 }
 
 Status check_field(const SyncField& field, const SyncSpec& spec) {
@@ -45,10 +66,27 @@ Status check_field(const SyncField& field, const SyncSpec& spec) {
   if (field.remap < -1 || field.remap >= static_cast<int32_t>(spec.remaps.size()) || field.group >= 64) {
     return fail(ErrorCode::kInternal, "a field of the sync table names a group or a remap that does not exist");
   }
-  if (field.op == SyncOp::kSum && std::max(field.size0, field.size1) >= 4 && !atomic(field, spec)) {
+  const bool locked = spec.lock0 >= 0 && spec.lock1 >= 0;
+  if (field.op == SyncOp::kSum && std::max(field.size0, field.size1) >= 4 && !atomic(field, spec) && !locked) {
     return fail(ErrorCode::kUnsupported, "the sum at offset " + std::to_string(field.offset0) + " of the old value and " +
                                              std::to_string(field.offset1) + " of the new one is misaligned, so nothing can be added to it " +
                                              "atomically: align it, or declare it \"latest\"");
+  }
+  return {};
+}
+
+// The kernel allows locks in these two types only, of those that are synced.
+Status check_lock(int32_t lock, MapType type, uint32_t value_size, bool old_side, const SyncSpec& spec) {
+  if (lock < 0) return {};
+  if (is_percpu(spec.type0)) return fail(ErrorCode::kUnsupported, "per-CPU values cannot be synced with values that hold a bpf_spin_lock");
+  if (type != MapType::kHash && type != MapType::kArray) {
+    return fail(ErrorCode::kUnsupported, "a " + to_string(type) + " cannot hold values with a bpf_spin_lock");
+  }
+  const auto at = static_cast<uint32_t>(lock);
+  if (at % 4 != 0 || value_size < 4 || at > value_size - 4) return fail(ErrorCode::kInternal, "the lock lies outside its value");
+  for (const SyncField& field : spec.fields) {
+    const uint32_t begin = old_side ? field.offset0 : field.offset1, end = begin + (old_side ? field.size0 : field.size1);
+    if (begin < at + 4 && at < end) return fail(ErrorCode::kInternal, "a field of the sync table lies in its value's lock");
   }
   return {};
 }
@@ -57,6 +95,7 @@ Status check_field(const SyncField& field, const SyncSpec& spec) {
 
 Status check_sync_spec(const SyncSpec& spec) {
   MS_CHECK(check_types(spec));
+  MS_CHECK(check_key(spec));
   size_t remaps = 0;
   for (const SyncRemap& remap : spec.remaps) remaps += remap.values.size();
   if (spec.fields.size() > kMaxSyncFields || spec.defaults1.size() > kMaxSyncDefaults || remaps > kMaxSyncRemapValues ||
@@ -66,11 +105,15 @@ Status check_sync_spec(const SyncSpec& spec) {
                                              std::string("64 defaults, 256 remapped enumerators"));
   }
   for (const SyncField& field : spec.fields) MS_CHECK(check_field(field, spec));
+  MS_CHECK(check_lock(spec.lock0, spec.type0, spec.value_size0, true, spec));
+  MS_CHECK(check_lock(spec.lock1, spec.type1, spec.value_size1, false, spec));
   for (const SyncDefault& field : spec.defaults1) {
     if (!is_width(field.size) || field.offset + uint32_t{field.size} > spec.value_size1) {
       return fail(ErrorCode::kInternal, "a default lies outside its value");
     }
   }
+  if (spec.key_size1 != 0) return fail(ErrorCode::kUnsupported, "its key changes, and the sync engine of this release keeps keys as they are");
+  if (spec.transform) return fail(ErrorCode::kUnsupported, "its values need a conversion function, which the sync engine of this release does not call");
   return {};
 }
 
@@ -124,12 +167,16 @@ void fill_sync_tables(sync_bpf& skeleton, const SyncSpec& spec, uint32_t cpus, u
     out.value = spec.defaults1[i].value;
     write(ro->defaults1[i], out);
   }
+  for (size_t i = 0; i < spec.key_fields.size() && spec.key_size1 != 0; ++i) write(ro->key_fields[i], table_entry(spec.key_fields[i], spec));
+  ro->nr_key_fields = spec.key_size1 == 0 ? 0 : static_cast<uint32_t>(spec.key_fields.size());
+  ro->key_size1 = spec.key_size1;
   ro->nr_fields = static_cast<uint32_t>(spec.fields.size());
   ro->nr_defaults = static_cast<uint32_t>(spec.defaults1.size());
   ro->key_size = spec.key_size;
   ro->size0 = spec.value_size0;
   ro->size1 = spec.value_size1;
   ro->percpu = is_percpu(spec.type0);
+  ro->percpu1 = is_percpu(spec.type1);
   ro->arrays = is_array(spec.type0);
   ro->nr_cpus = ro->percpu ? cpus : 1;
   ro->lru0 = is_lru(spec.type0);
@@ -137,6 +184,9 @@ void fill_sync_tables(sync_bpf& skeleton, const SyncSpec& spec, uint32_t cpus, u
   ro->keep_delta = spec.keep_delta;
   ro->has_remap = remaps != 0;
   ro->hot_half = hot_half;
+  if (spec.lock0 >= 0) ro->lock0 = static_cast<uint32_t>(spec.lock0);
+  if (spec.lock1 >= 0) ro->lock1 = static_cast<uint32_t>(spec.lock1);
+  ro->staged = is_staged(spec);
 }
 
 Status fill_sync_defaults(const sync_bpf& skeleton, const SyncSpec& spec, uint32_t cpus) {

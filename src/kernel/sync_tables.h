@@ -11,6 +11,12 @@ namespace mapshift {
 
 [[nodiscard]] inline uint32_t round8(uint32_t size) { return (size + 7) / 8 * 8; }
 
+// What base holds for one CPU: 8 bytes of state, and the value of each side.
+[[nodiscard]] inline uint32_t slot_size(const SyncSpec& spec) { return 8 + round8(spec.value_size0) + round8(spec.value_size1); }
+
+// Its values cannot be worked on where they are.
+[[nodiscard]] inline bool is_staged(const SyncSpec& spec) { return spec.lock0 >= 0 || spec.lock1 >= 0; }
+
 // Everything that the engine takes for granted about a spec; kUnsupported where a map is beyond it, kInternal where the
 // plan is wrong.
 [[nodiscard]] Status check_sync_spec(const SyncSpec& spec);

@@ -3,6 +3,9 @@
 
 #include <array>
 
+#include "update/attach_net_section.h"
+#include "update/attach_trace_section.h"
+
 namespace mapshift::update {
 namespace {
 
@@ -44,16 +47,12 @@ Found cgroup_skb(std::string_view section, std::string_view target) {
   return missing(section, R"({"type": "cgroup", "path": "…", "hook": ")" + hook + "\"}");
 }
 
-Found uprobe(std::string_view section, std::string_view) {
-  return missing(section, R"({"type": "uprobe", "path": "…", "symbol": "…"})");
-}
-
 struct Prefix {
   std::string_view name;
   Found (*read)(std::string_view section, std::string_view target);  // `target`: what follows the slash
 };
 // libbpf's names of sections.
-constexpr std::array<Prefix, 12> kPrefixes{{{"tp", tracepoint},
+constexpr std::array<Prefix, 9> kPrefixes{{{"tp", tracepoint},
                                             {"tracepoint", tracepoint},
                                             {"raw_tp", raw_tracepoint},
                                             {"raw_tracepoint", raw_tracepoint},
@@ -61,10 +60,7 @@ constexpr std::array<Prefix, 12> kPrefixes{{{"tp", tracepoint},
                                             {"xdp.frags", xdp},
                                             {"tcx", tcx},
                                             {"tc", tcx},
-                                            {"cgroup_skb", cgroup_skb},
-                                            {"uprobe", uprobe},
-                                            {"uprobe.s", uprobe},
-                                            {"uretprobe", uprobe}}};
+                                            {"cgroup_skb", cgroup_skb}}};
 
 }  // namespace
 
@@ -74,10 +70,12 @@ Result<std::optional<AttachSpec>> attach_from_section(std::string_view section) 
   const size_t slash = name.find('/');
   const std::string_view prefix = name.substr(0, slash);
   const std::string_view target = slash == std::string_view::npos ? std::string_view() : name.substr(slash + 1);
+  MS_TRY(auto net, attach_from_net_section(prefix, section, target));
+  if (net) return net;
   for (const Prefix& known : kPrefixes) {
     if (known.name == prefix) return known.read(section, target);
   }
-  return std::optional<AttachSpec>();
+  return attach_from_trace_section(prefix, section, target);
 }
 
 }  // namespace mapshift::update

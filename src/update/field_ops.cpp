@@ -11,6 +11,8 @@ namespace mapshift::update {
 
 namespace {
 
+constexpr size_t kMaxUnionMembers = 256;  // that are compared one by one
+
 bool integer_like(FieldKind kind) { return kind == FieldKind::kInt || kind == FieldKind::kBool || kind == FieldKind::kEnum; }
 bool keeps_bytes(Merge merge) { return merge == Merge::kLatest || merge == Merge::kFirst; }
 
@@ -136,8 +138,24 @@ class Builder {
 
   bool check_union(const Field& a, const Field& b) {
     if (same_bytes(a.type, b.type)) return true;
-    refuse("union", "the union changed, and nothing says which of its members is in use: keep its members, or replace it by fields");
-    return false;
+    if (!keeps_members(*a.type, *b.type)) {
+      refuse("union", "the union changed, and nothing says which of its members is in use: keep its members and add others, or convert "
+                      "the value with a function (\"transform\" in the manifest)");
+      return false;
+    }
+    note(out_.change, "members added to the union, bytes kept");
+    note(out_.warning, "its union has new members, which the old generation cannot read after a rollback");
+    if (b.size > a.size) note(out_.lossy, fmt::format("of the union's {} bytes the old generation has room for {}", b.size, a.size));
+    return true;
+  }
+
+  // All that the old union can hold, the new one holds in the same bytes.
+  static bool keeps_members(const Type& a, const Type& b) {
+    if (b.size < a.size || a.members.size() > kMaxUnionMembers) return false;
+    return std::ranges::all_of(a.members, [&](const Member& was) {
+      const auto now = std::ranges::find_if(b.members, [&](const Member& m) { return m.name == was.name && m.bit_offset == was.bit_offset; });
+      return now != b.members.end() && now->bit_size == was.bit_size && same_bytes(was.type, now->type);
+    });
   }
 
   void build_integers(const Field& a, const Field& b) {
@@ -218,12 +236,12 @@ class Builder {
       done += piece;
     }
     if (size > 8 && pair_.merge == Merge::kLatest)
-      note(out_.inexact, "wider than 8 bytes: after the swap a late change cannot be written safely in place, and is counted");
+      note(out_.late, "wider than 8 bytes: after the swap a late change cannot be written safely in place, and is counted");
   }
 
   void no_word() {
-    note(out_.inexact, "no aligned 4 bytes around it lie within the value: after the swap a late change cannot be written safely, "
-                       "and is counted");
+    note(out_.late, "no aligned 4 bytes around it lie within the value: after the swap a late change cannot be written safely, "
+                    "and is counted");
   }
 
   SyncField make_op(const Spot& spot) const {

@@ -24,7 +24,8 @@ struct FieldOps {
   SyncRemap remap = {};          // enums whose values moved; the caller numbers it into the ops
   std::string change = {};       // for people: "widened u32 to u64"; empty when nothing but the place changed
   std::string lossy = {};        // what may be lost, or empty
-  std::string inexact = {};      // why the conversion or the write is not exact, or empty
+  std::string inexact = {};      // why the conversion is not exact, or empty
+  std::string late = {};         // why a late change cannot be written in place, unless values have a lock; or empty
   std::string warning = {};
   std::string refusal_code = {}, refusal = {};
 };

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "update/inference.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <tuple>
 
@@ -10,7 +12,7 @@ namespace mapshift::update {
 namespace {
 
 auto rank(const FieldAccess& a) {
-  return std::tie(a.map, a.offset, a.size, a.kind, a.program, a.function, a.insn, a.stride, a.end);
+  return std::tie(a.map, a.offset, a.size, a.kind, a.program, a.function, a.insn, a.stride, a.end, a.locked, a.clamped, a.adds_too);
 }
 
 }  // namespace
@@ -18,7 +20,7 @@ auto rank(const FieldAccess& a) {
 CodeFacts analyse(const ObjectSpec& object) {
   CodeFacts out;
   const inference::ObjectIndex index(object);
-  inference::MapSets sets(static_cast<uint32_t>(object.maps.size()));
+  inference::MapSets sets(static_cast<uint32_t>(index.maps.size()));
   uint64_t budget = kMaxStepsPerObject;
   for (const auto& program : object.programs) {
     inference::Walk walk(index, sets, program, budget);
@@ -35,5 +37,23 @@ CodeFacts analyse(const ObjectSpec& object) {
   }
   return out;
 }
+
+MapUse use_of(const CodeFacts& facts, const std::string& map) {
+  MapUse out;
+  out.unseen = !facts.gave_up.empty();
+  for (const auto& access : facts.maps) {
+    if (access.map != map) continue;
+    out.looks_up = out.looks_up || access.looks_up;
+    out.inserts = out.inserts || access.inserts;
+    out.replaces = out.replaces || access.replaces;
+    out.deletes = out.deletes || access.deletes;
+    out.in_place = out.in_place || access.writes_value;
+    out.reads_value = out.reads_value || access.reads_value;
+    out.reads_earlier = out.reads_earlier || access.reads_earlier;
+  }
+  return out;
+}
+
+std::string inner_name(const std::string& outer) { return fmt::format("{}[]", outer); }
 
 }  // namespace mapshift::update

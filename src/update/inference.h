@@ -25,7 +25,25 @@ struct InferredMerge {
   std::string reason;   // "atomic add at instruction 42 of count_packets"
   bool atomic = true;   // no store of it is a plain load, change, store
   bool warn = false;    // ambiguous: the author should declare it
+  bool locked = false;  // every change of it is made under the value's bpf_spin_lock
+  bool clamped = false; // sum: it stops at a limit, which the sum of both sides may pass
 };
+
+// What all programs of a generation together do to a map.
+struct MapUse {
+  bool looks_up = false;
+  bool inserts = false, replaces = false;  // by map_update_elem and its like
+  bool deletes = false;
+  bool in_place = false;       // through the pointer that a lookup returned
+  bool reads_value = false;
+  bool reads_earlier = false;  // see MapAccess
+  bool unseen = false;         // the analysis gave up somewhere: what is false here may be true
+  [[nodiscard]] bool written() const { return inserts || replaces || deletes || in_place; }
+};
+[[nodiscard]] MapUse use_of(const CodeFacts& facts, const std::string& map);
+
+// The name under which facts tell of the maps inside of a map of maps, whichever of them it is.
+[[nodiscard]] std::string inner_name(const std::string& outer);
 
 // How a field is merged, from what both generations do to it. Null when neither writes it. `sum` only if every store adds
 // or sets the first value of a new entry. Offsets and sizes are bytes in the value of the old and the new map; a size of

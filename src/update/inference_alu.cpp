@@ -16,6 +16,9 @@ Value derive(const Value& from, Derived how, uint32_t id) {
   out.bound = Bound::kNone;
   out.derived = how;
   out.shifted = false;
+  out.limited = Bound::kNone;
+  out.number = 0;
+  out.partly = from.partly && how == Derived::kMixed;
   return out;
 }
 
@@ -96,6 +99,16 @@ void bound_place(State& state, const Value& loaded, Bound bound, int64_t number)
   if (!known && state.limits.size() < kMaxLimits) state.limits.push_back(limit);
 }
 
+// A sum was compared with what may be its limit.
+void limit_value(State& state, const Value& sum, Bound bound, int64_t number) {
+  if (sum.id == 0 || sum.kind != Kind::kLoaded || sum.derived != Derived::kAdded) return;
+  state.each_value([&](Value& copy) {
+    if (copy.id != sum.id) return;
+    copy.limited = bound;
+    copy.number = number;
+  });
+}
+
 // `left` is now known to be above or below `right`, or equal.
 void learn_order(State& state, const Value& left, const Value& right, Bound bound) {
   if (bound == Bound::kNone) return;
@@ -103,6 +116,8 @@ void learn_order(State& state, const Value& left, const Value& right, Bound boun
   if (left.is_pure()) bound_value(state, right, opposite(bound), left.place);
   if (left.is_pure() && right.kind == Kind::kConst) bound_place(state, left, bound, right.number);
   if (right.is_pure() && left.kind == Kind::kConst) bound_place(state, right, opposite(bound), left.number);
+  if (right.kind == Kind::kConst) limit_value(state, left, bound, right.number);
+  if (left.kind == Kind::kConst) limit_value(state, right, opposite(bound), left.number);
 }
 
 void learn_null(State& state, const Value& pointer, bool is_null, MapSets& sets) {

@@ -43,6 +43,17 @@ bool is_producer(int32_t helper) {
   return std::find(std::begin(kProducers), std::end(kProducers), helper) != std::end(kProducers);
 }
 
+// Fills its target to the last byte, with zeros where it fails; a string leaves what follows its end.
+bool fills(int32_t helper) {
+  constexpr int32_t kFillers[] = {BPF_FUNC_probe_read, BPF_FUNC_probe_read_user, BPF_FUNC_probe_read_kernel, BPF_FUNC_get_current_comm,
+                                  BPF_FUNC_skb_load_bytes, BPF_FUNC_skb_load_bytes_relative};
+  return std::find(std::begin(kFillers), std::end(kFillers), helper) != std::end(kFillers);
+}
+
+bool takes_elements(int32_t helper) {  // a map, then its key or value
+  return helper == BPF_FUNC_map_update_elem || helper == BPF_FUNC_map_delete_elem || helper == BPF_FUNC_map_push_elem;
+}
+
 constexpr int32_t kCgrpStorageGet = 210, kCgrpStorageDelete = 211;  // newer than some uapi headers
 
 bool is_storage_get(int32_t helper) {
@@ -59,7 +70,7 @@ Value element_of(const Value& map, uint32_t id) {
   Value out = unknown(id);
   out.kind = Kind::kMapValue;
   out.maps = map.maps;
-  out.place.base = id;
+  out.place.base = out.element = id;
   return out;
 }
 
@@ -67,10 +78,13 @@ Value element_of(const Value& map, uint32_t id) {
 void forget_element(State& state, uint32_t base) {
   state.each_value([&](Value& value) {
     if (value.place.base == base) value.place.base = 0;
+    if (value.element == base) value.element = 0;
     if (value.second.base == base) value.second = {};
     if (value.bound_place.base == base) value.bound = Bound::kNone;
   });
   std::erase_if(state.limits, [&](const Limit& limit) { return limit.place.base == base; });
+  std::erase_if(state.written, [&](const Written& range) { return range.element == base; });
+  if (state.locked == base) state.locked = 0;
 }
 
 bool same_key(const Value& a, const Value& b) {
@@ -94,10 +108,12 @@ void Walk::call(const Here& here, State& state) {
     call_helper(here, state, insn.imm);
   } else {  // a kernel function, or one of an object that this one is linked with later: it may write whatever it is given
     for (uint32_t i = 1; i <= 5; ++i) {
+      read_memory(state, state.reg(i), unknown(0));
       write_memory(here, state, Value(state.reg(i)), unknown(0));
-      if (state.reg(i).kind == Kind::kMap) {
-        each_access(state.reg(i), [](MapAccess& access) { access.looks_up = access.updates = true; });
-      }
+      if (state.reg(i).kind != Kind::kMap) continue;
+      each_access(state.reg(i), [](MapAccess& access) {
+        access.looks_up = access.updates = access.replaces = access.deletes = access.reads_earlier = true;
+      });
     }
     state.reg(0) = unknown(here.id());
   }
@@ -108,14 +124,22 @@ void Walk::call_helper(const Here& here, State& state, int32_t helper) {
   std::array<Value, 5> arguments;
   for (uint32_t i = 0; i < 5; ++i) arguments[i] = state.reg(i + 1);
   const Value result = unknown(here.id());
-  if (helper == BPF_FUNC_map_lookup_elem || helper == BPF_FUNC_map_lookup_percpu_elem || is_storage_get(helper)) {
-    return look_up(here, state);
+  if (helper == BPF_FUNC_spin_lock || helper == BPF_FUNC_spin_unlock) {
+    const Value& lock = arguments[0];
+    const bool known = helper == BPF_FUNC_spin_lock && lock.kind == Kind::kMapValue && !lock.also_other;
+    state.locked = known ? lock.element : 0;
+    state.reg(0) = result;
+    return;
   }
+  if (helper == BPF_FUNC_map_lookup_elem || helper == BPF_FUNC_map_lookup_percpu_elem || is_storage_get(helper)) {
+    return look_up(here, state, helper == BPF_FUNC_map_lookup_elem);
+  }
+  read_arguments(state, helper, arguments);
   if (helper == BPF_FUNC_map_update_elem) return update(here, state);
   for (const auto& writer : kWriters) {
-    if (writer.helper == helper) {
-      write_memory(here, state, arguments[writer.target - 1U], writer.size == 0 ? unknown(0) : arguments[writer.size - 1U]);
-    }
+    if (writer.helper != helper) continue;
+    write_memory(here, state, arguments[writer.target - 1U], writer.size == 0 ? unknown(0) : arguments[writer.size - 1U],
+                 fills(helper));
   }
   if (helper > kLastKnownHelper || helper < 0) {
     for (const auto& argument : arguments) write_memory(here, state, argument, unknown(0));
@@ -124,7 +148,7 @@ void Walk::call_helper(const Here& here, State& state, int32_t helper) {
     if (argument.kind != Kind::kMap) continue;
     each_access(argument, [&](MapAccess& access) {
       if (is_delete(helper)) access.deletes = true;
-      else if (is_producer(helper)) access.updates = true;
+      else if (is_producer(helper)) access.updates = access.replaces = true;
       else access.looks_up = true;
     });
   }
@@ -133,6 +157,28 @@ void Walk::call_helper(const Here& here, State& state, int32_t helper) {
     state.reg(0) = element_of(arguments[0], here.id());
     return;
   }
+  call_back(here, state, helper, arguments);
+  state.reg(0) = result;
+}
+
+// What a helper may read through its arguments. By the kernel's convention a size follows the pointer that it belongs to.
+void Walk::read_arguments(const State& state, int32_t helper, const std::array<Value, 5>& arguments) {
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const bool target = std::any_of(std::begin(kWriters), std::end(kWriters), [&](const Writer& writer) {
+      return writer.helper == helper && writer.target == i + 1;
+    });
+    if (arguments[i].kind != Kind::kMapValue || target) continue;
+    Value size = i + 1 < arguments.size() ? arguments[i + 1] : unknown(0);
+    const bool of_map = i > 0 && takes_elements(helper) && arguments[0].kind == Kind::kMap && !sets_.members(arguments[0].maps).empty();
+    if (of_map) {  // a key, then a value
+      const MapSpec& first = spec(sets_.members(arguments[0].maps).front());
+      size = constant(i == 1 && first.key_size != 0 ? first.key_size : first.value_size, 0);
+    }
+    read_memory(state, arguments[i], size);
+  }
+}
+
+void Walk::call_back(const Here& here, State& state, int32_t helper, const std::array<Value, 5>& arguments) {
   if (helper == BPF_FUNC_for_each_map_elem) {
     Value element = arguments[0].kind == Kind::kMap ? element_of(arguments[0], here.id(2)) : unknown(0);
     forget_element(state, here.id(2));
@@ -143,16 +189,17 @@ void Walk::call_helper(const Here& here, State& state, int32_t helper) {
   } else if (helper == BPF_FUNC_timer_set_callback && arguments[0].kind == Kind::kMapValue) {
     Value map = arguments[0];
     map.kind = Kind::kMap;
-    call_repeatedly(here, state, arguments[1], {map, unknown(0), element_of(map, here.id(2)), unknown(0), unknown(0)});
+    State later = state;  // another run, long after this one
+    later.written.clear();
+    call_repeatedly(here, later, arguments[1], {map, unknown(0), element_of(map, here.id(2)), unknown(0), unknown(0)});
   } else if (helper == BPF_FUNC_find_vma) {
     call_repeatedly(here, state, arguments[2], {unknown(0), unknown(0), arguments[3], unknown(0), unknown(0)});
   } else if (helper == BPF_FUNC_user_ringbuf_drain) {
     call_repeatedly(here, state, arguments[1], {unknown(0), arguments[2], unknown(0), unknown(0), unknown(0)});
   }
-  state.reg(0) = result;
 }
 
-void Walk::look_up(const Here& here, State& state) {
+void Walk::look_up(const Here& here, State& state, bool own_cpu) {
   const Value map = state.reg(1), key = state.reg(2);
   const uint32_t id = here.id();
   state.reg(0) = unknown(id);
@@ -161,23 +208,37 @@ void Walk::look_up(const Here& here, State& state) {
   }
   each_access(map, [](MapAccess& access) { access.looks_up = true; });
   note_key(here, state, map.maps, key);
-  for (const uint32_t number : sets_.members(map.maps)) {
-    const MapSpec& spec = index_.object.maps[number];
-    if (spec.type != MapType::kArrayOfMaps && spec.type != MapType::kHashOfMaps) continue;
-    return give_up(fmt::format("what is done to the maps inside of {} is not followed", spec.name));
+  const auto& maps = sets_.members(map.maps);
+  std::optional<uint32_t> inner;
+  for (const uint32_t number : maps) {
+    const MapType type = spec(number).type;
+    if (type != MapType::kArrayOfMaps && type != MapType::kHashOfMaps) continue;
+    const auto inside = index_.maps[number].inner;
+    if (!inside) return give_up(fmt::format("what is done to the maps inside of {} is not followed", index_.maps[number].name));
+    inner = inner ? sets_.join(*inner, sets_.of(*inside)) : sets_.of(*inside);
   }
-  forget_element(state, id);
-  keys_[id] = key;
-  state.reg(0) = element_of(map, id);
+  if (inner) {
+    state.reg(0).kind = Kind::kMap;
+    state.reg(0).maps = *inner;
+    state.reg(0).maybe_null = true;
+    return;
+  }
+  Value element = element_of(map, id);
+  const bool single = own_cpu && maps.size() == 1 && is_array(spec(maps.front()).type) && spec(maps.front()).max_entries == 1 &&
+                      maps.front() < index_.object.maps.size();
+  if (single) element.place.base = element.element = only_element(maps.front());
+  else forget_element(state, id);
+  keys_[element.element] = key;
+  state.reg(0) = element;
   state.reg(0).maybe_null = true;
 }
 
 // Bytes of the key that came from a map's value: an identifier or a cursor, not a count.
 void Walk::note_key(const Here& here, State& state, uint32_t maps, const Value& key) {
   for (const uint32_t map : sets_.members(maps)) {
-    const uint32_t size = index_.object.maps[map].key_size;
+    const uint32_t size = spec(map).key_size;
     if (key.kind == Kind::kMapValue && size != 0 && size <= UINT16_MAX) {
-      note(here, key.maps, key.place.offset, size, key.variable, AccessKind::kFeedsAddress);
+      note(here, key.maps, key.place.offset, size, key.variable, {AccessKind::kFeedsAddress});
     }
     if (key.kind != Kind::kStack || key.variable || key.frame >= state.frames.size()) continue;
     for (const auto& cell : state.frames[key.frame].cells) {
@@ -199,17 +260,20 @@ void Walk::update(const Here& here, State& state) {
   if (map.kind != Kind::kMap) {
     return give_up(fmt::format("the map that instruction {} of {} updates is not known", here.pc, here.function->spec->name));
   }
-  each_access(map, [](MapAccess& access) { access.updates = true; });
-  if (value.kind == Kind::kMapValue) each_access(value, [](MapAccess& access) { access.reads_value = true; });
   note_key(here, state, map.maps, key);
   const bool insert = is_insert(state, map.maps, flags);
+  each_access(map, [&](MapAccess& access) {
+    access.updates = true;
+    if (insert) access.inserts = true;
+    else access.replaces = true;
+  });
   const bool on_stack = value.kind == Kind::kStack && !value.variable && !value.also_other && value.frame < state.frames.size();
   if (on_stack) {
     update_from_stack(here, state, map, value, insert);
   } else {
     for (const uint32_t number : sets_.members(map.maps)) {
-      note(here, sets_.of(number), 0, index_.object.maps[number].value_size, false,
-           insert ? AccessKind::kInsertOnly : AccessKind::kStore);
+      note(here, sets_.of(number), 0, spec(number).value_size, false,
+           {insert ? AccessKind::kInsertOnly : AccessKind::kStore});
     }
   }
   const auto& members = sets_.members(map.maps);
@@ -222,8 +286,8 @@ void Walk::update_from_stack(const Here& here, State& state, const Value& map, c
   const Value& key = state.reg(2);
   const auto& cells = state.frames[value.frame].cells;
   for (const uint32_t number : sets_.members(map.maps)) {
-    const uint32_t whole = index_.object.maps[number].value_size;
-    const AccessKind otherwise = insert ? AccessKind::kInsertOnly : AccessKind::kStore;
+    const uint32_t whole = spec(number).value_size;
+    const Change otherwise{insert ? AccessKind::kInsertOnly : AccessKind::kStore};
     const uint32_t self = sets_.of(number);
     int64_t done = 0;
     for (const auto& cell : cells) {
@@ -231,7 +295,7 @@ void Walk::update_from_stack(const Here& here, State& state, const Value& map, c
       if (at < 0 || at + cell.size > whole) continue;
       if (at > done) note(here, self, done, static_cast<uint32_t>(at - done), false, otherwise);
       done = at + cell.size;
-      std::optional<AccessKind> kind = otherwise;
+      std::optional<Change> change = otherwise;
       if (!insert) {
         const auto found = keys_.find(cell.value.place.base);
         const auto bound = keys_.find(cell.value.bound_place.base);
@@ -239,10 +303,10 @@ void Walk::update_from_stack(const Here& here, State& state, const Value& map, c
             cell.value.kind == Kind::kLoaded && cell.value.maps == self && found != keys_.end() && same_key(found->second, key);
         const bool bounded = bound != keys_.end() && same_key(bound->second, key);
         if (loaded || bounded) {
-          kind = kind_of(state, {loaded ? cell.value.place.base : cell.value.bound_place.base, at, cell.size}, cell.value);
+          change = change_of(state, {loaded ? cell.value.place.base : cell.value.bound_place.base, at, cell.size}, cell.value);
         }
       }
-      if (kind) note(here, self, at, cell.size, false, *kind);
+      if (change) note(here, self, at, cell.size, false, *change);
     }
     if (done < whole) note(here, self, done, whole - static_cast<uint32_t>(done), false, otherwise);
   }

@@ -60,16 +60,19 @@ bool writes(AccessKind kind) { return kind != AccessKind::kRead && kind != Acces
 
 }  // namespace
 
-void Walk::note(const Here& here, uint32_t maps, int64_t offset, uint32_t size, bool variable, AccessKind kind) {
+void Walk::note(const Here& here, uint32_t maps, int64_t offset, uint32_t size, bool variable, const Change& change) {
   if (!spend(sets_.members(maps).size())) return;
   for (const uint32_t map : sets_.members(maps)) {
-    const MapSpec& spec = index_.object.maps[map];
-    FieldAccess out{.map = spec.name,
+    const MapSpec& spec = this->spec(map);
+    FieldAccess out{.map = index_.maps[map].name,
                     .size = size,
-                    .kind = kind,
+                    .kind = change.kind,
                     .program = program_.name,
                     .insn = here.pc,
-                    .function = here.function->spec->name};
+                    .function = here.function->spec->name,
+                    .locked = change.locked,
+                    .clamped = change.clamped,
+                    .adds_too = change.adds_too};
     const bool inside = offset >= 0 && offset + size <= spec.value_size;
     if (!variable && !inside) continue;  // the verifier refuses it
     out.offset = inside ? static_cast<uint32_t>(offset) : 0;
@@ -79,7 +82,7 @@ void Walk::note(const Here& here, uint32_t maps, int64_t offset, uint32_t size, 
       out.stride = span.stride == 0 ? 1 : span.stride;
       out.end = span.stride == 0 ? spec.value_size : span.end;
       // Anywhere: no field is only added to then.
-      if (span.stride == 0 && writes(kind)) out.kind = AccessKind::kStore;
+      if (span.stride == 0 && writes(change.kind)) out.kind = AccessKind::kStore;
     }
     if (field_count_ >= kMaxAccesses) return give_up("it touches more places than are remembered");
     ++field_count_;
@@ -90,7 +93,7 @@ void Walk::note(const Here& here, uint32_t maps, int64_t offset, uint32_t size, 
 // `value` becomes part of an address, a size or a key: where it came from is no plain counter.
 void Walk::note_address(const Here& here, const Value& value) {
   if (value.kind != Kind::kLoaded) return;
-  note(here, value.maps, value.place.offset, value.place.size, value.variable, AccessKind::kFeedsAddress);
+  note(here, value.maps, value.place.offset, value.place.size, value.variable, {AccessKind::kFeedsAddress});
 }
 
 void Walk::load_imm64(const Here& here, State& state) {
@@ -112,7 +115,8 @@ void Walk::load_imm64(const Here& here, State& state) {
       out.kind = reloc.kind == Reloc::Kind::kMap ? Kind::kMap : Kind::kMapValue;
       out.maps = sets_.of(map->second);
       out.place.offset = reloc.kind == Reloc::Kind::kVariable ? reloc.offset : 0;
-      out.place.base = mix(0x5ec7104eU, map->second);  // a section has one element, the same for all
+      out.place.base = out.element = only_element(map->second);
+      if (reloc.kind == Reloc::Kind::kMap) out.element = 0;
     }
   } else if (reloc.kind == Reloc::Kind::kCallback) {
     if (const auto function = index_.function_numbers.find(reloc.symbol); function != index_.function_numbers.end()) {
@@ -130,8 +134,8 @@ void Walk::load(const Here& here, State& state) {
   const int64_t offset = pointer.place.offset + insn.off;
   Value out = unknown(here.id());
   if (pointer.kind == Kind::kMapValue) {
-    note(here, pointer.maps, offset, width, pointer.variable, AccessKind::kRead);
-    each_access(pointer, [](MapAccess& access) { access.reads_value = true; });
+    note(here, pointer.maps, offset, width, pointer.variable, {AccessKind::kRead});
+    note_read(state, pointer, offset, width);
     out.kind = Kind::kLoaded;
     out.maps = pointer.maps;
     out.place = {pointer.place.base, offset, width};
@@ -143,33 +147,58 @@ void Walk::load(const Here& here, State& state) {
 }
 
 // How a store of `value` to `place` changes what was there; none when it puts the same back.
-std::optional<AccessKind> Walk::kind_of(const State& state, const Place& place, const Value& value) const {
+std::optional<Walk::Change> Walk::change_of(const State& state, const Place& place, const Value& value) const {
   if (value.kind == Kind::kLoaded && !value.shifted && place.base != 0 && (value.place == place || value.second == place)) {
     switch (value.derived) {
       case Derived::kPure: return std::nullopt;
-      case Derived::kAdded: return AccessKind::kAddStore;
-      case Derived::kOred: return AccessKind::kOrStore;
-      case Derived::kMax: return AccessKind::kMaxStore;
-      case Derived::kMin: return AccessKind::kMinStore;
-      case Derived::kMixed: return AccessKind::kStore;
+      case Derived::kAdded: {
+        const bool stops = std::any_of(state.limits.begin(), state.limits.end(), [&](const Limit& limit) {
+          return limit.place == place && limit.bound == Bound::kBelow;
+        });
+        return Change{AccessKind::kAddStore, false, value.clamped || stops};
+      }
+      case Derived::kOred: return Change{AccessKind::kOrStore};
+      case Derived::kMax: return Change{AccessKind::kMaxStore};
+      case Derived::kMin: return Change{AccessKind::kMinStore};
+      case Derived::kMixed: return Change{AccessKind::kStore, false, false, value.partly};
     }
   }
   if (value.bound != Bound::kNone && value.bound_place == place && !value.shifted) {
-    return value.bound == Bound::kAbove ? AccessKind::kMaxStore : AccessKind::kMinStore;
+    return Change{value.bound == Bound::kAbove ? AccessKind::kMaxStore : AccessKind::kMinStore};
   }
-  if (value.kind == Kind::kConst) {
-    // `if (n < 10) n = 10` and the forms that compilers make of it: the constants differ by one at most.
-    for (const auto& limit : state.limits) {
-      if (limit.place != place) continue;
-      if (limit.bound == Bound::kBelow && (value.number == limit.number || value.number == limit.number + 1)) {
-        return AccessKind::kMaxStore;
-      }
-      if (limit.bound == Bound::kAbove && (value.number == limit.number || value.number == limit.number - 1)) {
-        return AccessKind::kMinStore;
-      }
-    }
+  if (value.kind != Kind::kConst) return Change{AccessKind::kStore};
+  // `if (n < 10) n = 10` and the forms that compilers make of it: the constants differ by one at most.
+  for (const auto& limit : state.limits) {
+    if (limit.place != place) continue;
+    const int64_t over = value.number - limit.number;
+    if (limit.bound == Bound::kBelow && (over == 0 || over == 1)) return Change{AccessKind::kMaxStore};
+    if (limit.bound == Bound::kAbove && (over == 0 || over == -1)) return Change{AccessKind::kMinStore};
   }
-  return AccessKind::kStore;
+  return Change{AccessKind::kStore};
+}
+
+// What an earlier run left in a per-CPU array matters, when it is read before it is written. A sleepable program may be
+// interrupted by another run on its CPU.
+void Walk::note_read(const State& state, const Value& pointer, int64_t offset, uint32_t size) {
+  const auto& maps = sets_.members(pointer.maps);
+  for (const uint32_t map : maps) {
+    MapAccess& out = access(map);
+    out.reads_value = true;
+    const uint32_t whole = spec(map).value_size;
+    const int64_t begin = pointer.variable ? 0 : std::max<int64_t>(0, offset);
+    const int64_t end = pointer.variable ? whole : std::min<int64_t>(whole, offset + size);
+    const bool own = maps.size() == 1 && spec(map).type == MapType::kPercpuArray && !program_.sleepable && pointer.element != 0 &&
+                     begin <= end && state.has_written(pointer.element, static_cast<uint32_t>(begin), static_cast<uint32_t>(end));
+    if (!own) out.reads_earlier = true;
+  }
+}
+
+void Walk::note_written(State& state, const Value& pointer, int64_t offset, uint32_t size) {
+  const auto& maps = sets_.members(pointer.maps);
+  for (const uint32_t map : maps) access(map).writes_value = true;
+  const bool exact = maps.size() == 1 && !pointer.variable && !pointer.also_other && offset >= 0;
+  if (!exact || spec(maps.front()).type != MapType::kPercpuArray || offset + size > spec(maps.front()).value_size) return;
+  state.write(pointer.element, static_cast<uint32_t>(offset), static_cast<uint32_t>(offset) + size);
 }
 
 void Walk::store(const Here& here, State& state) {
@@ -180,9 +209,12 @@ void Walk::store(const Here& here, State& state) {
   const Value value = class_of(insn) == BPF_STX ? state.reg(insn.src) : constant(insn.imm, here.id(1));
   const int64_t offset = pointer.place.offset + insn.off;
   if (pointer.kind == Kind::kMapValue) {
-    const auto kind = kind_of(state, {pointer.place.base, offset, width}, value);
-    if (kind) note(here, pointer.maps, offset, width, pointer.variable, *kind);
-    each_access(pointer, [](MapAccess& access) { access.writes_value = true; });
+    auto change = change_of(state, {pointer.place.base, offset, width}, value);
+    if (change) {
+      change->locked = state.locked != 0 && state.locked == pointer.element;
+      note(here, pointer.maps, offset, width, pointer.variable, *change);
+    }
+    note_written(state, pointer, offset, width);
   }
   const bool exact =
       pointer.kind == Kind::kStack && !pointer.variable && !pointer.also_other && pointer.frame < state.frames.size();
@@ -200,22 +232,23 @@ void Walk::atomic(const Here& here, State& state) {
   const bool exchange = insn.imm == BPF_CMPXCHG;
   if (pointer.kind == Kind::kMapValue) {
     const Place place{pointer.place.base, offset, width};
-    AccessKind kind = AccessKind::kStore;
-    if ((insn.imm & ~BPF_FETCH) == BPF_ADD) kind = AccessKind::kAtomicAdd;
-    if ((insn.imm & ~BPF_FETCH) == BPF_OR) kind = AccessKind::kAtomicOr;
+    Change change{AccessKind::kStore};
+    if ((insn.imm & ~BPF_FETCH) == BPF_ADD) change.kind = AccessKind::kAtomicAdd;
+    if ((insn.imm & ~BPF_FETCH) == BPF_OR) change.kind = AccessKind::kAtomicOr;
     // A compare-and-swap loop does at once whatever it computes.
-    if (exchange) kind = kind_of(state, place, state.reg(insn.src)).value_or(AccessKind::kRead);
-    if (exchange && kind == AccessKind::kAddStore) kind = AccessKind::kAtomicAdd;
-    if (exchange && kind == AccessKind::kOrStore) kind = AccessKind::kAtomicOr;
-    note(here, pointer.maps, offset, width, pointer.variable, kind);
-    each_access(pointer, [](MapAccess& access) { access.writes_value = true; });
+    if (exchange) change = change_of(state, place, state.reg(insn.src)).value_or(Change{AccessKind::kRead});
+    if (exchange && change.kind == AccessKind::kAddStore) change.kind = AccessKind::kAtomicAdd;
+    if (exchange && change.kind == AccessKind::kOrStore) change.kind = AccessKind::kAtomicOr;
+    change.locked = state.locked != 0 && state.locked == pointer.element;
+    note(here, pointer.maps, offset, width, pointer.variable, change);
+    note_read(state, pointer, offset, width);  // even where it is not fetched: it counts on from what was there
+    note_written(state, pointer, offset, width);
   } else if (pointer.kind == Kind::kStack || pointer.also_other) {
     for (auto& frame : state.frames) frame.cells.clear();
   }
   if ((insn.imm & BPF_FETCH) == 0) return;
   Value old = unknown(here.id());
   if (pointer.kind == Kind::kMapValue) {
-    each_access(pointer, [](MapAccess& access) { access.reads_value = true; });
     old.kind = Kind::kLoaded;
     old.maps = pointer.maps;
     old.place = {pointer.place.base, offset, width};
@@ -224,24 +257,30 @@ void Walk::atomic(const Here& here, State& state) {
   state.reg(exchange ? 0 : insn.src) = old;
 }
 
-// A helper writes `size` bytes at `pointer`; an unknown size reaches as far as it can.
-void Walk::write_memory(const Here& here, State& state, const Value& pointer, const Value& size) {
+// A helper writes `size` bytes at `pointer`, all of them when `whole`; an unknown size reaches as far as it can.
+void Walk::write_memory(const Here& here, State& state, const Value& pointer, const Value& size, bool whole) {
   note_address(here, size);
   const bool sized = size.kind == Kind::kConst && size.number >= 0 && size.number <= UINT16_MAX;
   if (pointer.kind == Kind::kMapValue) {
     for (const uint32_t map : sets_.members(pointer.maps)) {
-      const uint32_t whole = index_.object.maps[map].value_size;
-      const int64_t room = std::max<int64_t>(0, whole - pointer.place.offset);
+      const int64_t room = std::max<int64_t>(0, spec(map).value_size - pointer.place.offset);
       const auto bytes = static_cast<uint32_t>(sized ? std::min(size.number, room) : room);
-      if (bytes != 0) note(here, sets_.of(map), pointer.place.offset, bytes, pointer.variable, AccessKind::kStore);
-      access(map).writes_value = true;
+      if (bytes != 0) note(here, sets_.of(map), pointer.place.offset, bytes, pointer.variable, {AccessKind::kStore});
     }
+    note_written(state, pointer, pointer.place.offset, sized && whole ? static_cast<uint32_t>(size.number) : 0);
   }
   if (pointer.kind != Kind::kStack && !pointer.also_other) return;
   const bool exact =
       pointer.kind == Kind::kStack && !pointer.variable && !pointer.also_other && pointer.frame < state.frames.size();
   if (exact) return state.frames[pointer.frame].forget(pointer.place.offset, sized ? size.number : kStackBytes);
   for (auto& frame : state.frames) frame.cells.clear();
+}
+
+// A helper reads `size` bytes at `pointer`, or as many as there are.
+void Walk::read_memory(const State& state, const Value& pointer, const Value& size) {
+  if (pointer.kind != Kind::kMapValue) return;
+  const bool sized = size.kind == Kind::kConst && size.number >= 0 && size.number <= UINT16_MAX;
+  note_read(state, pointer, pointer.place.offset, sized ? static_cast<uint32_t>(size.number) : UINT16_MAX);
 }
 
 }  // namespace mapshift::update::inference

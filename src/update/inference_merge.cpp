@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "update/inference.h"
 
@@ -27,6 +28,9 @@ Touch touch_of(const FieldAccess& access, uint32_t offset, uint32_t size) {
 
 struct Uses {  // the first access of each kind, over both generations
   std::array<const FieldAccess*, static_cast<size_t>(AccessKind::kFeedsAddress) + 1> first = {};
+  bool locked = false, unlocked = false;  // some change is, or is not, made under the value's lock
+  bool clamped = false;
+  const FieldAccess* adds_too = nullptr;  // the first that adds on some paths and sets on others
   [[nodiscard]] const FieldAccess* of(AccessKind kind) const { return first[static_cast<size_t>(kind)]; }
 };
 
@@ -41,6 +45,10 @@ void collect(const CodeFacts& facts, const std::string& map, uint32_t offset, ui
     const AccessKind kind = touch == Touch::kPart && !passive ? AccessKind::kStore : access.kind;
     auto& slot = uses.first[static_cast<size_t>(kind)];
     if (slot == nullptr) slot = &access;
+    if (passive) continue;
+    uses.clamped = uses.clamped || access.clamped;
+    if (access.adds_too && uses.adds_too == nullptr) uses.adds_too = &access;
+    (access.locked ? uses.locked : uses.unlocked) = true;
   }
 }
 
@@ -51,7 +59,7 @@ std::string place_of(const FieldAccess& access) {
   return fmt::format("at insn {} of {}", access.insn, in);
 }
 
-InferredMerge ambiguous(const std::string& why) { return {Merge::kLatest, why + ": declare how it is merged", true, true}; }
+InferredMerge ambiguous(std::string why) { return {Merge::kLatest, std::move(why), true, true}; }
 
 std::string words_for(AccessKind kind) {
   switch (kind) {
@@ -102,11 +110,21 @@ std::optional<InferredMerge> decide(const Uses& uses) {
   const Change& first = changes.front();
   const auto text = [](const Change& change) { return fmt::format("{} {}", words_for(change.kind), place_of(*change.first)); };
   if (changes.size() > 1) return ambiguous(fmt::format("{}, but {}", text(first), text(changes[1])));
+  if (uses.adds_too != nullptr) {
+    return ambiguous(fmt::format("added to on some paths and set on others {}", place_of(*uses.adds_too)));
+  }
   const auto* address = uses.of(AccessKind::kFeedsAddress);
   if (first.merge == Merge::kSum && address != nullptr) {
     return ambiguous(fmt::format("{}, but {} {}", text(first), words_for(AccessKind::kFeedsAddress), place_of(*address)));
   }
-  return InferredMerge{first.merge, text(first), first.atomic, false};
+  InferredMerge out{first.merge, text(first), first.atomic, false};
+  out.locked = uses.locked && !uses.unlocked;
+  out.clamped = first.merge == Merge::kSum && uses.clamped;
+  if (out.locked) out.atomic = true;
+  if (out.locked) out.reason += ", under the lock";
+  else if (uses.locked) out.reason += ", under the lock there and not everywhere";
+  if (out.clamped) out.reason += "; it stops at a limit, which the sum of both generations may pass";
+  return out;
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <iterator>
 #include <numeric>
+#include <tuple>
 
 namespace mapshift::update::inference {
 namespace {
@@ -28,14 +29,34 @@ bool join_extreme(const Value& pure, const Value& other, Value& out) {
   return true;
 }
 
-// n = n == MAX ? MAX : n + 1
+// n = n == MAX ? MAX : n + 1, and n = n + 1 > 99 ? 99 : n + 1, whose constants compilers move by one.
 bool join_saturated(const Value& added, const Value& other, Value& out) {
   if (added.kind != Kind::kLoaded || added.derived != Derived::kAdded || added.shifted || other.kind != Kind::kConst) {
     return false;
   }
   const uint64_t mask = added.place.size >= 8 ? ~uint64_t{0} : (uint64_t{1} << (added.place.size * 8)) - 1;
-  if ((static_cast<uint64_t>(other.number) & mask) != mask) return false;
+  const bool largest = (static_cast<uint64_t>(other.number) & mask) == mask;
+  const bool cap = added.limited == Bound::kBelow && (other.number == added.number || other.number == added.number - 1);
+  const bool floor = added.limited == Bound::kAbove && (other.number == added.number || other.number == added.number + 1);
+  if (!largest && !cap && !floor) return false;
   out = added;
+  out.clamped = true;
+  return true;
+}
+
+// n = n + 1 > 99 ? 0 : n + 1. Nothing is learnt where `old` is known to be anything already: so that joining ends.
+bool join_partly(const Value& old, const Value& next, Value& out) {
+  const auto sum = [](const Value& value) {
+    return value.kind == Kind::kLoaded && !value.shifted && (value.derived == Derived::kAdded || value.partly);
+  };
+  const bool first = sum(old) && (next.kind == Kind::kConst || next.kind == Kind::kUnknown) && !next.shifted;
+  const bool second = sum(next) && old.kind == Kind::kConst;
+  if (!first && !second) return false;
+  out = first ? old : next;
+  out.derived = Derived::kMixed;
+  out.partly = true;
+  out.limited = Bound::kNone;
+  out.number = 0;
   return true;
 }
 
@@ -74,6 +95,7 @@ Value join_same_kind(const Value& old, const Value& next, uint32_t id, MapSets& 
       return out;
     case Kind::kMapValue:
       out.maps = sets.join(old.maps, next.maps);
+      if (old.element != next.element) out.element = 0;
       join_offset(old, next, id, out);
       return out;
     case Kind::kLoaded: {
@@ -83,6 +105,12 @@ Value join_same_kind(const Value& old, const Value& next, uint32_t id, MapSets& 
       out.maps = sets.join(old.maps, next.maps);
       if (old.place.base != next.place.base) out.place.base = id;
       out.derived = join_derived(old.derived, next.derived);
+      out.clamped = old.clamped || next.clamped;
+      out.partly = old.partly || next.partly || (out.derived == Derived::kMixed && (old.derived == Derived::kAdded || next.derived == Derived::kAdded));
+      if (old.limited != next.limited || old.number != next.number) {
+        out.limited = Bound::kNone;
+        out.number = 0;
+      }
       if (old.second != next.second) {
         if (old.second.base != 0 && next.second.base != 0) out.derived = Derived::kMixed;
         if (old.second.base == 0) out.second = next.second, out.second_maps = next.second_maps;
@@ -97,6 +125,7 @@ Value join_kinds(const Value& old, const Value& next, uint32_t id, MapSets& sets
   Value out;
   if (join_extreme(old, next, out) || join_extreme(next, old, out)) return out;
   if (join_saturated(old, next, out) || join_saturated(next, old, out)) return out;
+  if (join_partly(old, next, out)) return out;
   if (old.shifted != next.shifted) return unknown(id);
   if (old.kind == next.kind) return join_same_kind(old, next, id, sets);
   if (old.kind == Kind::kMapValue) return join_pointer(old, next);
@@ -154,7 +183,46 @@ bool merge_frame(Frame& old, const Frame& next, uint32_t seed, const Absence& ab
   return changed;
 }
 
+// What both paths have written.
+bool join_written(std::vector<Written>& old, const std::vector<Written>& next) {
+  if (old == next) return false;
+  std::vector<Written> out;
+  for (const auto& a : old) {
+    for (const auto& b : next) {
+      const uint32_t begin = std::max(a.begin, b.begin), end = std::min(a.end, b.end);
+      if (a.element == b.element && begin < end) out.push_back({a.element, begin, end});
+    }
+  }
+  const bool changed = out != old;
+  old = std::move(out);
+  return changed;
+}
+
+constexpr size_t kMaxWritten = 32;
+
 }  // namespace
+
+void State::write(uint32_t element, uint32_t begin, uint32_t end) {
+  if (element == 0 || begin >= end) return;
+  Written joined{element, begin, end};
+  std::erase_if(written, [&](const Written& other) {
+    if (other.element != element || other.end < begin || other.begin > end) return false;
+    joined.begin = std::min(joined.begin, other.begin);
+    joined.end = std::max(joined.end, other.end);
+    return true;
+  });
+  if (written.size() >= kMaxWritten) return;  // what is forgotten counts as not written
+  const auto after = std::find_if(written.begin(), written.end(), [&](const Written& other) {
+    return std::tie(other.element, other.begin) > std::tie(joined.element, joined.begin);
+  });
+  written.insert(after, joined);
+}
+
+bool State::has_written(uint32_t element, uint32_t begin, uint32_t end) const {
+  return begin >= end || std::any_of(written.begin(), written.end(), [&](const Written& range) {
+    return range.element == element && range.begin <= begin && end <= range.end;
+  });
+}
 
 uint32_t MapSets::intern(std::vector<uint32_t> members) {
   const auto [found, fresh] = known_.try_emplace(members, static_cast<uint32_t>(sets_.size()));
@@ -239,6 +307,11 @@ bool merge(State& old, const State& next, uint32_t seed, MapSets& sets) {
     return std::erase_if(a, [&](const auto& x) { return std::find(b.begin(), b.end(), x) == b.end(); }) != 0;
   };
   changed = both(old.absent, next.absent) || changed;
+  changed = join_written(old.written, next.written) || changed;
+  if (old.locked != 0 && old.locked != next.locked) {
+    old.locked = 0;
+    changed = true;
+  }
   return both(old.limits, next.limits) || changed;
 }
 

@@ -44,12 +44,16 @@ struct Value {
   bool variable = false;    // pointers: `number` is the least offset only; kLoaded: so was the pointer
   bool also_other = false;  // pointers: on another path it is something else
   bool shifted = false;     // moved left by 32: half of how older instruction sets clear the upper half
+  bool clamped = false;     // kLoaded, kAdded: or a limit, where that is less
   uint8_t frame = 0;        // kStack
   Derived derived = Derived::kPure;
   Bound bound = Bound::kNone;  // known to be above or below what is at bound_place
+  bool partly = false;      // kLoaded, kMixed: a sum on some paths, something else on others
+  Bound limited = Bound::kNone;  // kLoaded, kAdded: known to be above or below the constant `number`
   uint32_t id = 0;          // copies of one value share it; 0: none
+  uint32_t element = 0;     // kMapValue: the element's number, whatever the offset; 0: not one only
   uint32_t maps = 0;        // kMap, kMapValue, kLoaded: which
-  int64_t number = 0;       // kConst: the value; kFunction: index
+  int64_t number = 0;       // kConst: the value; kFunction: index; kLoaded: see `limited`
   Place place = {};         // kMapValue: where it points (size 0); kLoaded: where it came from
   Place second = {};        // kLoaded, kAdded or kOred of two places
   uint32_t second_maps = 0;
@@ -91,13 +95,23 @@ struct Limit {  // on this path, what is at `place` was compared with a constant
   bool operator==(const Limit&) const = default;
 };
 
+struct Written {  // bytes of an element of a per-CPU array that this run has written on every path
+  uint32_t element;
+  uint32_t begin, end;
+  bool operator==(const Written&) const = default;
+};
+
 struct State {
   std::vector<Frame> frames = {};      // of the entry program first; the running function's last
   std::vector<uint32_t> absent = {};   // maps in which a lookup failed on this path, sorted
   std::vector<Limit> limits = {};
+  std::vector<Written> written = {};   // disjoint, sorted
+  uint32_t locked = 0;                 // the element whose lock is held
   bool operator==(const State&) const = default;
 
   [[nodiscard]] Value& reg(uint32_t index) { return frames.back().registers[index]; }
+  void write(uint32_t element, uint32_t begin, uint32_t end);
+  [[nodiscard]] bool has_written(uint32_t element, uint32_t begin, uint32_t end) const;
   [[nodiscard]] size_t cost() const;  // of copying it, in steps
   template <class F>
   void each_value(F&& f) {
@@ -112,5 +126,7 @@ struct State {
 bool merge(State& old, const State& next, uint32_t seed, MapSets& sets);
 
 [[nodiscard]] uint32_t mix(uint32_t a, uint32_t b);  // never 0
+// The number of the element of a map that has one only: a section, an array of one entry.
+[[nodiscard]] inline uint32_t only_element(uint32_t map) { return mix(0x5ec7104eU, map); }
 
 }  // namespace mapshift::update::inference

@@ -48,7 +48,16 @@ ObjectIndex::ObjectIndex(const ObjectSpec& spec) : object(spec) {
   };
   for (const auto& [name, function] : object.subprograms) add(function, name);
   for (const auto& program : object.programs) add(program.code, program.name);
-  for (uint32_t i = 0; i < object.maps.size(); ++i) map_numbers.try_emplace(object.maps[i].name, i);
+  for (uint32_t i = 0; i < object.maps.size(); ++i) {
+    map_numbers.try_emplace(object.maps[i].name, i);
+    maps.push_back({&object.maps[i], object.maps[i].name});
+  }
+  for (uint32_t i = 0; i < object.maps.size(); ++i) {
+    const MapSpec& outer = object.maps[i];
+    if (outer.inner == nullptr) continue;
+    maps[i].inner = static_cast<uint32_t>(maps.size());
+    maps.push_back({outer.inner.get(), inner_name(outer.name)});
+  }
 }
 
 const FunctionIndex* ObjectIndex::function(const std::string& name) const {
@@ -99,7 +108,7 @@ void Walk::give_up(const std::string& reason) {
 
 MapAccess& Walk::access(uint32_t map) {
   const auto [found, fresh] = maps_.try_emplace(map);
-  if (fresh) found->second = {.map = index_.object.maps[map].name, .program = program_.name};
+  if (fresh) found->second = {.map = index_.maps[map].name, .program = program_.name};
   return found->second;
 }
 

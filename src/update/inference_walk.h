@@ -25,6 +25,12 @@ struct ObjectIndex {
   explicit ObjectIndex(const ObjectSpec& object);
   [[nodiscard]] const FunctionIndex* function(const std::string& name) const;
   const ObjectSpec& object;
+  struct Map {
+    const MapSpec* spec;
+    std::string name;  // as facts tell it
+    std::optional<uint32_t> inner = {};  // of a map of maps, where the object says their form: the number of those inside
+  };
+  std::vector<Map> maps;  // the object's, in its order, then the inner ones
   std::vector<FunctionIndex> functions;
   std::unordered_map<std::string, uint32_t> function_numbers, map_numbers;
 };
@@ -46,6 +52,10 @@ class Walk {
     [[nodiscard]] uint32_t id(uint32_t n = 0) const { return mix(mix(context, pc), n); }
   };
   struct Function;  // the state of following one function, inference_walk.cpp
+  struct Change {   // of some bytes of a value
+    AccessKind kind;
+    bool locked = false, clamped = false, adds_too = false;
+  };
 
   // Control flow: inference_walk.cpp. The state in which the function returns; none when it does not, or was given up.
   std::optional<State> follow(const FunctionIndex& function, State entry, uint32_t context, int depth);
@@ -69,15 +79,21 @@ class Walk {
   void load(const Here& here, State& state);
   void store(const Here& here, State& state);
   void atomic(const Here& here, State& state);
-  [[nodiscard]] std::optional<AccessKind> kind_of(const State& state, const Place& place, const Value& value) const;
-  void note(const Here& here, uint32_t maps, int64_t offset, uint32_t size, bool variable, AccessKind kind);
+  [[nodiscard]] std::optional<Change> change_of(const State& state, const Place& place, const Value& value) const;
+  void note(const Here& here, uint32_t maps, int64_t offset, uint32_t size, bool variable, const Change& change);
+  void note_read(const State& state, const Value& pointer, int64_t offset, uint32_t size);
+  void note_written(State& state, const Value& pointer, int64_t offset, uint32_t size);
+  [[nodiscard]] const MapSpec& spec(uint32_t map) const { return *index_.maps[map].spec; }
   void note_address(const Here& here, const Value& value);
-  void write_memory(const Here& here, State& state, const Value& pointer, const Value& size);
+  void write_memory(const Here& here, State& state, const Value& pointer, const Value& size, bool whole = false);
+  void read_memory(const State& state, const Value& pointer, const Value& size);
 
   // Helpers: inference_calls.cpp.
   void call(const Here& here, State& state);
   void call_helper(const Here& here, State& state, int32_t helper);
-  void look_up(const Here& here, State& state);
+  void call_back(const Here& here, State& state, int32_t helper, const std::array<Value, 5>& arguments);
+  void read_arguments(const State& state, int32_t helper, const std::array<Value, 5>& arguments);
+  void look_up(const Here& here, State& state, bool own_cpu);
   void update(const Here& here, State& state);
   void update_from_stack(const Here& here, State& state, const Value& map, const Value& value, bool insert);
   void note_key(const Here& here, State& state, uint32_t maps, const Value& key);

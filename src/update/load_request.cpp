@@ -70,15 +70,25 @@ struct Encoder {
 }  // namespace
 
 Hook to_hook(const AttachSpec& attach) {
-  return Hook{attach.type, attach.interface, attach.mode, attach.direction, attach.category, attach.name, attach.path, attach.hook};
+  return Hook{attach.type, attach.interface, attach.mode, attach.direction, attach.category, attach.name, attach.path, attach.hook,
+              attach.priority, attach.handle, attach.trace};
 }
 
 std::string describe_attach(const AttachSpec& attach) {
   if (attach.type == "xdp") return "xdp on " + attach.interface + " (" + attach.mode + ")";
-  if (attach.type == "tcx") return "tcx " + attach.direction + " on " + attach.interface;
+  if (attach.type == "tcx" || attach.type == "tc" || attach.type == "netkit") return attach.type + " " + attach.direction + " on " + attach.interface;
   if (attach.type == "cgroup") return attach.hook + " of " + attach.path;
+  if (attach.type == "sk_lookup" || attach.type == "flow_dissector")
+    return attach.type + " of " + (attach.path.empty() ? "the agent's network namespace" : attach.path);
   if (attach.type == "tracepoint") return "tracepoint " + attach.category + "/" + attach.name;
   if (attach.type == "raw_tracepoint") return "raw tracepoint " + attach.name;
+  const TraceTarget& trace = attach.trace;
+  std::string offset;
+  if (trace.offset != 0) offset.append("+").append(std::to_string(trace.offset));
+  if (!trace.event.empty()) return "perf_event " + trace.event;
+  if (!trace.provider.empty()) return attach.type + " " + trace.provider + ":" + attach.name + " of " + attach.path;
+  if (!attach.path.empty()) return attach.type + " " + trace.symbol + offset + " of " + attach.path;
+  if (!attach.name.empty()) return attach.type + " " + attach.name + offset;
   return attach.type;
 }
 

@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "kernel/trace_target.h"
 #include "slo/objective.h"
 
 namespace mapshift::update {
@@ -20,9 +21,9 @@ struct AttachSpec {
   std::string mode = "auto";       // xdp: auto, native, generic
   std::string direction = {};      // tcx: ingress, egress
   std::string category = {}, name = {};  // tracepoint; raw_tracepoint uses name
-  std::string path = {}, hook = {};      // cgroup: skb_ingress, skb_egress; uprobe: path
-  std::string symbol = {};               // uprobe
-  int64_t pid = 0;                       // uprobe
+  std::string path = {}, hook = {};      // cgroup: skb_ingress, skb_egress; probes of executables: path
+  uint32_t priority = 0, handle = 0;     // tc; 0: the kernel's choice
+  TraceTarget trace = {};                // probes: the rest of what they need
   bool operator==(const AttachSpec&) const = default;
 };
 
@@ -48,6 +49,7 @@ struct MapRule {
   std::string transform_up = {}, transform_down = {};  // functions of the new object: old value to new, and back
   bool per_instance = false;               // each instance of the module has its own
   std::map<std::string, FieldRule> fields = {};  // by path in the new layout: "a.b", "hist"
+  std::map<std::string, FieldRule> key_fields = {};  // of the key; only `from` has a meaning there
 };
 
 struct RingRule {

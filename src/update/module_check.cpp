@@ -2,6 +2,7 @@
 #include "update/module_check.h"
 
 #include "update/load_request.h"
+#include "update/module_check_next.h"
 #include "update/names.h"
 #include "update/objectives.h"
 
@@ -25,12 +26,7 @@ ModuleCheck check_module(const Manifest& manifest, const ObjectSpec& object) {
   const Judging judging = judging_of(manifest, {}, {}, object, attached);
   append(out.problems, judging.refusals);
   append(out.warnings, judging.warnings);
-  for (const MapSpec& map : object.maps) {
-    if (map.section == DataSection::kNone && map.value == nullptr && (is_array(map.type) || is_lru(map.type) || map.type == MapType::kHash)) {
-      out.warnings.push_back({"no-btf", "maps." + map.name,
-                              "the map's value has no type, so its layout can never change: declare it with __type(key, …) and __type(value, …)"});
-    }
-  }
+  append(out.warnings, check_next_version(manifest, object));
   return out;
 }
 

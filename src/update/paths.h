@@ -16,6 +16,7 @@ class Paths {
   [[nodiscard]] std::string program(uint64_t n, const std::string& program) const { return generation(n) + "/progs/" + program; }
   [[nodiscard]] std::string published(const std::string& map) const { return root_ + "/maps/" + map; }
   [[nodiscard]] std::string hook(const std::string& program) const { return root_ + "/hooks/" + program; }
+  [[nodiscard]] std::string together() const { return root_ + "/together"; }
   [[nodiscard]] std::string sync(const std::string& map) const { return root_ + "/sync/" + map; }
   [[nodiscard]] std::string syncs() const { return root_ + "/sync"; }
 

@@ -25,11 +25,18 @@ struct FieldAccess {
   std::string program;   // entry program
   uint32_t insn = 0;     // index in `function`
   std::string function;
+  bool locked = false;   // while the bpf_spin_lock of the same value was held
+  bool clamped = false;  // kAddStore: the sum stops at a limit
+  bool adds_too = false; // kStore: a sum with what was there on some paths, and something else on others
 };
 struct MapAccess {       // whole-map facts
   std::string map;
   std::string program;
   bool looks_up = false, updates = false, deletes = false, writes_value = false, reads_value = false;
+  bool inserts = false, replaces = false;  // `updates`: of an entry that is not there, and of one that may be
+  // Bytes of a value are read, or added to, that the same run may not have written before: what an earlier run left counts.
+  // Known of per-CPU arrays only, and true for every other map that is read.
+  bool reads_earlier = false;
 };
 struct CodeFacts {
   std::vector<FieldAccess> fields;
@@ -61,6 +68,8 @@ struct Plan {
   std::vector<Problem> warnings, refusals;
   uint64_t memory_bytes = 0;          // estimate of what the update allocates: new maps, bases, programs
   bool lossy = false;
+  bool together = false;              // all hooks move by one store
+  std::optional<Canary> canary = {};  // only then
 };
 
 // One side of a plan: what runs, or what would.

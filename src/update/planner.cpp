@@ -6,6 +6,7 @@
 #include "update/names.h"
 #include "update/planner_maps.h"
 #include "update/planner_programs.h"
+#include "update/planner_together.h"
 
 namespace mapshift::update {
 
@@ -55,6 +56,7 @@ Plan make_plan(const GenerationInput& old_side, const GenerationInput& next, con
   plan.refusals.insert(plan.refusals.end(), names.begin(), names.end());
   MapPlanner(old_side, next, env, plan).run();
   plan_programs(old_side, next, env, plan);
+  plan_together(next, plan);
   for (const std::string& text : next.facts.gave_up)
     plan.warnings.push_back({"analysis-bounded", "programs", fmt::format("the instructions were not followed to the end: {}", text)});
   plan.memory_bytes = memory_of(plan, next.object, env);

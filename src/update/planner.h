@@ -30,6 +30,7 @@ struct PlannerEnvironment {
   std::vector<Problem> problems = {};                        // found before: missing hooks, attach types not served
   MapInference infer = {};                                   // empty: no inference
   SwapOrder order = {};                                      // empty: by name
+  std::function<Status(const SyncSpec&)> engine = {};        // whether the sync engine serves it; empty: it serves all
 };
 
 // Pure. Both manifests must carry the attach of every program that attaches (sections' names resolved). Everything that is

@@ -6,9 +6,14 @@
 
 #include <algorithm>
 
+#include "update/map_ability.h"
 #include "update/names.h"
+#include "update/planner_kinds.h"
+#include "update/planner_pair.h"
+#include "update/preemption.h"
 #include "update/schema_diff_layout.h"
 #include "update/schema_diff_section.h"
+#include "update/type_change.h"
 
 namespace mapshift::update {
 
@@ -18,8 +23,6 @@ namespace {
 constexpr uint32_t kReadOnly = 1U << 3, kWriteOnly = 1U << 4, kReadOnlyProgram = 1U << 7, kWriteOnlyProgram = 1U << 8;
 constexpr uint32_t kMappable = 1U << 10;
 constexpr uint32_t kAccessFlags = kReadOnly | kWriteOnly | kReadOnlyProgram | kWriteOnlyProgram;
-
-bool constant(DataSection section) { return section == DataSection::kRodata || section == DataSection::kKconfig; }
 
 std::string policy_name(Policy policy) {
   switch (policy) {
@@ -32,11 +35,6 @@ std::string policy_name(Policy policy) {
   return "refuse";
 }
 
-MapRule rule_of(const GenerationInput& side, const std::string& map) {
-  const auto it = side.manifest.maps.find(map);
-  return it == side.manifest.maps.end() ? MapRule{} : it->second;
-}
-
 // The manifest's word, or what the types say.
 int64_t epoch_for(const MapSpec& map, const MapRule& rule) {
   if (rule.epoch) return *rule.epoch;
@@ -46,63 +44,11 @@ int64_t epoch_for(const MapSpec& map, const MapRule& rule) {
 
 }  // namespace
 
-MapAbility ability_of(MapType type) {
-  switch (type) {
-    case MapType::kHash:
-    case MapType::kArray:
-    case MapType::kPercpuHash:
-    case MapType::kPercpuArray:
-    case MapType::kLruHash:
-    case MapType::kLruPercpuHash: return MapAbility::kSync;
-    case MapType::kProgArray: return MapAbility::kRebuilt;
-    case MapType::kUnspec:
-    case MapType::kPerfEventArray:
-    case MapType::kStackTrace:
-    case MapType::kCgroupArray:
-    case MapType::kLpmTrie:
-    case MapType::kArrayOfMaps:
-    case MapType::kHashOfMaps:
-    case MapType::kDevmap:
-    case MapType::kSockmap:
-    case MapType::kCpumap:
-    case MapType::kXskmap:
-    case MapType::kSockhash:
-    case MapType::kCgroupStorage:
-    case MapType::kReuseportSockarray:
-    case MapType::kPercpuCgroupStorage:
-    case MapType::kQueue:
-    case MapType::kStack:
-    case MapType::kSkStorage:
-    case MapType::kDevmapHash:
-    case MapType::kStructOps:
-    case MapType::kRingbuf:
-    case MapType::kInodeStorage:
-    case MapType::kTaskStorage:
-    case MapType::kBloomFilter:
-    case MapType::kUserRingbuf:
-    case MapType::kCgrpStorage:
-    case MapType::kArena: return MapAbility::kReuseOnly;
-  }
-  return MapAbility::kReuseOnly;  // a type newer than this release
-}
-
 uint32_t wanted_entries(const GenerationInput& side, const MapSpec& map, uint32_t possible_cpus) {
   const MapRule rule = rule_of(side, map.name);
   const uint32_t entries = map.section == DataSection::kNone ? rule.max_entries.value_or(map.max_entries) : map.max_entries;
   return entries == 0 && map.type == MapType::kPerfEventArray ? possible_cpus : entries;
 }
-
-struct MapPlanner::Pair {
-  const MapSpec* before = nullptr;
-  const MapSpec* after = nullptr;
-  MapRule rule = {};
-  std::string where = {};
-  uint32_t entries0 = 0, entries1 = 0;
-  int64_t epoch0 = 0, epoch1 = 0;
-  SchemaDiff value = {};
-  KeyDiff key = {};
-  MapPlan out = {};
-};
 
 void MapPlanner::run() {
   for (const MapSpec& map : next_.object.maps)
@@ -146,6 +92,8 @@ void MapPlanner::plan_map(const MapSpec& map) {
   } else {
     finish(pair, Policy::kReset, constant(map.section) ? "constants belong to the generation" : "new in this generation");
   }
+  tell_class(pair);
+  tell_notes(pair);
   plan_.maps.push_back(std::move(pair.out));
 }
 
@@ -154,15 +102,27 @@ void MapPlanner::plan_pair(Pair& pair) {
   if (constant(after.section)) return finish(pair, Policy::kReset, "constants belong to the generation");
   pair.epoch0 = epoch_for(before, rule_of(old_, before.name));
   pair.epoch1 = epoch_for(after, pair.rule);
-  SchemaRequest request{pair.where, value_layout(before), value_layout(after), pair.rule.fields, is_percpu(after.type),
-                        after.section != DataSection::kNone, old_.facts.gave_up.empty() && next_.facts.gave_up.empty()};
+  SchemaRequest request{.where = pair.where,
+                        .old_value = value_layout(before),
+                        .new_value = value_layout(after),
+                        .rules = pair.rule.fields,
+                        .percpu = is_percpu(after.type),
+                        .add_up = type_change(before.type, after.type) == TypeChange::kAddUp,
+                        .section = after.section != DataSection::kNone,
+                        .code_known = old_.facts.gave_up.empty() && next_.facts.gave_up.empty()};
+  if (request.percpu) {
+    request.preempted = preempted_writer(next_.object, next_.facts, after.name);
+    if (request.preempted.empty()) request.preempted = preempted_writer(old_.object, old_.facts, before.name);
+  }
   if (env_.infer)
     request.infer = [&](uint32_t offset0, uint32_t size0, uint32_t offset1, uint32_t size1) {
       return env_.infer(old_.facts, before.name, next_.facts, after.name, offset0, size0, offset1, size1);
     };
   pair.value = diff_values(request);
   const bool index = is_array(after.type) && is_array(before.type);
-  pair.key = index ? KeyDiff{true} : diff_keys({before.key, before.key_size}, {after.key, after.key_size});
+  pair.key = index ? KeyDiff{.same = true}
+                   : diff_keys({before.key, before.key_size}, {after.key, after.key_size}, pair.where + ".key", pair.rule.key_fields);
+  plan_transform(pair, request);
 
   if (ability_of(after.type) == MapAbility::kRebuilt && before.type == after.type && pair.rule.policy != Policy::kRefuse)
     return finish(pair, Policy::kReset, "rebuilt from the new generation's programs");
@@ -170,7 +130,8 @@ void MapPlanner::plan_pair(Pair& pair) {
   if (scratch) return finish(pair, Policy::kReset, "scratch: written before it is read in each run");
   switch (pair.rule.policy) {
     case Policy::kAuto:
-      return differences(pair).empty() && pair.epoch0 == pair.epoch1 ? plan_reuse(pair) : plan_sync(pair);
+      if (differences(pair).empty() && pair.epoch0 == pair.epoch1 && !pair.transform) return plan_reuse(pair);
+      return ability_of(after.type) == MapAbility::kRenewed && before.type == after.type ? plan_renewed(pair) : plan_sync(pair);
     case Policy::kReuse: return plan_reuse(pair);
     case Policy::kSync: return plan_sync(pair);
     case Policy::kReset: return plan_reset(pair);
@@ -190,6 +151,7 @@ std::vector<std::string> MapPlanner::differences(const Pair& pair) const {
   // libbpf chooses the flags of data sections by what the running kernel can do.
   if (after.section == DataSection::kNone && before.flags != after.flags)
     all.push_back(fmt::format("the flags changed from {:#x} to {:#x}", before.flags, after.flags));
+  for (std::string& difference : inner_differences(before, after)) all.push_back(std::move(difference));
   return all;
 }
 
@@ -219,22 +181,19 @@ void MapPlanner::plan_reuse(Pair& pair) {
 
 void MapPlanner::check_sync_form(Pair& pair) {
   const MapSpec &before = *pair.before, &after = *pair.after;
-  if (before.type != after.type)
-    return refuse(pair, "type-changed", fmt::format("{} changed from {} to {}: this release keeps the type of a map",
-                                                    after.name, to_string(before.type), to_string(after.type)));
+  if (type_change(before.type, after.type) == TypeChange::kRefused) return refuse(pair, "type-changed", describe_change(before.type, after.type));
   if (before.section != after.section)
     return refuse(pair, "type-changed", fmt::format("{} holds global variables in one generation only", after.name));
-  if (ability_of(after.type) != MapAbility::kSync) {
+  if (!is_carried(after.type)) {
     const std::vector<std::string> all = differences(pair);
     const std::string why = all.empty() ? "its policy is \"sync\"" : fmt::format("{}", fmt::join(all, "; "));
-    return refuse(pair, "map-type", fmt::format("a {} map can be reused when it is identical and is not synchronised in this release: {}",
-                                                to_string(after.type), why));
+    return refuse(pair, "map-type", fmt::format("a {} map is reused when it is identical and cannot be carried over otherwise, since {}: {}",
+                                                to_string(after.type), map_kind(after.type).otherwise, why));
   }
-  if (pair.epoch0 != pair.epoch1)
+  if (pair.epoch0 != pair.epoch1 && !pair.transform)
     refuse(pair, "epoch", fmt::format("its epoch changed from {} to {}, so that its values mean something else: say \"policy\": \"reset\" "
-                                      "to start anew", pair.epoch0, pair.epoch1));
-  if (!pair.key.same)
-    refuse(pair, "key-changed", fmt::format("{}; keys can change in a later release", pair.key.reason));
+                                      "to start anew, or convert them with a function (\"transform\")", pair.epoch0, pair.epoch1));
+  if (!pair.key.same) check_key(pair);
   if (after.key_size > kMaxSyncKeySize)
     refuse(pair, "key-too-large", fmt::format("keys of {} bytes cannot be synchronised: {} is the limit", after.key_size, kMaxSyncKeySize));
   if ((before.flags | after.flags) & kAccessFlags && after.section == DataSection::kNone)
@@ -258,9 +217,11 @@ void MapPlanner::plan_sync(Pair& pair) {
   finish(pair, Policy::kSync, {});
   check_sync_form(pair);
   const MapSpec &before = *pair.before, &after = *pair.after;
-  if (before.type != after.type || before.section != after.section || ability_of(after.type) != MapAbility::kSync) return;
+  const bool apart = type_change(before.type, after.type) == TypeChange::kRefused || before.section != after.section;
+  if (apart || !is_carried(after.type)) return;
   check_growth(pair);
   SchemaDiff& value = pair.value;
+  if (is_moved_whole(after.type, value)) value.refusals.clear();
   plan_.refusals.insert(plan_.refusals.end(), value.refusals.begin(), value.refusals.end());
   plan_.warnings.insert(plan_.warnings.end(), value.warnings.begin(), value.warnings.end());
   if (is_lru(after.type)) warn(pair, "lru", "recency order is lost: the new map evicts as if all keys were equally old");
@@ -269,9 +230,13 @@ void MapPlanner::plan_sync(Pair& pair) {
   if (!value.lossy.empty()) lossy(pair, value.lossy);
   pair.out.record.fields = std::move(value.fields);
   std::string reason;
-  if (!value.identical) reason = "value layout differs";
+  const auto because = [&](std::string_view why) { reason += fmt::format("{}{}", reason.empty() ? "" : "; ", why); };
+  if (before.type != after.type) because(fmt::format("{} becomes {}", to_string(before.type), to_string(after.type)));
+  if (!pair.key.same) because("key layout differs");
+  if (!value.identical) because("value layout differs");
+  if (pair.transform && value.identical) because("its meaning changes");
   if (pair.entries0 != pair.entries1)
-    reason += fmt::format("{}max_entries changes from {} to {}", reason.empty() ? "" : "; ", pair.entries0, pair.entries1);
+    because(fmt::format("max_entries changes from {} to {}", pair.entries0, pair.entries1));
   if (reason.empty() && before.flags != after.flags && after.section == DataSection::kNone) reason = "flags differ";
   if (reason.empty()) reason = "the manifest asks for it";
   const bool refused = pair.out.policy == Policy::kRefuse || !value.refusals.empty();
@@ -280,9 +245,32 @@ void MapPlanner::plan_sync(Pair& pair) {
     return;
   }
   finish(pair, Policy::kSync, std::move(reason));
-  pair.out.sync = SyncSpec{before.type, after.type, after.key_size, 0, before.value_size, after.value_size, pair.entries0, pair.entries1,
+  pair.out.sync = SyncSpec{before.type, after.type, before.key_size, 0, before.value_size, after.value_size, pair.entries0, pair.entries1,
                            std::move(value.ops), std::move(value.defaults), std::move(value.remaps),
                            pair.rule.on_delete == OnDelete::kKeepDelta};
+  pair.out.sync->lock0 = value.lock0;
+  pair.out.sync->lock1 = value.lock1;
+  if (!pair.key.same) {
+    pair.out.sync->key_size1 = after.key_size;
+    pair.out.sync->key_fields = std::move(pair.key.fields);
+  }
+  if (pair.transform) pair.out.sync->transform = SyncTransform{next_.object.path, pair.rule.transform_up, pair.rule.transform_down};
+  const KindRequest kind{before, after, old_, next_, env_, pair.rule.fields, pair.where};
+  take_kind(pair, adapt_to_kind(kind, *pair.out.sync, pair.out.record));
+  if (pair.out.sync) check_engine(pair);
+}
+
+void MapPlanner::plan_renewed(Pair& pair) {
+  finish(pair, Policy::kReset, {});
+  const KindRequest kind{*pair.before, *pair.after, old_, next_, env_, pair.rule.fields, pair.where};
+  take_kind(pair, renew(kind, pair.out.record));
+}
+
+void MapPlanner::take_kind(Pair& pair, KindPlan kind) {
+  plan_.warnings.insert(plan_.warnings.end(), kind.warnings.begin(), kind.warnings.end());
+  if (kind.loses) pair.out.record.lossy = plan_.lossy = true;
+  for (Problem& refusal : kind.refusals) refuse(pair, std::move(refusal.code), std::move(refusal.message));
+  if (pair.out.policy == Policy::kRefuse) pair.out.sync.reset();
 }
 
 void MapPlanner::check_dropped() {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include "update/planner.h"
+#include "update/planner_kinds.h"
 
 namespace mapshift::update {
 
@@ -18,10 +19,17 @@ class MapPlanner {
   [[nodiscard]] const MapSpec* find_old(const MapSpec& map, const MapRule& rule);
   void plan_map(const MapSpec& map);
   void plan_pair(Pair& pair);
+  void plan_transform(Pair& pair, const SchemaRequest& request);
+  void tell_class(Pair& pair);
+  void tell_notes(Pair& pair);
   void plan_reset(Pair& pair);
   void plan_reuse(Pair& pair);
   void plan_sync(Pair& pair);
+  void plan_renewed(Pair& pair);
+  void take_kind(Pair& pair, KindPlan kind);
   void check_growth(Pair& pair);
+  void check_key(Pair& pair);
+  void check_engine(Pair& pair);
   void check_sync_form(Pair& pair);
   void check_dropped();
   void check_moved(const MapSpec& section, const Variable& variable);
@@ -37,10 +45,6 @@ class MapPlanner {
   Plan& plan_;
   std::map<std::string, std::string> continued_ = {};  // old map -> the new map that continues it
 };
-
-// What this release can do with a map of that type when it is not identical.
-enum class MapAbility : uint8_t { kSync, kReuseOnly, kRebuilt };
-[[nodiscard]] MapAbility ability_of(MapType type);
 
 // The maximum that a generation asks for: the manifest's, else the object's; perf event arrays without one take the CPUs.
 [[nodiscard]] uint32_t wanted_entries(const GenerationInput& side, const MapSpec& map, uint32_t possible_cpus);

@@ -154,8 +154,17 @@ std::string attach_difference(const AttachSpec& before, const AttachSpec& after)
   compare("the name", before.name, after.name);
   compare("the path", before.path, after.path);
   compare("the hook", before.hook, after.hook);
-  compare("the symbol", before.symbol, after.symbol);
-  compare("the process", fmt::format("{}", before.pid), fmt::format("{}", after.pid));
+  compare("the priority", fmt::format("{}", before.priority), fmt::format("{}", after.priority));
+  compare("the handle", fmt::format("{}", before.handle), fmt::format("{}", after.handle));
+  const TraceTarget &old_trace = before.trace, &new_trace = after.trace;
+  compare("the symbol", old_trace.symbol, new_trace.symbol);
+  compare("the offset", fmt::format("{}", old_trace.offset), fmt::format("{}", new_trace.offset));
+  compare("the process", fmt::format("{}", old_trace.pid), fmt::format("{}", new_trace.pid));
+  compare("the provider", old_trace.provider, new_trace.provider);
+  compare("the event", old_trace.event, new_trace.event);
+  compare("the frequency", fmt::format("{}", old_trace.frequency), fmt::format("{}", new_trace.frequency));
+  compare("the period", fmt::format("{}", old_trace.period), fmt::format("{}", new_trace.period));
+  compare("\"overlap\"", fmt::format("{}", old_trace.overlap), fmt::format("{}", new_trace.overlap));
   return text;
 }
 

@@ -49,6 +49,8 @@ struct MapRecord {
   double staleness_seconds = 0;
   std::string changes = {};    // of a plan: how its changes will be followed, in words; empty: they are not
   std::vector<FieldRecord> fields = {};
+  std::string klass = {}, klass_reason = {};  // control, state, flight, scratch, counters; and why it is taken for that
+  std::vector<std::string> notes = {};        // of a plan: what else its author should know, a sentence each
 };
 
 struct ProgramRecord {

@@ -159,7 +159,7 @@ Status Run::clear_leftovers() {
   if (generation.empty() && bases.empty()) return {};
   for (const ProgramPlan& program : input_.plan.programs) {
     if (program.swap != ProgramPlan::Swap::kNative && program.swap != ProgramPlan::Swap::kDispatcher) continue;
-    MS_TRY(const int side, kernel_.running(to_hook(program.attach), paths_.hook(program.name),
+    MS_TRY(const int side, kernel_.running(hook_of(program), paths_.hook(program.name),
                                            paths_.program(input_.plan.from.generation, program.name),
                                            paths_.program(input_.plan.to.generation, program.name)));
     if (side == 0) continue;

@@ -135,11 +135,27 @@ class Run {
   [[nodiscard]] Status swap();
   [[nodiscard]] ProgramPlan::Swap swap_of(const ProgramPlan& program) const;
   [[nodiscard]] Status swap_program(const ProgramPlan& program, SwapReport& report);
+  [[nodiscard]] Result<SwapReport> move_in_order();
   [[nodiscard]] Status publish_maps(uint64_t from, uint64_t to);
   [[nodiscard]] Status restore(bool swapped);
   [[nodiscard]] Status swap_back(Nanos fresh_since);
   [[nodiscard]] Status restore_program(const ProgramPlan& program);
   [[nodiscard]] Status drop(uint64_t generation);
+
+  // run_together.cpp
+  [[nodiscard]] bool together() const { return input_.plan.together; }
+  [[nodiscard]] Hook hook_of(const ProgramPlan& program) const;
+  struct Sides {  // the pins of what a hook runs in each generation; empty: nothing
+    std::string from, to;
+  };
+  [[nodiscard]] std::optional<Sides> sides_of(const ProgramPlan& program) const;
+  [[nodiscard]] Status stage_all();
+  [[nodiscard]] Status unstage_all();
+  [[nodiscard]] Result<bool> runs_new();  // whether events go to the new generation
+  [[nodiscard]] Result<SwapReport> steer(bool to_new, double share);
+  [[nodiscard]] Result<SwapReport> move_together();
+  [[nodiscard]] Status move_back();
+  [[nodiscard]] Status restore_together();
 
   // run_bake.cpp
   void measure_baseline();

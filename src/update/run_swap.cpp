@@ -1,54 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <thread>
 
 #include "base/log.h"
-#include "update/load_request.h"
 #include "update/run.h"
+#include "update/run_refresher.h"
 
 namespace mapshift::update {
-
-// Keeps the keys that change all the time fresh on both sides while hooks are swapped: a swap call takes 8 to 20 ms, but
-// the moment in it at which events go the other way is the kernel's. What an event then finds is at most as old as the
-// time from the begin of one sweep to the end of the next; `staleness` is the largest of these.
-// While it lives, nobody else may use the pairs.
-class Run::Refresher {
- public:
-  Refresher(std::vector<Pair>& pairs, SyncPhase phase, Nanos fresh_since)
-      : pairs_(pairs), phase_(phase), fresh_since_(fresh_since) {
-    for (Pair& pair : pairs_) pair.sync->enter(phase);  // before the first hook: both sides may be written from then on
-    thread_ = std::thread([this] { sweep(); });
-  }
-  Refresher(const Refresher&) = delete;
-  Refresher& operator=(const Refresher&) = delete;
-  ~Refresher() { stop(); }
-
-  void stop() {
-    stop_.store(true);
-    if (thread_.joinable()) thread_.join();
-  }
-  // After stop().
-  [[nodiscard]] Nanos staleness() const { return staleness_; }
-
- private:
-  void sweep() {
-    do {
-      const Nanos began = monotonic_now();
-      for (Pair& pair : pairs_) {
-        if (auto report = pair.sync->pass_hot(phase_); !report) log::error("a hot pass failed", {{"error", report.error().message}});
-      }
-      staleness_ = std::max(staleness_, monotonic_now() - fresh_since_);
-      fresh_since_ = began;
-    } while (!pairs_.empty() && !stop_.load());
-  }
-
-  std::vector<Pair>& pairs_;
-  const SyncPhase phase_;
-  Nanos fresh_since_;
-  Nanos staleness_{0};
-  std::atomic<bool> stop_{false};
-  std::thread thread_;
-};
 
 // A program that the new generation has to do without leaves its hook.
 ProgramPlan::Swap Run::swap_of(const ProgramPlan& program) const {
@@ -66,25 +23,18 @@ Status Run::swap_program(const ProgramPlan& program, SwapReport& report) {
     case ProgramPlan::Swap::kNone: break;
     case ProgramPlan::Swap::kNative:
     case ProgramPlan::Swap::kDispatcher: {
-      MS_TRY(report, kernel_.swap(to_hook(program.attach), hook_dir, from, to));
+      MS_TRY(report, kernel_.swap(hook_of(program), hook_dir, from, to));
       return {};
     }
-    case ProgramPlan::Swap::kAttach: MS_CHECK(kernel_.attach(to_hook(program.attach), hook_dir, to)); break;
+    case ProgramPlan::Swap::kAttach: MS_CHECK(kernel_.attach(hook_of(program), hook_dir, to)); break;
     case ProgramPlan::Swap::kDetach: MS_CHECK(kernel_.detach(hook_dir)); break;
   }
   report.ended = monotonic_now();
   return {};
 }
 
-Status Run::swap() {
-  for (Pair& pair : pairs_) {
-    MS_TRY([[maybe_unused]] const PassReport report, pass(pair, SyncPhase::kPrecopy, true));
-  }
-  const Nanos fresh_since = monotonic_now();
-  for (Pair& pair : pairs_) {
-    MS_TRY([[maybe_unused]] const PassReport report, pair.sync->pass_hot(SyncPhase::kPrecopy));
-  }
-  Refresher refresher(pairs_, SyncPhase::kLiveNew, fresh_since);
+// From the first hook that changed to the last.
+Result<SwapReport> Run::move_in_order() {
   const Nanos began = monotonic_now();
   std::optional<Nanos> first;
   Nanos last = began;
@@ -98,11 +48,25 @@ Status Run::swap() {
       return fail(ErrorCode::kTimeout, "the swap took longer than limits.swap_timeout (" + format_duration(input_.limits.swap_timeout) + ")");
     }
   }
+  return SwapReport{first.value_or(last), last};
+}
+
+Status Run::swap() {
+  if (together()) MS_CHECK(stage_all());
+  for (Pair& pair : pairs_) {
+    MS_TRY([[maybe_unused]] const PassReport report, pass(pair, SyncPhase::kPrecopy, true));
+  }
+  const Nanos fresh_since = monotonic_now();
+  for (Pair& pair : pairs_) {
+    MS_TRY([[maybe_unused]] const PassReport report, pair.sync->pass_hot(SyncPhase::kPrecopy));
+  }
+  Refresher refresher(pairs_, SyncPhase::kLiveNew, fresh_since);
+  MS_TRY(const SwapReport window, together() ? move_together() : move_in_order());
   refresher.stop();
   MS_CHECK(publish_maps(input_.plan.from.generation, input_.plan.to.generation));
   publish_record(
       [&](UpdateRecord& record) {
-        record.mixed_window_seconds = first ? Seconds(last - *first).count() : 0;
+        record.mixed_window_seconds = Seconds(window.ended - window.began).count();
         for (const Pair& pair : pairs_) record.maps.at(pair.record).staleness_seconds = Seconds(refresher.staleness()).count();
       },
       false);
@@ -127,7 +91,8 @@ Status Run::restore_program(const ProgramPlan& program) {
   const std::string hook_dir = paths_.hook(program.name);
   const std::string from = paths_.program(input_.plan.from.generation, program.name);
   const std::string to = paths_.program(input_.plan.to.generation, program.name);
-  const Hook hook = to_hook(program.attach);
+  Hook hook = hook_of(program);
+  hook.stub = input_.old_manifest.swap == SwapTogether::kTogether;
   switch (program.swap) {
     case ProgramPlan::Swap::kNone: return {};
     case ProgramPlan::Swap::kAttach: return kernel_.detach(hook_dir);
@@ -159,7 +124,9 @@ Status Run::swap_back(Nanos fresh_since) {
 
 // Back to the old generation from wherever we are. Every part may have been done already, in part, or not at all.
 Status Run::restore(bool swapped) {
-  if (swapped) {
+  if (swapped && together()) {
+    MS_CHECK(restore_together());
+  } else if (swapped) {
     // The last pass may be long ago: what only the new generation has seen since must not meet an old program as news.
     for (Pair& pair : pairs_) {
       MS_TRY([[maybe_unused]] const PassReport report, pass(pair, SyncPhase::kLiveNew, true));

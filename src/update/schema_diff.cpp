@@ -53,12 +53,14 @@ class Differ {
       return std::move(out_);
     }
     check_types();
-    Match match = match_fields(old_, new_, request_.rules, request_.where);
+    Match match = request_.transform.empty() ? match_fields(old_, new_, request_.rules, request_.where)
+                                             : match_itself(new_.fields.size());
     append(out_.warnings, match.warnings);
     append(out_.refusals, match.refusals);
     out_.identical = request_.old_value.size == request_.new_value.size && match.refusals.empty() && old_.locks == new_.locks;
     if (request_.old_value.size != request_.new_value.size)
       differ(fmt::format("the value's size changed from {} to {} bytes", request_.old_value.size, request_.new_value.size));
+    compare_locks();
     for (size_t i = 0; i < new_.fields.size(); ++i) {
       if (match.old_of_new[i]) both(old_.fields[*match.old_of_new[i]], new_.fields[i]);
       else added(new_.fields[i]);
@@ -98,10 +100,8 @@ class Differ {
     append(out_.refusals, new_.problems);
     append(out_.reuse_refusals, old_.problems);
     append(out_.reuse_refusals, new_.problems);
-    const std::set<std::string> locks = united(old_.locks, new_.locks);
-    for (const std::string& lock : locks)
-      out_.refusals.push_back({"spin-lock", fmt::format("{}.fields.{}", request_.where, lock),
-                               "values with a lock (bpf_spin_lock) come in a later release: keep the layout, so that the map is reused"});
+    if (!old_.locks.empty()) out_.lock0 = static_cast<int32_t>(old_.locks.front().offset);
+    if (!new_.locks.empty()) out_.lock1 = static_cast<int32_t>(new_.locks.front().offset);
     for (const std::string& special : united(old_.specials, new_.specials)) {
       Problem problem{"special-field", request_.where,
                       fmt::format("{} belongs to the kernel and can neither be copied nor be left behind safely: timers, work queues, "
@@ -110,6 +110,32 @@ class Differ {
       out_.reuse_refusals.push_back(std::move(problem));
     }
   }
+
+  void compare_locks() {
+    if (out_.lock0 < 0 && out_.lock1 < 0) return;
+    if (out_.lock0 >= 0 && out_.lock1 >= 0) {
+      out_.notes.push_back(fmt::format("values are read and written under their lock ({})", new_.locks.front().path));
+      if (out_.lock0 != out_.lock1)
+        differ(fmt::format("the lock {} moved from byte {} to {}", new_.locks.front().path, out_.lock0, out_.lock1));
+      return;
+    }
+    const bool added = out_.lock1 >= 0;
+    const std::string& path = added ? new_.locks.front().path : old_.locks.front().path;
+    differ(fmt::format("{}: the lock is {}", path, added ? "new" : "gone"));
+    out_.notes.push_back(fmt::format("the lock {} is taken in the {} generation only", path, added ? "new" : "old"));
+  }
+
+  // Under a lock that both generations take, plain changes are as safe as atomic ones.
+  bool locked() const { return out_.lock0 >= 0 && out_.lock1 >= 0; }
+
+  static Match match_itself(size_t fields) {
+    Match match{{}, std::vector<bool>(fields, true), {}, {}};
+    for (size_t i = 0; i < fields; ++i) match.old_of_new.emplace_back(i);
+    return match;
+  }
+
+  // What the old programs do, they do to another layout when a function converts it.
+  uint32_t old_size(uint64_t size) const { return request_.transform.empty() ? static_cast<uint32_t>(size) : 0; }
 
   static std::set<std::string> united(const std::vector<std::string>& a, const std::vector<std::string>& b) {
     std::set<std::string> all(a.begin(), a.end());
@@ -130,9 +156,14 @@ class Differ {
     if (!made.refusal.empty()) out_.refusals.push_back({made.refusal_code, at(after), fmt::format("{}: {}", after.path, made.refusal)});
     if (!made.warning.empty()) out_.warnings.push_back({"field", at(after), fmt::format("{}: {}", after.path, made.warning)});
     if (!made.lossy.empty()) lossy(fmt::format("{}: {}", after.path, made.lossy));
+    if (request_.add_up && choice.merge != Merge::kSum)
+      out_.refusals.push_back({"per-cpu", at(after),
+                               fmt::format("{} is merged as {}, and only sums of all CPUs can become one value: declare it sum (MS_SUM) if it "
+                                           "is a counter, or keep the map per CPU", after.path, policy_of(choice.merge).name)});
     record(before, after, choice, made, hint);
     compare(before, after, made);
-    const bool wide = std::any_of(made.ops.begin(), made.ops.end(), [](const SyncField& op) { return op.wide; });
+    // A lock lets all of a value be written together.
+    const bool wide = !locked() && std::any_of(made.ops.begin(), made.ops.end(), [](const SyncField& op) { return op.wide; });
     const uint16_t group = choice.merge == Merge::kLatest ? group_of(after, wide) : uint16_t{0};
     for (SyncField& op : made.ops) op.group = group;
     take(std::move(made));
@@ -141,10 +172,13 @@ class Differ {
   void record(const Field& before, const Field& after, const MergeChoice& choice, const FieldOps& made,
               const std::optional<InferredMerge>& hint) {
     std::string inexact = made.inexact;
-    if (!request_.percpu && policy_of(choice.merge).needs_atomic) {
+    if (!locked() && !made.late.empty()) inexact += (inexact.empty() ? "" : "; ") + made.late;
+    const bool own_slot = request_.percpu && request_.preempted.empty();
+    if (!own_slot && !locked() && policy_of(choice.merge).needs_atomic) {
       if (hint && !hint->atomic)
-        inexact += fmt::format("{}changed without an atomic instruction ({}): a change that meets a sync can be lost",
-                               inexact.empty() ? "" : "; ", hint->reason);
+        inexact += fmt::format("{}changed without an atomic instruction ({}){}: a change that meets a sync can be lost",
+                               inexact.empty() ? "" : "; ", hint->reason,
+                               request_.percpu ? " by a program that may be preempted (" + request_.preempted + ")" : "");
       else if (!hint && !request_.code_known)
         inexact += fmt::format("{}the programs could not be analysed to the end: changes without an atomic instruction cannot be excluded",
                                inexact.empty() ? "" : "; ");
@@ -153,6 +187,14 @@ class Differ {
     entry.exact = inexact.empty();
     entry.reason = inexact.empty() ? choice.reason : inexact;
     entry.change = made.change;
+    if (!request_.transform.empty()) {
+      entry.from.clear();
+      entry.change = fmt::format("converted by {}", request_.transform);
+    }
+    if (before.path != after.path) {
+      const std::string how = last_part(before.path) == last_part(after.path) ? "moved" : "renamed";
+      entry.change = entry.change.empty() ? how : how + ", " + entry.change;
+    }
     out_.fields.push_back(std::move(entry));
   }
 
@@ -250,14 +292,14 @@ class Differ {
     if (!request_.infer) return std::nullopt;
     const bool dense = extent(before) == element_count(before) * before.size && extent(after) == element_count(after) * after.size;
     if (dense) {
-      const auto whole = request_.infer(before.offset, static_cast<uint32_t>(extent(before)), after.offset,
+      const auto whole = request_.infer(before.offset, old_size(extent(before)), after.offset,
                                         static_cast<uint32_t>(extent(after)));
       if (whole) return whole;
     }
     const Field a = as_elements(before), b = as_elements(after);
     std::optional<InferredMerge> all;
     for (const auto& [offset0, offset1] : element_offsets(a, b)) {
-      const auto one = request_.infer(offset0, a.size, offset1, b.size);
+      const auto one = request_.infer(offset0, old_size(a.size), offset1, b.size);
       if (!one) continue;
       if (all && all->merge != one->merge)
         return InferredMerge{Merge::kLatest, fmt::format("its elements are used in different ways ({}; {})", all->reason, one->reason), false, true};

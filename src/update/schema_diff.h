@@ -30,9 +30,12 @@ struct SchemaRequest {
   ValueLayout old_value, new_value;
   std::map<std::string, FieldRule> rules = {};  // of the manifest
   bool percpu = false;
+  std::string preempted = {}; // of per-CPU maps: a program that writes it and that another task may interrupt
+  bool add_up = false;      // the old map has a value for each CPU and the new one does not: only sums can become one
   bool section = false;     // global variables: the value's fields are the variables
   bool code_known = true;   // false when the analysis of some program gave up
   FieldInference infer = {};  // may be empty
+  std::string transform = {}; // a function converts the values first: both layouts are the new one
 };
 
 // The difference of two value layouts: for people (`fields`, `differences`) and for the engine (`ops` …).
@@ -45,6 +48,8 @@ struct SchemaDiff {
   std::vector<SyncField> ops = {};
   std::vector<SyncDefault> defaults = {};
   std::vector<SyncRemap> remaps = {};
+  int32_t lock0 = -1, lock1 = -1;            // as in SyncSpec
+  std::vector<std::string> notes = {};       // what else an author should know
   std::vector<Problem> warnings = {};
   std::vector<Problem> refusals = {};        // against synchronising
   std::vector<Problem> reuse_refusals = {};  // against reusing the map, and against dropping it
@@ -54,10 +59,18 @@ struct SchemaDiff {
 [[nodiscard]] SchemaDiff diff_values(const SchemaRequest& request);
 
 struct KeyDiff {
-  bool same = false;        // the same bytes mean the same key
-  std::string reason = {};  // why not
+  bool same = false;         // the same bytes mean the same key
+  std::string reason = {};   // why not
+  // Of keys that are not the same:
+  std::vector<Problem> refusals = {};    // why old keys cannot be converted; empty when they can
+  std::vector<SyncField> fields = {};    // how: every scalar that travels; the others are zero
+  std::vector<std::string> changes = {}; // "saddr: widened u16 to u32"
+  std::string may_meet = {};             // what could make one new key of two old ones; empty: nothing
+  std::string no_way_back = {};          // which new keys have no place in the old layout; empty: all have one
+  bool loses_back = false;               // those are to be expected, and not an exception
 };
-[[nodiscard]] KeyDiff diff_keys(const ValueLayout& old_key, const ValueLayout& new_key);
+[[nodiscard]] KeyDiff diff_keys(const ValueLayout& old_key, const ValueLayout& new_key, const std::string& where = "key",
+                                const std::map<std::string, FieldRule>& rules = {});
 
 // Every name that a manifest may use for a field of this type: leaves, what is around them, members of unions.
 [[nodiscard]] std::vector<std::string> field_names(const ValueLayout& value);

@@ -13,11 +13,12 @@ namespace mapshift::update {
 namespace {
 
 // Structures of the kernel's that live in map values and hold more than bytes (btf_parse_fields in kernel/bpf/btf.c).
-constexpr std::array<std::string_view, 9> kSpecialTypes = {
-    "bpf_timer",     "bpf_wq",      "bpf_task_work", "bpf_list_head", "bpf_list_node",
-    "bpf_rb_root",   "bpf_rb_node", "bpf_refcount",  "bpf_dynptr",
+constexpr std::array<std::string_view, 10> kSpecialTypes = {
+    "bpf_timer",   "bpf_wq",      "bpf_task_work", "bpf_list_head", "bpf_list_node",
+    "bpf_rb_root", "bpf_rb_node", "bpf_refcount",  "bpf_dynptr",    "bpf_res_spin_lock",
 };
-constexpr std::array<std::string_view, 2> kLockTypes = {"bpf_spin_lock", "bpf_res_spin_lock"};
+constexpr std::string_view kLockType = "bpf_spin_lock";
+constexpr uint32_t kLockSize = 4;
 constexpr std::array<std::string_view, 5> kKernelPointerTags = {"kptr", "kptr_untrusted", "percpu_kptr", "uptr", "kptr_ref"};
 constexpr uint32_t kMaxFields = 4096;
 constexpr uint32_t kMaxVisits = 65536;
@@ -80,8 +81,8 @@ class Walk {
  private:
   bool special(const Type& type, const Place& at) {
     const std::string path = at.path.empty() ? "value" : at.path;
-    if (type.kind == TypeKind::kStruct && contains(kLockTypes, type.name)) {
-      out_.locks.push_back(path);
+    if (type.kind == TypeKind::kStruct && type.name == kLockType) {
+      lock(type, at);
       return true;
     }
     if (type.kind == TypeKind::kStruct && contains(kSpecialTypes, type.name)) {
@@ -95,6 +96,20 @@ class Walk {
       return true;
     }
     return false;
+  }
+
+  // The kernel takes a structure of that name for a lock only where it is a member of the value itself (btf_find_struct_field).
+  void lock(const Type& type, const Place& at) {
+    if (type.size != kLockSize) return bad(fmt::format("{} has {} bytes, and a lock has {}", at.path, type.size, kLockSize));
+    if (at.depth != 1 || !at.dims.empty() || !out_.locks.empty())
+      return bad(fmt::format("{} is not the one lock that the kernel allows as a direct member of the value", at.path));
+    if (at.offset % kLockSize != 0 || at.offset + kLockSize > size_)
+      return bad(fmt::format("the lock {} does not lie at a multiple of {} within the value", at.path, kLockSize));
+    Field place;
+    place.path = at.path;
+    place.offset = static_cast<uint32_t>(at.offset);
+    place.size = kLockSize;
+    if (claim(place)) out_.locks.push_back({at.path, place.offset});
   }
 
   Place below(const Place& at, const Member& member) {

@@ -48,9 +48,15 @@ struct Field {
   FieldTags tags = {};
 };
 
+struct Lock {  // a bpf_spin_lock
+  std::string path;
+  uint32_t offset = 0;
+  bool operator==(const Lock&) const = default;
+};
+
 struct Layout {
   std::vector<Field> fields;
-  std::vector<std::string> locks;     // paths of bpf_spin_lock
+  std::vector<Lock> locks;            // at most one without a problem: the kernel knows no more
   std::vector<std::string> specials;  // "path (struct bpf_timer)": what the kernel owns and nobody may copy
   std::vector<Problem> problems;      // contradictions in the type information, unreadable tags
 };

@@ -20,9 +20,37 @@ std::vector<std::string> paths_of(const Layout& layout) {
   return paths;
 }
 
-std::string last_part(const std::string& path) {
-  const size_t dot = path.rfind('.');
-  return dot == std::string::npos ? path : path.substr(dot + 1);
+std::vector<std::string> parts_of(const std::string& path) {
+  std::vector<std::string> parts;
+  for (size_t begin = 0; begin <= path.size();) {
+    const size_t dot = std::min(path.find('.', begin), path.size());
+    parts.push_back(path.substr(begin, dot - begin));
+    begin = dot + 1;
+  }
+  return parts;
+}
+
+// Whether leaving structures out of the one path gives the other.
+bool wraps(const std::string& outer, const std::string& inner) {
+  const std::vector<std::string> a = parts_of(outer), b = parts_of(inner);
+  size_t found = 0;
+  for (const std::string& part : a)
+    if (found < b.size() && part == b[found]) ++found;
+  return found == b.size();
+}
+
+bool same_type(const Field& a, const Field& b) {
+  if (a.kind != b.kind || a.size != b.size || a.is_signed != b.is_signed || a.dims.size() != b.dims.size()) return false;
+  for (size_t d = 0; d < a.dims.size(); ++d)
+    if (a.dims[d].count != b.dims[d].count) return false;
+  if (a.kind == FieldKind::kUnion || a.kind == FieldKind::kBits) return false;  // they have no leaf name of their own
+  return a.kind != FieldKind::kEnum || a.type->name == b.type->name;
+}
+
+std::map<std::string, std::vector<size_t>> by_leaf(const Layout& layout) {
+  std::map<std::string, std::vector<size_t>> all;
+  for (size_t i = 0; i < layout.fields.size(); ++i) all[last_part(layout.fields[i].path)].push_back(i);
+  return all;
 }
 
 class Matcher {
@@ -50,6 +78,7 @@ class Matcher {
       out_.old_of_new[i] = old_index;
       out_.old_used[*old_index] = true;
     }
+    follow_moved();
     check_regrouped();
     hint_moved();
     return std::move(out_);
@@ -94,17 +123,36 @@ class Matcher {
                                          a.path, b.path, old_field.path)});
   }
 
+  void follow_moved() {
+    const auto before = by_leaf(old_), after = by_leaf(new_);
+    for (const auto& [leaf, places] : after) {
+      const auto was = before.find(leaf);
+      if (places.size() != 1 || was == before.end() || was->second.size() != 1) continue;
+      const size_t i = places.front(), j = was->second.front();
+      if (out_.old_of_new[i] || out_.old_used[j]) continue;
+      const Field &now = new_.fields[i], &then = old_.fields[j];
+      if (!same_type(then, now) || (!wraps(now.path, then.path) && !wraps(then.path, now.path))) continue;
+      out_.old_of_new[i] = j;
+      out_.old_used[j] = true;
+    }
+  }
+
   // Bit-fields and union members that kept their names though their surroundings changed would silently start at zero.
   void check_regrouped() {
+    std::multimap<std::string, size_t> unused;  // old fields by every name of theirs
+    for (size_t j = 0; j < old_.fields.size(); ++j) {
+      if (out_.old_used[j]) continue;
+      for (const std::string& name : names_of(old_.fields[j])) unused.emplace(name, j);
+    }
     for (size_t i = 0; i < new_.fields.size(); ++i) {
       if (out_.old_of_new[i]) continue;
       const Field& field = new_.fields[i];
-      const std::set<std::string> names = names_of(field);
-      for (size_t j = 0; j < old_.fields.size(); ++j) {
+      for (const std::string& name : names_of(field)) {
+        const auto was = unused.find(name);
+        if (was == unused.end()) continue;
+        const size_t j = was->second;
         const Field& before = old_.fields[j];
         if (out_.old_used[j] || (field.aliases.empty() && before.aliases.empty())) continue;
-        const std::set<std::string> old_names = names_of(before);
-        if (!std::any_of(names.begin(), names.end(), [&](const std::string& n) { return old_names.contains(n); })) continue;
         const bool bits = field.kind == FieldKind::kBits || before.kind == FieldKind::kBits;
         out_.refusals.push_back({bits ? "bit-fields" : "union", place(where_, field),
                                  fmt::format("{} changed to {}, and no rule converts the one into the other: keep the {} as it was",
@@ -143,6 +191,11 @@ class Matcher {
 };
 
 }  // namespace
+
+std::string last_part(const std::string& path) {
+  const size_t dot = path.rfind('.');
+  return dot == std::string::npos ? path : path.substr(dot + 1);
+}
 
 EffectiveRule rule_for(const Field& field, const std::map<std::string, FieldRule>& rules) {
   EffectiveRule out;

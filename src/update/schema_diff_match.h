@@ -24,8 +24,12 @@ struct Match {
   std::vector<bool> old_used;
   std::vector<Problem> warnings, refusals;
 };
-// Pairs fields by path, and by declared renames. Never guesses.
+// Pairs fields by path, by declared renames, and those that moved into or out of a structure: the same leaf name, unique on both
+// sides, the same type. Never guesses.
 [[nodiscard]] Match match_fields(const Layout& old_layout, const Layout& new_layout, const std::map<std::string, FieldRule>& rules,
                                  const std::string& where);
+
+// "port" of "addr.port".
+[[nodiscard]] std::string last_part(const std::string& path);
 
 }  // namespace mapshift::update

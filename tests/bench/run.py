@@ -45,8 +45,15 @@ def bench_rollback(build):
         return json.load(open(out.name))
 
 
+def bench_analysis(build):
+    """How long the instructions of an object of 10,000 are followed before an update is planned."""
+    with tempfile.NamedTemporaryFile(suffix=".json") as out:
+        subprocess.run([str(build / "analysis_bench"), "--json", out.name], check=True)
+        return json.load(open(out.name))
+
+
 BENCHES = {"sync": bench_sync, "packets": bench_packets.bench, "rollback": bench_rollback, "agent": bench_agent.bench, "go": bench_go.bench,
-           "changes": bench_changes, "updates": bench_updates.bench}
+           "changes": bench_changes, "analysis": bench_analysis, "updates": bench_updates.bench}
 
 
 def main():

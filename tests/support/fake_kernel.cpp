@@ -69,9 +69,14 @@ void Steps::revive() {
 void FakeKernel::event() {
   for (auto& [hook, seen] : seen_) {
     ++seen.events;
-    const auto program = hooks_.find(hook);
-    if (program == hooks_.end()) ++seen.unseen;
-    else ++program->second->counts_in->count;
+    const auto running = hooks_.find(hook);
+    ThingRef program = running == hooks_.end() ? ThingRef() : running->second;
+    if (goes_astray(hook, seen.events)) {
+      const Staged& staged = staged_.at(hook);
+      program = staged.slots[staged.own == course_->odd ? 1 : 0];
+    }
+    if (!program) ++seen.unseen;
+    else ++program->counts_in->count;
   }
 }
 
@@ -191,6 +196,7 @@ void FakeKernel::remove_below(const std::string& dir, bool half) {
 Status FakeKernel::remove_tree(const std::string& dir) {
   return step("remove_tree " + dir, [&](bool half) -> Status {
     remove_below(dir, half);
+    if (!half) detach_empty_hooks();
     return {};
   });
 }
@@ -245,6 +251,10 @@ Result<SwapReport> FakeKernel::swap(const Hook& /*hook*/, const std::string& hoo
     MS_TRY(const ThingRef after, pinned(to));
     if (hooks_.at(hook_dir) != before) return fail(ErrorCode::kConflict, hook_dir + " runs something else");
     if (!half) hooks_[hook_dir] = after;
+    if (const auto staged = staged_.find(hook_dir); !half && staged != staged_.end()) {
+      staged->second.own = !staged->second.own;
+      staged->second.slots[staged->second.own == course_->odd ? 0 : 1] = after;
+    }
     const Nanos now = monotonic_now();
     return SwapReport{now, now + swap_takes};
   });
@@ -253,6 +263,7 @@ Result<SwapReport> FakeKernel::swap(const Hook& /*hook*/, const std::string& hoo
 Result<int> FakeKernel::running(const Hook& /*hook*/, const std::string& hook_dir, const std::string& from, const std::string& to) {
   return step("running " + hook_dir, [&](bool) -> Result<int> {
     MS_TRY([[maybe_unused]] const ThingRef link, pinned(hook_dir + "/link"));
+    if (!hooks_.contains(hook_dir)) return from.empty() ? 0 : 1;
     const ThingRef program = hooks_.at(hook_dir);
     if (const auto opened = pinned(from); opened && *opened == program) return 0;
     if (const auto opened = pinned(to); opened && *opened == program) return 1;
@@ -262,7 +273,7 @@ Result<int> FakeKernel::running(const Hook& /*hook*/, const std::string& hook_di
 
 Status FakeKernel::detach(const std::string& hook_dir) {
   return step("detach " + hook_dir, [&](bool half) -> Status {
-    if (pins_.erase(hook_dir + "/link") != 0) hooks_.erase(hook_dir);
+    if (pins_.erase(hook_dir + "/link") != 0) hooks_.erase(hook_dir), staged_.erase(hook_dir);
     if (!half) remove_below(hook_dir, false);
     return {};
   });

@@ -68,6 +68,7 @@ class FakeKernel final : public Kernel {
   std::function<void(PassReport&, SyncPhase, const std::string& sync_dir)> on_pass;  // edits what a pass reports
   Nanos swap_takes{0};
   std::optional<std::vector<std::byte>> element;  // what read_element answers
+  std::function<SidesReport(const std::string& hook_dir)> sides;  // what side_stats answers
 
   // Pins with what they are of, and hooks with what they run, one a line: all that an outsider could see.
   [[nodiscard]] std::string state() const;
@@ -93,6 +94,11 @@ class FakeKernel final : public Kernel {
   [[nodiscard]] Result<int> running(const Hook& hook, const std::string& hook_dir, const std::string& from,
                                     const std::string& to) override;
   [[nodiscard]] Status detach(const std::string& hook_dir) override;
+  [[nodiscard]] Status stage(const Hook& hook, const std::string& hook_dir, const std::string& from, const std::string& to) override;
+  [[nodiscard]] Status unstage(const Hook& hook, const std::string& hook_dir, const std::string& from) override;
+  [[nodiscard]] Result<Course> course(const std::string& together_dir) override;
+  [[nodiscard]] Result<SwapReport> set_course(const std::string& together_dir, const Course& from, const Course& to) override;
+  [[nodiscard]] Result<SidesReport> side_stats(const std::string& hook_dir, const std::string& from, const std::string& to) override;
   [[nodiscard]] Status grace_period() override;
   [[nodiscard]] Result<std::unique_ptr<Sync>> open_sync(const SyncSpec& spec, const std::string& map0, const std::string& map1,
                                                         const std::string& sync_dir) override;
@@ -119,11 +125,18 @@ class FakeKernel final : public Kernel {
   struct Seen {
     uint64_t events = 0, unseen = 0;
   };
+  struct Staged {  // a hook behind a dispatcher of the module
+    ThingRef slots[2] = {};
+    bool own = false;
+  };
 
   // Runs `act(half)` as the steps say; `half`: do a part of it only.
   template <class Act>
   auto step(const std::string& call, Act act) -> decltype(act(false));
   void event();
+  void detach_empty_hooks();
+  void run_active(const std::string& hook_dir);
+  [[nodiscard]] bool goes_astray(const std::string& hook_dir, uint64_t event) const;
   [[nodiscard]] ThingRef make(char kind);
   [[nodiscard]] Result<ThingRef> pinned(const std::string& path) const;
   void remove_below(const std::string& dir, bool half);
@@ -135,6 +148,8 @@ class FakeKernel final : public Kernel {
   std::map<std::string, ThingRef> pins_;
   std::map<std::string, ThingRef> hooks_;  // program that runs, by hook folder
   std::map<std::string, Seen> seen_;       // by hook folder
+  std::map<std::string, Staged> staged_;   // by hook folder
+  std::optional<Course> course_;
 };
 
 template <class Act>

@@ -131,8 +131,8 @@ class BadInput(SystemTest):
         self.each(self.meter(2, params={"IFACE": "nonexistent0"}), "nonexistent0")
 
     def test_attach_types_that_are_not_there(self):
-        for number, (attach, name) in enumerate((({"type": "uprobe", "path": "/bin/true", "symbol": "main"}, "uprobe"), ({"type": "kprobe"}, "kprobe"),
-                                                 ({"type": "lsm"}, "lsm"), ({"type": "telepathy"}, "telepathy"))):
+        for number, (attach, name) in enumerate((({"type": "uprobe", "path": "/bin/true", "symbol": "main"}, "uprobe"), ({"type": "kprobe", "name": "ms_no_such_function"}, "kprobe"),
+                                                 ({"type": "lsm", "name": "ms_no_such_hook"}, "lsm"), ({"type": "telepathy"}, "telepathy"))):
             manifest = self.meter(2, programs={"enter": {"attach": attach}})
             self.refused(("load", manifest), name)
             if number == 0:

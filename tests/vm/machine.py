@@ -101,7 +101,7 @@ def run(kernel, archive, serial, timeout, memory="3G"):
     """Boots, and waits for the end; `serial` gets all that the machine printed. False when it did not end in time."""
     command = ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", memory, "-nographic", "-no-reboot",
                "-nic", "none", "-kernel", kernel.image, "-initrd", archive,
-               "-append", "console=ttyS0 quiet panic=-1 oops=panic rdinit=/init random.trust_cpu=on"]
+               "-append", "console=ttyS0 quiet panic=-1 oops=panic rdinit=/init random.trust_cpu=on lsm=bpf"]
     with open(serial, "wb") as out:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
         try:

@@ -9,8 +9,10 @@
 
 #define MS_SYNC_SCHEMA 1
 #define MS_MAX_FIELDS 1024
+#define MS_MAX_KEY_FIELDS 64
 #define MS_MAX_REMAPS 256
 #define MS_MAX_DEFAULTS 64
+#define MS_NO_LOCK 0xffffffffu
 #define MS_SLICE_STEP 64 /* keys for each byte that a sliced walk writes */
 
 enum ms_op { MS_OP_SUM = 1, MS_OP_LATEST = 2, MS_OP_MAX = 3, MS_OP_MIN = 4, MS_OP_OR = 5, MS_OP_FIRST = 6 };
@@ -78,6 +80,7 @@ struct ms_work {
 	__u8 only0, only1;    /* fresh, and the other side's slot was never used: the kernel zeroes those of other CPUs */
 	__u8 moved0, moved1;  /* something of side 0 (1) was carried to the other */
 	__u8 clamped, failed, unsafe, risky;
+	__u8 defaulted;       /* what only the new layout has gets its defaults as well */
 };
 
 struct ms_verdict {

@@ -20,22 +20,35 @@ struct NativeHook {
   [[nodiscard]] Result<uint32_t> running() const;  // program id
 };
 
-// A stub that tail-calls slots[word & 1]. hook_dir: link, slots, word, misses. The pin of `slots` is what keeps its
-// entries: a program array is emptied with its last reference from user space.
+// A stub that tail-calls slots[(course + word) & 1]: `word` is the hook's own, `course` is shared by all dispatchers of the
+// module. hook_dir: link, stub, slots, word, course, misses, sides, and link_1 … of hooks with several links. The pin of
+// `slots` is what keeps its entries: a program array is emptied with its last reference from user space.
 struct DispatcherHook {
   const AttachType& type;
   std::string dir;
-  [[nodiscard]] Status attach(const Hook& hook, const Program& program) const;
-  // Fills the idle slot, then one store flips the word. The old program stays in the idle slot: stubs that have read the
-  // old word may still be on their way to it.
+  // Whether the pinned link runs the pinned stub. Neither there: false.
+  [[nodiscard]] Result<bool> stands() const;
+  // Null: events find no program there.
+  [[nodiscard]] Status attach(const Hook& hook, const Program* program) const;
+  // Puts a hook whose link runs `program` behind a stub, which runs it on: no event falls between.
+  [[nodiscard]] Status take_over(const Hook& hook, const Program& program) const;
+  // The opposite: the link runs `program` itself, and the stub goes.
+  [[nodiscard]] Status hand_back(const Program& program) const;
+  // Fills, or empties, the slot that events do not go to, and what was counted of it.
+  [[nodiscard]] Status fill_idle(const Program* program) const;
+  // Fills the idle slot, then one store flips the hook's own word. The old program stays in the idle slot: stubs that have
+  // read the old word may still be on their way to it.
   [[nodiscard]] Result<SwapReport> swap(const Program& from, const Program& to) const;
-  [[nodiscard]] Result<uint32_t> running() const;  // program id
+  [[nodiscard]] Result<uint32_t> running() const;  // program id; 0: events find none
+  [[nodiscard]] Result<uint32_t> idle() const;     // likewise, of the other slot
   // Events that found no program, since attach.
   [[nodiscard]] Result<uint64_t> misses() const;
+  // What was counted of the program with this id; nothing when it is in neither slot.
+  [[nodiscard]] Result<SideStats> side(uint32_t program_id) const;
 };
 
 // Empties the idle dispatcher slots below `hooks_dir` that hold one of these programs, which would live on otherwise.
-// No stub may still be on its way: a grace period after the swap.
-[[nodiscard]] Status clear_idle_slots(const std::string& hooks_dir, const std::vector<uint32_t>& program_ids);
+// No stub may still be on its way: a grace period after the swap. Returns the hooks that have no program left.
+[[nodiscard]] Result<std::vector<std::string>> clear_idle_slots(const std::string& hooks_dir, const std::vector<uint32_t>& program_ids);
 
 }  // namespace mapshift

@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"hash/fnv"
+	"io"
 	"os"
 	"os/signal"
 	"runtime"
@@ -21,13 +22,15 @@ func main() {
 	rounds := flag.Int("rounds", 20, "how many lines to print")
 	seconds := flag.Float64("seconds", 120, "fails after this time")
 	wait := flag.Bool("wait", false, "begins when a line comes from stdin")
+	linger := flag.Bool("linger", false, "ends with stdin")
 	flag.Parse()
 	time.AfterFunc(time.Duration(*seconds*float64(time.Second)), func() {
 		fmt.Fprintln(os.Stderr, "steady: out of time")
 		os.Exit(1)
 	})
+	stdin := bufio.NewReader(os.Stdin)
 	if *wait {
-		bufio.NewReader(os.Stdin).ReadString('\n')
+		stdin.ReadString('\n')
 	}
 	state := uint64(1)
 	for round := 0; round < *rounds; round++ {
@@ -43,6 +46,9 @@ func main() {
 		all.Wait()
 		state = mix(append(parts, state)...)
 		fmt.Printf("%d %016x %016x\n", round, parts, state)
+	}
+	if *linger {
+		io.Copy(io.Discard, stdin)
 	}
 }
 

@@ -25,11 +25,12 @@ TEST_F(AttachTest, TableIsWellFormed) {
 }
 
 TEST_F(AttachTest, UnservedTypeIsRefusedByName) {
-  const auto status = kernel_->check_hook({.type = "uprobe"});
+  const auto status = kernel_->check_hook({.type = "netfilter"});
   ASSERT_FALSE(status);
   EXPECT_EQ(status.error().code, ErrorCode::kUnsupported);
-  EXPECT_THAT(status.error().message, HasSubstr("uprobe"));
+  EXPECT_THAT(status.error().message, HasSubstr("netfilter"));
   EXPECT_THAT(status.error().message, HasSubstr("xdp, tcx, cgroup, tracepoint, raw_tracepoint"));
+  EXPECT_THAT(status.error().message, HasSubstr("tc, netkit, sk_lookup, flow_dissector"));
 }
 
 TEST_F(AttachTest, MissingTargetsAreNamed) {
@@ -40,7 +41,7 @@ TEST_F(AttachTest, MissingTargetsAreNamed) {
       {{.type = "tcx", .interface = "lo", .direction = "up"}, "up"},
       {{.type = "cgroup", .path = "/nosuch", .hook = "skb_egress"}, "/nosuch"},
       {{.type = "cgroup", .path = "/tmp", .hook = "skb_egress"}, "/tmp"},
-      {{.type = "cgroup", .path = "/tmp", .hook = "sock_create"}, "sock_create"},
+      {{.type = "cgroup", .path = "/tmp", .hook = "sock_invent"}, "sock_invent"},
       {{.type = "tracepoint", .category = "sched", .name = "nosuch"}, "sched/nosuch"},
       {{.type = "tracepoint", .category = "..", .name = "nosuch"}, "category"},
       {{.type = "raw_tracepoint", .name = "nosuch"}, "nosuch"},

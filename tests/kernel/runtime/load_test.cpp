@@ -149,7 +149,7 @@ TEST_F(LoadTest, AllProblemsAtOnce) {
   asked.rodata["broken"] = {std::byte{1}};
   asked.prog_arrays = {{"table", {}}, {"jumps", {{9, "nosuch"}}}};
   asked.optional_programs = {"nosuch"};
-  asked.hooks = {{"on_xdp", {.type = "tracepoint"}}, {"on_raw", {.type = "uprobe"}}, {"on_tcx", {.type = "tcx",
+  asked.hooks = {{"on_xdp", {.type = "tracepoint"}}, {"on_raw", {.type = "netfilter"}}, {"on_tcx", {.type = "tcx",
       .direction = "up"}}, {"nosuch", {}}};
   const Error error = refused(asked);
   EXPECT_EQ(error.code, ErrorCode::kRefused);

@@ -4,43 +4,16 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <filesystem>
-#include <fstream>
 #include <thread>
 
 #include "kernel/attach/hook.h"
 #include "ledger.h"
+#include "private_cgroup.h"
 
 namespace mapshift::test {
 namespace {
 
 using Send = std::function<bool(uint32_t)>;
-
-// Moves this process into a cgroup of its own while it lives.
-class PrivateCgroup {
- public:
-  PrivateCgroup() {
-    for (const std::string mount : {"/sys/fs/cgroup/unified", "/sys/fs/cgroup"}) {
-      if (path_.empty() && std::filesystem::exists(mount + "/cgroup.procs")) {
-        root_ = mount, path_ = mount + "/mapshift-test-" + std::to_string(::getpid());
-      }
-    }
-    if (!path_.empty() && std::filesystem::create_directory(path_)) enter(path_);
-  }
-  PrivateCgroup(const PrivateCgroup&) = delete;
-  PrivateCgroup& operator=(const PrivateCgroup&) = delete;
-  ~PrivateCgroup() {
-    if (path_.empty()) return;
-    enter(root_);
-    std::error_code ignored;
-    std::filesystem::remove(path_, ignored);
-  }
-  [[nodiscard]] const std::string& path() const { return path_; }
-
- private:
-  static void enter(const std::string& cgroup) { std::ofstream(cgroup + "/cgroup.procs") << ::getpid(); }
-  std::string root_, path_;
-};
 
 class SwapTest : public RuntimeTest {
  protected:

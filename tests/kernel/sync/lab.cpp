@@ -15,10 +15,10 @@
 namespace mapshift::test {
 namespace {
 
-Fd create(MapType type, const SyncSpec& spec, uint32_t value_size, uint32_t entries, uint32_t flags) {
+Fd create(MapType type, uint32_t key_size, uint32_t value_size, uint32_t entries, uint32_t flags) {
   LIBBPF_OPTS(bpf_map_create_opts, options);
   options.map_flags = flags;
-  Fd fd(bpf_map_create(static_cast<bpf_map_type>(type), "lab", spec.key_size, value_size, entries, &options));
+  Fd fd(bpf_map_create(static_cast<bpf_map_type>(type), "lab", key_size, value_size, entries, &options));
   if (!fd.valid()) throw std::runtime_error(std::string("create a map: ") + std::strerror(errno));
   return fd;
 }
@@ -88,14 +88,23 @@ SyncSpec example_spec(MapType type, uint32_t entries0, uint32_t entries1) {
 }
 
 Lab::Lab(const PrivateBpffs& bpffs, SyncSpec spec, uint32_t flags) : spec_(std::move(spec)) {
+  side0_ = create(spec_.type0, spec_.key_size, spec_.value_size0, spec_.max_entries0, flags);
+  side1_ = create(spec_.type1, spec_.key_size1 == 0 ? spec_.key_size : spec_.key_size1, spec_.value_size1, spec_.max_entries1, flags);
+  pin(bpffs);
+  reopen();
+}
+
+Lab::Lab(const PrivateBpffs& bpffs, SyncSpec spec, Fd side0, Fd side1) : spec_(std::move(spec)), side0_(std::move(side0)), side1_(std::move(side1)) {
+  pin(bpffs);
+  reopen();
+}
+
+void Lab::pin(const PrivateBpffs& bpffs) {
   static int serial = 0;
   dir_ = bpffs.path() + "/lab" + std::to_string(serial++);
   mkdir(dir_.c_str(), 0700);
-  side0_ = create(spec_.type0, spec_, spec_.value_size0, spec_.max_entries0, flags);
-  side1_ = create(spec_.type1, spec_, spec_.value_size1, spec_.max_entries1, flags);
   bpf_obj_pin(fd0(), (dir_ + "/side0").c_str());
   bpf_obj_pin(fd1(), (dir_ + "/side1").c_str());
-  reopen();
 }
 
 Lab::~Lab() {

@@ -51,6 +51,8 @@ void pin_to_cpu(size_t cpu);  // the calling thread
 class Lab {
  public:
   Lab(const PrivateBpffs& bpffs, SyncSpec spec, uint32_t flags = 0);
+  // Between maps that are there already: with types that only an object's BTF can give them.
+  Lab(const PrivateBpffs& bpffs, SyncSpec spec, Fd side0, Fd side1);
   ~Lab();
 
   // A full round: what one complete pass finds.
@@ -100,6 +102,7 @@ class Lab {
     if (bpf_map_lookup_elem(fd, &key, values.data()) != 0) values.clear();
     return values;
   }
+  void pin(const PrivateBpffs& bpffs);
   SyncSpec spec_;
   std::string dir_;
   Fd side0_, side1_;

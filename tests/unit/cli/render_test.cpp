@@ -21,6 +21,9 @@ update::UpdateRecord planned() {
   map.fields = {{"packets", "packets", "sum", "inferred", true, "atomic add at insn 42 of count", "widened u32 to u64"},
                 {"source", "saddr", "latest", "manifest", true, "", "renamed"},
                 {"", "old", "", "", true, "", "dropped"}};
+  map.klass = "counters";
+  map.klass_reason = "changed in place only, by adding (count)";
+  map.notes = {"key: port: widened u16 to u32"};
   plan.maps = {map, {.name = "stats", .from = "stats", .policy = "reuse", .reason = "identical"}};
   plan.programs = {{"egress", "tcx", "native", 2, "writes flows"}, {"count", "xdp", "native", 1, "reads flows"}};
   return plan;
@@ -32,6 +35,8 @@ TEST(Render, APlan) {
             "\n"
             "Maps\n"
             "  flows (was flow_table): sync, value layout differs\n"
+            "    class: counters, changed in place only, by adding (count)\n"
+            "    - key: port: widened u16 to u32\n"
             "    FIELD               CHANGE              MERGE   ORIGIN    EXACT  WHY\n"
             "    packets             widened u32 to u64  sum     inferred  yes    atomic add at insn 42 of count\n"
             "    source (was saddr)  renamed             latest  manifest  yes\n"

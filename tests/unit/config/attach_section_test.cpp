@@ -40,8 +40,40 @@ TEST(AttachSection, NamesThatLeaveItOpenSayWhatIsMissing) {
   EXPECT_THAT(message("uprobe"), HasSubstr("\"symbol\""));
 }
 
+TEST(AttachSection, ProgramsThatTraceSayWhere) {
+  const auto attach = [](const char* section) {
+    const auto found = attach_from_section(section);
+    return found && *found ? **found : AttachSpec{};
+  };
+  EXPECT_EQ(attach("kprobe/do_exit+0x10").name, "do_exit");
+  EXPECT_EQ(attach("kprobe/do_exit+0x10").trace.offset, 16u);
+  EXPECT_EQ(attach("kretprobe/do_exit").type, "kretprobe");
+  EXPECT_EQ(attach("kprobe.multi/tcp_*").name, "tcp_*");
+  EXPECT_EQ(attach("fentry/do_exit").type, "fentry");
+  EXPECT_EQ(attach("fexit.s/do_exit").type, "fexit");
+  EXPECT_EQ(attach("tp_btf/sched_switch").name, "sched_switch");
+  EXPECT_EQ(attach("?lsm.s/file_open").type, "lsm");
+  const AttachSpec uprobe = attach("uprobe//usr/bin/app:work+8");
+  EXPECT_EQ(uprobe.path, "/usr/bin/app");
+  EXPECT_EQ(uprobe.trace.symbol, "work");
+  EXPECT_EQ(uprobe.trace.offset, 8u);
+  const AttachSpec usdt = attach("usdt//usr/bin/app:provider:name");
+  EXPECT_EQ(usdt.path, "/usr/bin/app");
+  EXPECT_EQ(usdt.trace.provider, "provider");
+  EXPECT_EQ(usdt.name, "name");
+}
+
+TEST(AttachSection, ProgramsThatTraceNowhereSayWhatIsMissing) {
+  for (const char* section : {"uprobe", "uprobe/app:work", "uprobe//app", "uprobe//app:work+x", "usdt//app:name", "kprobe", "kprobe/+1", "fentry",
+                              "lsm/", "perf_event", "uretprobe.multi.s"}) {
+    const auto attach = attach_from_section(section);
+    ASSERT_FALSE(attach) << section;
+    EXPECT_THAT(attach.error().message, HasSubstr("\"attach\": {\"type\": \"")) << section;
+  }
+}
+
 TEST(AttachSection, OthersAreNotAttached) {
-  for (const char* section : {"syscall", "iter/bpf_map_elem", "", "classifier/3", "kprobe/do_exit", "/"}) {
+  for (const char* section : {"syscall", "iter/bpf_map_elem", "", "classifier/3", "/"}) {
     const auto attach = attach_from_section(section);
     ASSERT_TRUE(attach) << section;
     EXPECT_FALSE(*attach) << section;

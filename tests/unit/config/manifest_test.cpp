@@ -33,7 +33,7 @@ TEST(Manifest, ReadsEveryMemberOfTheExample) {
   ASSERT_THAT(manifest.programs, SizeIs(5));
   EXPECT_EQ(manifest.programs.at("count_packets").attach->interface, "eth0");
   EXPECT_EQ(manifest.programs.at("on_exec").attach->name, "sched_process_exec");
-  EXPECT_EQ(manifest.programs.at("on_park").attach->symbol, "main.work");
+  EXPECT_EQ(manifest.programs.at("on_park").attach->trace.symbol, "main.work");
   EXPECT_EQ(manifest.programs.at("egress").attach->direction, "egress");
   EXPECT_EQ(manifest.programs.at("filter").attach->hook, "skb_egress");
   const update::MapRule& flows = manifest.maps.at("flows");
@@ -74,6 +74,24 @@ TEST(Manifest, FurtherMembers) {
   EXPECT_EQ(rule.max_entries, 12U);
 }
 
+TEST(Manifest, WhatAMapMaySayOfItsTypesAndItsSuccessor) {
+  const Manifest manifest = read(with(R"("maps": {"c": {"keep_old": "10m", "types": {"key": "struct k", "value": "__u64"},
+    "transform": {"up": "flow_up", "down": "flow_down"}, "per_instance": true, "key_fields": {"src.addr": {"from": "saddr"}}},
+    "d": {"transform": {"up": "d_up"}, "types": {"value": "union u"}}})"));
+  const update::MapRule &c = manifest.maps.at("c"), &d = manifest.maps.at("d");
+  EXPECT_EQ(c.keep_old, 600.0);
+  EXPECT_EQ(c.key_type, "struct k");
+  EXPECT_EQ(c.value_type, "__u64");
+  EXPECT_EQ(c.transform_up, "flow_up");
+  EXPECT_EQ(c.transform_down, "flow_down");
+  EXPECT_TRUE(c.per_instance);
+  EXPECT_EQ(c.key_fields.at("src.addr").from, "saddr");
+  EXPECT_FALSE(d.keep_old);
+  EXPECT_EQ(d.transform_down, "");
+  EXPECT_EQ(d.key_type, "");
+  EXPECT_FALSE(d.per_instance);
+}
+
 TEST(Manifest, AnalysisMembersAreDefaultsOfItsObjectives) {
   const Manifest manifest = read(with(R"("analysis": {"bake": "5s", "failureLimit": 3, "onNoData": "rollback", "objectives": [
     {"name": "a", "indicator": "map", "counter": "s.x", "max": 1}, {"name": "b", "indicator": "map", "field": "s.y", "min": 1, "failureLimit": 0}]})"));
@@ -88,7 +106,7 @@ TEST(Manifest, TextReadsBackToTheSame) {
     "rodata": {"s": "$ODD", "price": "5$", "n": "$N"}, "params": {"APP": "app", "ODD": "$N and ${N}", "N": "4"})");
   const Manifest first = read(text);
   EXPECT_EQ(first.programs.at("u").attach->path, "/srv/modules/bin/app");
-  EXPECT_EQ(first.programs.at("u").attach->symbol, "a$b");
+  EXPECT_EQ(first.programs.at("u").attach->trace.symbol, "a$b");
   EXPECT_EQ(first.rodata.at("s"), update::RodataValue(std::string("$N and ${N}")));
   EXPECT_THAT(first.text, Not(HasSubstr("\n")));
   const Result<Manifest> again = parse_manifest(first.text, "/elsewhere", {}, "stored");
@@ -104,9 +122,37 @@ TEST(Manifest, TextReadsBackToTheSame) {
   EXPECT_EQ(full_again->programs.at("count_packets").attach, full.programs.at("count_packets").attach);
 }
 
+TEST(Manifest, ProgramsThatTraceAreReadWhole) {
+  const Manifest manifest = read(with(R"("programs": {
+    "a": {"attach": {"type": "uprobe", "path": "/bin/app", "offset": 4096, "pid": 7}},
+    "b": {"attach": {"type": "usdt", "path": "/bin/app", "provider": "p", "name": "n"}},
+    "c": {"attach": {"type": "kprobe", "name": "do_exit", "offset": 4}},
+    "d": {"attach": {"type": "perf_event", "event": "cpu-clock", "frequency": 99}},
+    "e": {"attach": {"type": "uretprobe_multi", "path": "/bin/app", "symbol": "work_*"}},
+    "f": {"attach": {"type": "lsm", "name": "file_open"}}})"));
+  const auto attach = [&](const char* program) { return *manifest.programs.at(program).attach; };
+  EXPECT_EQ(attach("a").trace.offset, 4096u);
+  EXPECT_EQ(attach("a").trace.pid, 7);
+  EXPECT_EQ(attach("b").trace.provider, "p");
+  EXPECT_EQ(attach("b").name, "n");
+  EXPECT_EQ(attach("c").trace.offset, 4u);
+  EXPECT_EQ(attach("d").trace.frequency, 99u);
+  EXPECT_EQ(attach("e").trace.symbol, "work_*");
+  EXPECT_EQ(attach("f").name, "file_open");
+}
+
+TEST(Manifest, ProgramsThatTraceNowhereAreRefused) {
+  for (const char* attach : {R"({"type": "uprobe", "path": "/bin/app"})", R"({"type": "uprobe", "symbol": "main"})",
+                             R"({"type": "kprobe"})", R"({"type": "lsm", "name": "a b"})", R"({"type": "usdt", "path": "/bin/app", "name": "n"})",
+                             R"({"type": "perf_event", "event": "cpu-clock"})", R"({"type": "fentry", "name": "f", "offset": 1})",
+                             R"({"type": "perf_event", "event": "cpu-clock", "frequency": 1, "period": 1})"}) {
+    EXPECT_FALSE(parse_manifest(with(R"("programs": {"p": {"attach": )" + std::string(attach) + "}}"), "/srv", {}, "m.json")) << attach;
+  }
+}
+
 TEST(Manifest, TypesOfLaterReleasesPassByNameOnly) {
-  const Manifest manifest = read(with(R"("programs": {"p": {"attach": {"type": "kprobe", "function": "do_exit"}}, "q": {}})"));
-  EXPECT_EQ(manifest.programs.at("p").attach->type, "kprobe");
+  const Manifest manifest = read(with(R"("programs": {"p": {"attach": {"type": "netfilter", "function": "do_exit"}}, "q": {}})"));
+  EXPECT_EQ(manifest.programs.at("p").attach->type, "netfilter");
   EXPECT_FALSE(manifest.programs.at("q").attach);
 }
 

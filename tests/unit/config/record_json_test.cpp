@@ -28,6 +28,9 @@ update::UpdateRecord full_record() {
   map.keys = std::numeric_limits<uint64_t>::max();
   map.progress = 1;
   map.fields = {{"packets", "packets", "sum", "inferred", false, "atomic add", "widened u32 to u64"}};
+  map.klass = "state";
+  map.klass_reason = "its programs add and change entries";
+  map.notes = {"the key is converted"};
   record.maps = {map};
   record.programs = {{"count_packets", "xdp", "native", 1, "reads stats"}};
   record.measurements = {{"drop-ratio", "2026-01-01T00:00:01.000Z", 0.5, 0.01, slo::Outcome::kFail, "0.5 > 0.01"},
@@ -47,6 +50,8 @@ TEST(RecordJson, AnUpdateReadsBackToTheSame) {
   EXPECT_EQ(to_json(*again), document);
   EXPECT_EQ(again->maps[0].keys, std::numeric_limits<uint64_t>::max());
   EXPECT_EQ(again->maps[0].fields[0].reason, "atomic add");
+  EXPECT_EQ(again->maps[0].klass, "state");
+  EXPECT_EQ(again->maps[0].notes, full_record().maps[0].notes);
   EXPECT_FALSE(again->measurements[1].value);
   const auto unordered = update_from_json(nlohmann::json::parse(document.dump()));
   ASSERT_TRUE(unordered);

@@ -41,6 +41,12 @@ class Assembler {
     return map(1).copy(2, 10).alu(BPF_ADD, 2, -4).call(BPF_FUNC_map_lookup_elem).jump(BPF_JNE, 0, 0, 1).exit();
   }
 
+  Assembler& function(const std::string& name) {
+    relocs_.push_back({static_cast<uint32_t>(insns_.size()), Reloc::Kind::kCall, name, 0});
+    return emit(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_CALL, 0, -1);
+  }
+  [[nodiscard]] size_t size() const { return insns_.size(); }
+
   [[nodiscard]] ObjectSpec object() const {
     ObjectSpec out;
     MapSpec map;

@@ -20,7 +20,7 @@ inline constexpr const char* kRoot = "/fs/mapshift/meter";
 // Everything in it is deterministic but the time.
 class World {
  public:
-  World();
+  explicit World(bool together = false);  // all hooks move by one store
 
   Steps steps;
   FakeKernel kernel{steps};

@@ -95,7 +95,7 @@ TEST(Diff, DroppedFieldsSayWhereTheyStay) {
   EXPECT_EQ(field(d, "b")->merge, "");
   EXPECT_THAT(field(d, "b")->reason, HasSubstr("old map"));
   EXPECT_THAT(d.lossy, IsEmpty());
-  const auto moved = diff(structure("v", {{"a", u32()}, {"b", u32()}}), structure("v", {{"s", structure("s", {{"b", u32()}})}, {"a", u32()}}));
+  const auto moved = diff(structure("v", {{"a", u32()}, {"b", u32()}}), structure("v", {{"s", structure("s", {{"b", u64()}})}, {"a", u32()}}));
   EXPECT_THAT(codes(moved.warnings), ElementsAre("maybe-renamed"));
 }
 

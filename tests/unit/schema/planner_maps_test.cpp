@@ -123,11 +123,11 @@ TEST(PlanMaps, EpochsMustAgree) {
 
 TEST(PlanMaps, WhatCannotBeSynchronisedIsRefusedByName) {
   Two two;
-  two.maps(map_of("q", MapType::kQueue, nullptr, u64(), 10), map_of("q", MapType::kQueue, nullptr, u64(), 20));
+  two.maps(map_of("q", MapType::kStackTrace, u32(), u64(), 10), map_of("q", MapType::kStackTrace, u32(), u64(), 20));
   two.maps(map_of("r", MapType::kRingbuf, nullptr, nullptr, 4096), map_of("r", MapType::kRingbuf, nullptr, nullptr, 4096));
   two.maps(map_of("j", MapType::kProgArray, u32(), u32(), 4), map_of("j", MapType::kProgArray, u32(), u32(), 8));
-  two.maps(map_of("t", MapType::kHash, u32(), v1()), map_of("t", MapType::kLruHash, u32(), v1()));
-  two.maps(map_of("k", MapType::kHash, u32(), v1()), map_of("k", MapType::kHash, u64(), v1()));
+  two.maps(map_of("t", MapType::kHash, u32(), v1()), map_of("t", MapType::kArray, u32(), v1()));
+  two.maps(map_of("k", MapType::kHash, u64(), v1()), map_of("k", MapType::kHash, u32(), v1()));
   two.maps(map_of("e", MapType::kPerfEventArray, u32(), u32(), 1), map_of("e", MapType::kPerfEventArray, u32(), u32(), 0));
   const Plan plan = two.plan();
   EXPECT_EQ(map_plan(plan, "r").policy, Policy::kReuse);
@@ -135,8 +135,9 @@ TEST(PlanMaps, WhatCannotBeSynchronisedIsRefusedByName) {
   EXPECT_EQ(map_plan(plan, "j").policy, Policy::kReset);
   EXPECT_FALSE(plan.lossy);
   EXPECT_THAT(codes(plan.refusals), ElementsAre("map-type", "type-changed", "key-changed"));
-  EXPECT_THAT(messages(plan.refusals), HasSubstr("a queue map"));
-  EXPECT_THAT(messages(plan.refusals), HasSubstr("later release"));
+  EXPECT_THAT(messages(plan.refusals), HasSubstr("a stack_trace map"));
+  EXPECT_THAT(messages(plan.refusals), HasSubstr("between which nothing converts"));
+  EXPECT_THAT(messages(plan.refusals), HasSubstr("changed from u64 to u32, in which not every old key has a place"));
   EXPECT_FALSE(map_plan(plan, "k").sync);
 }
 
@@ -201,7 +202,7 @@ TEST(PlanMaps, MemoryIsCheckedBefore) {
 
 TEST(PlanMaps, AllProblemsAtOnceAndInTheRecord) {
   Two two;
-  two.maps(map_of("a", MapType::kHash, u32(), v1()), map_of("a", MapType::kLruHash, u32(), v1()));
+  two.maps(map_of("a", MapType::kHash, u32(), v1()), map_of("a", MapType::kArray, u32(), v1()));
   two.maps(map_of("b", MapType::kHash, u32(), structure("v", {{"n", u64()}})), map_of("b", MapType::kHash, u32(), structure("v", {{"n", u16()}})));
   two.after.manifest.maps["c"] = {};
   two.env.problems = {{"no-interface", "programs.p", "there is no interface eth9"}};

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a map is for, keys and conversions: the parts of a map's plan that an author has to understand.
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "update/map_class.h"
+#include "update/map_transform.h"
+#include "update/planner_pair.h"
+#include "update/type_change.h"
+
+namespace mapshift::update {
+
+void MapPlanner::tell_class(Pair& pair) {
+  const MapAbility ability = ability_of(pair.after->type);
+  if (constant(pair.after->section) || ability != MapAbility::kSync) return;
+  MapClass found = classify(pair.rule, pair.before, old_.facts, *pair.after, next_.facts);
+  if (!found.doubt.empty())
+    warn(pair, "doubtful-class", fmt::format("it is declared to be of class {}, but {}", found.name, found.doubt));
+  pair.out.record.klass = std::move(found.name);
+  pair.out.record.klass_reason = std::move(found.reason);
+}
+
+void MapPlanner::tell_notes(Pair& pair) {
+  std::vector<std::string>& notes = pair.out.record.notes;
+  if (pair.before == nullptr || pair.out.policy == Policy::kReset) return;
+  if (const std::string change = describe_change(pair.before->type, pair.after->type); !change.empty()) notes.push_back(change);
+  for (const std::string& change : pair.key.changes) notes.push_back("key: " + change);
+  if (pair.epoch0 != 0 || pair.epoch1 != 0)
+    notes.push_back(pair.epoch0 == pair.epoch1 ? fmt::format("epoch {} in both generations", pair.epoch1)
+                                               : fmt::format("epoch {} becomes {}", pair.epoch0, pair.epoch1));
+  if (pair.out.policy == Policy::kReuse) {
+    if (pair.rule.keep_old) notes.emplace_back("keep_old has nothing to do: both generations use the same map");
+    return;
+  }
+  notes.insert(notes.end(), pair.value.notes.begin(), pair.value.notes.end());
+  if (pair.rule.on_delete == OnDelete::kKeepDelta)
+    notes.emplace_back("a key that is deleted while its other side still counted comes back with what had not moved yet (on_delete keep_delta)");
+  if (pair.rule.keep_old)
+    notes.push_back(fmt::format("after the commit the old map stays in step for {:g} s, for who holds it open", *pair.rule.keep_old));
+}
+
+void MapPlanner::plan_transform(Pair& pair, const SchemaRequest& request) {
+  const bool identical = pair.value.identical && pair.epoch0 == pair.epoch1;
+  const bool sync = pair.rule.policy == Policy::kAuto || pair.rule.policy == Policy::kSync;
+  if (!sync || !transform_pending(rule_of(old_, pair.before->name), pair.rule, identical)) return;
+  pair.transform = true;
+  SchemaDiff as_is = std::exchange(pair.value, diff_transformed(request, pair.rule, next_.object));
+  pair.value.identical = as_is.identical;
+  pair.value.differences = std::move(as_is.differences);
+}
+
+void MapPlanner::check_key(Pair& pair) {
+  if (!pair.key.refusals.empty()) {
+    plan_.refusals.insert(plan_.refusals.end(), pair.key.refusals.begin(), pair.key.refusals.end());
+    return finish(pair, Policy::kRefuse, pair.key.refusals.front().message);
+  }
+  if (!pair.key.may_meet.empty()) {
+    for (const FieldRecord& field : pair.value.fields) {
+      const bool merges = field.merge == "sum" || field.merge == "max" || field.merge == "min" || field.merge == "or";
+      if (field.name.empty() || field.from.empty() || merges) continue;
+      refuse(pair, "key-changed", fmt::format("of the key {}, so that two old keys can become one, and {} is merged as {}: only sum, max, min and "
+                                              "or make one value of two; keep the key's fields, or say \"policy\": \"reset\"",
+                                              pair.key.may_meet, field.name, field.merge));
+      break;
+    }
+  }
+  if (pair.key.no_way_back.empty()) return;
+  const std::string what = fmt::format("{} have no place in the old map: a rollback loses them", pair.key.no_way_back);
+  if (pair.key.loses_back) return lossy(pair, what);
+  warn(pair, "key-widened", what);
+}
+
+// What the engine would refuse when it is opened, a plan refuses before anything is loaded.
+void MapPlanner::check_engine(Pair& pair) {
+  if (!env_.engine) return;
+  const Status served = env_.engine(*pair.out.sync);
+  if (served) return;
+  pair.out.sync.reset();
+  refuse(pair, "not-served", served.error().message);
+}
+
+}  // namespace mapshift::update

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "update/planner_together.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace mapshift::update {
+namespace {
+
+using Swap = ProgramPlan::Swap;
+
+bool moves(const ProgramPlan& program) { return program.swap != Swap::kNone; }
+
+// Hooks whose events are packets, so that a dispatcher can tell their flow.
+bool has_flows(const AttachSpec& attach) {
+  return attach.type == "xdp" || attach.type == "tcx" || attach.type == "netkit" ||
+         (attach.type == "cgroup" && attach.hook.starts_with("skb_"));
+}
+
+std::string others(const Plan& plan, const ProgramPlan& self) {
+  constexpr int kNamed = 3;
+  std::string text;
+  int count = 0;
+  for (const ProgramPlan& program : plan.programs) {
+    if (!moves(program) || program.name == self.name) continue;
+    if (++count <= kNamed) text += (text.empty() ? "" : ", ") + program.name;
+  }
+  return count > kNamed ? fmt::format("{} and {} more", text, count - kNamed) : text;
+}
+
+void plan_hook(const Plan& plan, ProgramPlan& program) {
+  const std::string company = others(plan, program);
+  const std::string with = company.empty() ? "" : fmt::format(" together with {}", company);
+  program.record.order = 1;
+  switch (program.swap) {
+    case Swap::kNone: return;
+    case Swap::kNative:
+      program.record.swap = "dispatcher";
+      program.record.reason = fmt::format("put behind a dispatcher first; moves{} by one store", with);
+      return;
+    case Swap::kDispatcher: program.record.reason = fmt::format("moves{} by one store", with); return;
+    case Swap::kAttach: program.record.reason = fmt::format("attached empty first; begins{} with one store", with); return;
+    case Swap::kDetach: program.record.reason = fmt::format("ends{} with one store; detached with the old generation", with); return;
+  }
+}
+
+void check_flows(Plan& plan) {
+  for (const ProgramPlan& program : plan.programs) {
+    if (!moves(program) || has_flows(program.attach)) continue;
+    plan.refusals.push_back({"no-flow", "canary.by", fmt::format("\"flow\" needs packets, and {} runs at a hook of type {}: use \"random\"",
+                                                                 program.name, program.attach.type)});
+  }
+}
+
+bool deletes(const GenerationInput& side, const std::string& map) {
+  return std::any_of(side.facts.maps.begin(), side.facts.maps.end(),
+                     [&](const MapAccess& access) { return access.map == map && access.deletes; });
+}
+
+// During a canary both generations write, and both sides are reconciled by passes.
+void warn_of_both(const GenerationInput& next, Plan& plan) {
+  for (const MapPlan& map : plan.maps) {
+    if (!map.sync) continue;
+    std::string latest;
+    for (const FieldRecord& field : map.record.fields) {
+      if (field.merge == "latest" && !field.from.empty() && !field.name.empty()) latest += (latest.empty() ? "" : ", ") + field.name;
+    }
+    const std::string where = "maps." + map.name;
+    if (!latest.empty()) {
+      plan.warnings.push_back({"canary-latest", where,
+                               fmt::format("both generations write it during the canary: where both wrote {} of a key between two passes, "
+                                           "the running generation's value stays, and a conflict is counted", latest)});
+    }
+    if (deletes(next, map.name)) {
+      plan.warnings.push_back({"canary-deletes", where,
+                               "its programs delete keys: what the new generation counted for a key since the last pass goes with the "
+                               "running generation's deletion, counted; \"on_delete\": \"keep_delta\" keeps it"});
+    }
+  }
+}
+
+}  // namespace
+
+void plan_together(const GenerationInput& next, Plan& plan) {
+  plan.together = next.manifest.swap == SwapTogether::kTogether;
+  if (!plan.together) return;
+  for (ProgramPlan& program : plan.programs) plan_hook(plan, program);
+  plan.canary = next.manifest.canary;
+  if (!plan.canary || plan.from.generation == 0) return;
+  if (plan.canary->by == Canary::By::kFlow) check_flows(plan);
+  warn_of_both(next, plan);
+}
+
+}  // namespace mapshift::update

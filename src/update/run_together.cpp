@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// Hooks that move together. Each is put behind a dispatcher first, one after the other, while the old generation runs all of
+// them; then one store of the module's word moves every hook at once, and another one brings them back. Nothing is remembered:
+// whether the word was moved is asked of the hooks.
+#include <algorithm>
+#include <cmath>
+
+#include "base/log.h"
+#include "update/load_request.h"
+#include "update/run.h"
+#include "update/run_refresher.h"
+
+namespace mapshift::update {
+namespace {
+
+constexpr double kAllShares = 4294967296.0;  // of Course::share
+
+}  // namespace
+
+// Dispatchers always share the module's word, so that hooks which moved one by one so far can move together later.
+Hook Run::hook_of(const ProgramPlan& program) const {
+  Hook hook = to_hook(program.attach);
+  hook.together = paths_.together();
+  hook.stub = together();
+  return hook;
+}
+
+std::optional<Run::Sides> Run::sides_of(const ProgramPlan& program) const {
+  const std::string from = paths_.program(input_.plan.from.generation, program.name);
+  const std::string to = paths_.program(input_.plan.to.generation, program.name);
+  switch (swap_of(program)) {
+    case ProgramPlan::Swap::kNone: return std::nullopt;
+    case ProgramPlan::Swap::kAttach: return Sides{"", to};
+    case ProgramPlan::Swap::kDetach: return Sides{from, ""};
+    case ProgramPlan::Swap::kNative:
+    case ProgramPlan::Swap::kDispatcher: return Sides{from, to};
+  }
+  return std::nullopt;
+}
+
+Status Run::stage_all() {
+  const Nanos deadline = monotonic_now() + input_.limits.migration_timeout;  // events do not wait for it
+  for (const ProgramPlan& program : input_.plan.programs) {
+    const auto sides = sides_of(program);
+    if (!sides) continue;
+    MS_CHECK(kernel_.stage(hook_of(program), paths_.hook(program.name), sides->from, sides->to));
+    MS_CHECK(interrupted());
+    if (monotonic_now() > deadline) {
+      return fail(ErrorCode::kTimeout, "putting the hooks behind dispatchers took longer than limits.migration_timeout (" +
+                                           format_duration(input_.limits.migration_timeout) + ")");
+    }
+  }
+  return {};
+}
+
+Status Run::unstage_all() {
+  for (const ProgramPlan& program : input_.plan.programs) {
+    if (program.swap == ProgramPlan::Swap::kNone) continue;
+    const bool fresh = program.swap == ProgramPlan::Swap::kAttach;
+    Hook hook = hook_of(program);
+    hook.stub = input_.old_manifest.swap == SwapTogether::kTogether;
+    MS_CHECK(kernel_.unstage(hook, paths_.hook(program.name), fresh ? "" : paths_.program(input_.plan.from.generation, program.name)));
+  }
+  return {};
+}
+
+Result<bool> Run::runs_new() {
+  for (const ProgramPlan& program : input_.plan.programs) {
+    const auto sides = sides_of(program);
+    if (!sides) continue;
+    const std::string dir = paths_.hook(program.name);
+    MS_TRY(const auto pins, kernel_.list(dir));
+    if (std::find(pins.begin(), pins.end(), "link") == pins.end()) continue;  // a new hook that is not staged yet
+    MS_TRY(const int side, kernel_.running(hook_of(program), dir, sides->from, sides->to));
+    if (side == 1) return true;
+  }
+  return false;
+}
+
+// One store. `share`: of events, or of flows, that go to the other generation.
+Result<SwapReport> Run::steer(bool to_new, double share) {
+  MS_TRY(const bool is_new, runs_new());
+  MS_TRY(const Course now, kernel_.course(paths_.together()));
+  Course next = now;
+  next.odd = now.odd != (is_new != to_new);
+  next.share = static_cast<uint32_t>(std::llround(share * kAllShares));
+  next.by_flow = share > 0 && input_.plan.canary && input_.plan.canary->by == Canary::By::kFlow;
+  next.watched = share > 0;
+  if (next == now) return SwapReport{monotonic_now(), monotonic_now()};
+  return kernel_.set_course(paths_.together(), now, next);
+}
+
+Result<SwapReport> Run::move_together() { return steer(true, 0); }
+
+// A module whose word is not there has not staged anything yet.
+Status Run::move_back() {
+  if (auto report = steer(false, 0); !report && report.error().code != ErrorCode::kNotFound) return fail(report.error());
+  const Nanos restored = monotonic_now();
+  publish_record(
+      [&](UpdateRecord& record) {
+        if (cause_at_ != Nanos(0)) record.rollback_seconds = Seconds(restored - cause_at_).count();
+      },
+      false);
+  return {};
+}
+
+Status Run::restore_together() {
+  MS_TRY(const bool is_new, runs_new());
+  const Nanos fresh_since = monotonic_now();
+  // The last pass may be long ago: what only the new generation has seen since must not meet an old program as news.
+  for (Pair& pair : pairs_) {
+    if (!is_new) break;  // the old programs never rested
+    MS_TRY([[maybe_unused]] const PassReport report, pass(pair, SyncPhase::kLiveNew, true));
+    if (auto hot = pair.sync->pass_hot(SyncPhase::kLiveNew); !hot) return fail(hot.error());
+  }
+  Status back;
+  {
+    const Refresher refresher(pairs_, SyncPhase::kLiveOld, fresh_since);
+    back = move_back();
+  }
+  catch_up_journal();
+  MS_CHECK(back);
+  MS_CHECK(publish_maps(input_.plan.to.generation, input_.plan.from.generation));
+  MS_CHECK(settle(SyncPhase::kLiveOld, input_.limits.rollback_timeout));
+  MS_CHECK(unstage_all());
+  intend_or_log(kIntentUndone);
+  return {};
+}
+
+}  // namespace mapshift::update

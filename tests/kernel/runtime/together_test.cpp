@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+// Several hooks behind one word: a single store moves all of them, and numbered events are processed once each.
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <thread>
+
+#include "kernel/attach/hook.h"
+#include "ledger.h"
+
+namespace mapshift::test {
+namespace {
+
+class TogetherTest : public RuntimeTest {
+ protected:
+  [[nodiscard]] std::string word() const { return module() + "/together"; }
+  [[nodiscard]] Hook tracepoint() const {
+    return {.type = "tracepoint", .category = "syscalls", .name = "sys_enter_getpgid", .together = word()};
+  }
+  [[nodiscard]] Hook xdp() const { return {.type = "xdp", .interface = PrivateNet::kNear, .mode = "generic", .together = word()}; }
+  [[nodiscard]] Status stage(const Hook& hook, const std::string& name) {
+    return kernel_->stage(hook, hook_dir(name), program(1, name), program(2, name));
+  }
+  [[nodiscard]] int side(const Hook& hook, const std::string& name) {
+    const auto running = kernel_->running(hook, hook_dir(name), program(1, name), program(2, name));
+    EXPECT_TRUE(ok(running));
+    return running.value_or(-1);
+  }
+  void move(const Course& to) {
+    const auto now = kernel_->course(word());
+    ASSERT_TRUE(ok(now));
+    ASSERT_TRUE(ok(kernel_->set_course(word(), *now, to)));
+  }
+  void load_both() {
+    for (const int n : {1, 2}) ASSERT_TRUE(ok(kernel_->load(request(n))));
+  }
+  void TearDown() override {
+    if (fs_ != nullptr && fs_->problem().empty()) {
+      EXPECT_TRUE(ok(kernel_->remove_tree(generation(2))));
+    }
+    RuntimeTest::TearDown();
+  }
+};
+
+bool call(uint32_t n) { return ::syscall(SYS_getpgid, n) != -2; }
+
+TEST_F(TogetherTest, OneStoreMovesHooksOfDifferentTypes) {
+  const PrivateNet net;
+  MS_SKIP_FOR(net.problem());
+  load_both();
+  ASSERT_TRUE(ok(attach(tracepoint(), "on_tracepoint")));
+  ASSERT_TRUE(ok(attach(xdp(), "on_xdp")));  // native: its link runs the program itself
+  ASSERT_TRUE(ok(stage(tracepoint(), "on_tracepoint")));
+  ASSERT_TRUE(ok(stage(xdp(), "on_xdp")));
+  ASSERT_TRUE(ok(stage(xdp(), "on_xdp")));  // again, as after a restart
+  EXPECT_EQ(side(tracepoint(), "on_tracepoint") + side(xdp(), "on_xdp"), 0);
+  const Ledger old_seen(map(1, "seen")), new_seen(map(2, "seen"));
+  const Fd frames = open_frame_socket(PrivateNet::kFar);
+  const auto both = [&](uint32_t n) {
+    ASSERT_TRUE(call(n));
+    ASSERT_TRUE(send_frame(frames, PrivateNet::kFar, n + 1));
+    ASSERT_TRUE(eventually([&] { return old_seen.times(n + 1) + new_seen.times(n + 1) == 1; }));
+  };
+  both(0);
+  move({.odd = true});
+  EXPECT_EQ(side(tracepoint(), "on_tracepoint") + side(xdp(), "on_xdp"), 2);
+  both(2);
+  move({});
+  both(4);
+  for (const uint32_t n : {0u, 1u, 4u, 5u}) EXPECT_EQ(old_seen.times(n), 1u) << n;
+  for (const uint32_t n : {2u, 3u}) EXPECT_EQ(new_seen.times(n), 1u) << n;
+}
+
+TEST_F(TogetherTest, AStoreUnderLoadLosesNothing) {
+  const PrivateNet net;
+  MS_SKIP_FOR(net.problem());
+  load_both();
+  ASSERT_TRUE(ok(attach(xdp(), "on_xdp")));
+  const Ledger old_seen(map(1, "seen")), new_seen(map(2, "seen"));
+  std::atomic<uint32_t> next{0};
+  std::atomic<bool> stop{false}, refused{false};
+  std::jthread sender([&] {
+    const Fd frames = open_frame_socket(PrivateNet::kFar);
+    const auto seen = [&](uint32_t n) { return old_seen.times(n) + new_seen.times(n) > 0; };
+    for (uint32_t n = 0; !stop && n < kLedgerEntries; ++n) {
+      if (!send_frame(frames, PrivateNet::kFar, n)) refused = true;
+      next = n + 1;
+      if (n % 16 == 0 && !eventually([&] { return seen(n); })) refused = true;
+    }
+  });
+  const auto more = [&] {
+    const uint32_t from = next;
+    EXPECT_TRUE(eventually([&] { return next > from + 32; }));
+  };
+  more();
+  ASSERT_TRUE(ok(stage(xdp(), "on_xdp")));  // from the program to the dispatcher
+  for (int n = 0; n < 20; ++n) {
+    more();
+    move({.odd = n % 2 == 0});
+  }
+  for (const double share : {0.05, 0.5, 0.0}) {
+    more();
+    move({.share = static_cast<uint32_t>(share * 4294967296.0), .watched = share > 0});
+  }
+  more();
+  ASSERT_TRUE(ok(kernel_->grace_period()));
+  ASSERT_TRUE(ok(kernel_->unstage(xdp(), hook_dir("on_xdp"), program(1, "on_xdp"))));  // and back
+  more();
+  stop = true;
+  sender.join();
+  ASSERT_FALSE(refused);
+  (void)eventually([&] { return old_seen.times(next - 1) + new_seen.times(next - 1) > 0; });
+  expect_exactly_once(old_seen, new_seen, next);
+  EXPECT_THAT(kernel_->list(hook_dir("on_xdp")).value(), ::testing::ElementsAre("link"));
+}
+
+TEST_F(TogetherTest, ANewAndAGoneProgramMoveWithTheStore) {
+  load_both();
+  Hook fresh = tracepoint();
+  ASSERT_TRUE(ok(kernel_->stage(fresh, hook_dir("on_tracepoint"), "", program(2, "on_tracepoint"))));
+  const Ledger old_seen(map(1, "seen")), new_seen(map(2, "seen"));
+  ASSERT_TRUE(call(0));
+  EXPECT_EQ(kernel_->running(fresh, hook_dir("on_tracepoint"), "", program(2, "on_tracepoint")).value(), 0);
+  move({.odd = true});
+  ASSERT_TRUE(call(1));
+  EXPECT_EQ(kernel_->running(fresh, hook_dir("on_tracepoint"), "", program(2, "on_tracepoint")).value(), 1);
+  // And gone again: the way that a program goes which the next generation does not have.
+  ASSERT_TRUE(ok(kernel_->stage(fresh, hook_dir("on_tracepoint"), program(2, "on_tracepoint"), "")));
+  move({});
+  ASSERT_TRUE(call(2));
+  EXPECT_EQ(old_seen.times(0) + old_seen.times(1) + old_seen.times(2) + new_seen.times(0) + new_seen.times(2), 0u);
+  EXPECT_EQ(new_seen.times(1), 1u);
+  ASSERT_TRUE(ok(kernel_->grace_period()));
+  ASSERT_TRUE(ok(kernel_->remove_tree(generation(2))));
+  EXPECT_THAT(kernel_->list(hook_dir("on_tracepoint")).value(), ::testing::IsEmpty());  // with the last generation that had it
+}
+
+TEST_F(TogetherTest, WhatIsNotAsExpectedIsRefused) {
+  load_both();
+  ASSERT_TRUE(ok(attach(tracepoint(), "on_tracepoint")));
+  const auto wrong = kernel_->stage(tracepoint(), hook_dir("on_tracepoint"), program(2, "on_tracepoint"), program(1, "on_tracepoint"));
+  ASSERT_FALSE(wrong);
+  EXPECT_EQ(wrong.error().code, ErrorCode::kConflict);
+  ASSERT_TRUE(ok(stage(tracepoint(), "on_tracepoint")));
+  const auto moved = kernel_->set_course(word(), {.odd = true}, {});
+  ASSERT_FALSE(moved);
+  EXPECT_EQ(moved.error().code, ErrorCode::kConflict);
+  EXPECT_EQ(kernel_->course(word()).value(), Course{});
+  Hook alone = tracepoint();
+  alone.together = module() + "/elsewhere";
+  ASSERT_FALSE(kernel_->stage(alone, hook_dir("on_tracepoint"), program(1, "on_tracepoint"), program(2, "on_tracepoint")));
+  // Each hook still moves alone.
+  ASSERT_TRUE(ok(kernel_->swap(tracepoint(), hook_dir("on_tracepoint"), program(1, "on_tracepoint"), program(2, "on_tracepoint"))));
+  EXPECT_EQ(side(tracepoint(), "on_tracepoint"), 1);
+}
+
+TEST_F(TogetherTest, AShareIsCountedByGeneration) {
+  load_both();
+  ASSERT_TRUE(ok(attach(tracepoint(), "on_tracepoint")));
+  ASSERT_TRUE(ok(stage(tracepoint(), "on_tracepoint")));
+  const Ledger old_seen(map(1, "seen")), new_seen(map(2, "seen"));
+  move({.share = 1u << 30, .watched = true});  // a quarter
+  constexpr uint32_t kEvents = 20000;
+  for (uint32_t n = 0; n < kEvents; ++n) ASSERT_TRUE(call(n));
+  move({});
+  expect_exactly_once(old_seen, new_seen, kEvents);
+  uint64_t by_new = 0;
+  for (uint32_t n = 0; n < kEvents; ++n) by_new += new_seen.times(n);
+  EXPECT_NEAR(static_cast<double>(by_new), kEvents / 4.0, kEvents * 0.03);  // nine standard deviations
+  const auto sides = kernel_->side_stats(hook_dir("on_tracepoint"), program(1, "on_tracepoint"), program(2, "on_tracepoint"));
+  ASSERT_TRUE(ok(sides));
+  EXPECT_GE(sides->to.events, by_new);  // other processes call it, too
+  EXPECT_GE(sides->from.events, kEvents - by_new);
+  EXPECT_GT(sides->from.timed, 0u);
+  EXPECT_GT(sides->from.run_ns, 0u);
+  EXPECT_EQ(sides->from.verdicts.at(0), sides->from.events);
+  EXPECT_EQ(sides->misses, 0u);
+}
+
+}  // namespace
+}  // namespace mapshift::test

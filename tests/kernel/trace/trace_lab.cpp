@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "trace_lab.h"
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <filesystem>
+#include <thread>
+
+#include "kernel/attach/hook.h"
+#include "kernel/digest.h"
+#include "kernel/object_file.h"
+
+namespace mapshift::test {
+
+// The assembly keeps each from being inlined, merged with its twin, or left out.
+extern "C" __attribute__((noinline, used, visibility("default"))) uint32_t ms_traced_function(uint32_t number) {
+  __asm__ volatile("" : "+r"(number));
+  return number;
+}
+extern "C" __attribute__((noinline, used, visibility("default"))) uint32_t ms_traced_twin(uint32_t number) {
+  __asm__ volatile("nop" : "+r"(number));
+  return number;
+}
+
+// What <sys/sdt.h> makes of a probe: a nop, and a note about it.
+#define MS_NOTE(name, semaphore, arguments)                                                                      \
+  "990: nop\n"                                                                                                   \
+  ".pushsection .note.stapsdt,\"\",\"note\"\n.balign 4\n"                                                        \
+  ".4byte 992f-991f, 994f-993f, 3\n991: .asciz \"stapsdt\"\n992: .balign 4\n"                                   \
+  "993: .8byte 990b\n.8byte _.stapsdt.base\n.8byte " semaphore "\n"                                             \
+  ".asciz \"mapshift\"\n.asciz \"" name "\"\n.asciz \"" arguments "\"\n994: .balign 4\n.popsection\n"         \
+  ".ifndef _.stapsdt.base\n.pushsection .stapsdt.base,\"aG\",\"progbits\",.stapsdt.base,comdat\n"              \
+  ".weak _.stapsdt.base\n.hidden _.stapsdt.base\n_.stapsdt.base: .space 1\n.size _.stapsdt.base, 1\n.popsection\n.endif\n"
+
+extern "C" {
+__attribute__((section(".probes"), used)) uint16_t ms_event_semaphore = 0;
+}
+
+__attribute__((noinline)) void ms_static_probe(uint32_t number) {
+  __asm__ volatile(MS_NOTE("event", "ms_event_semaphore", "-4@$-9 4@%k0") : : "r"(number));
+  __asm__ volatile(MS_NOTE("other", "0", "4@%k0") : : "r"(~number));
+}
+
+namespace {
+
+std::vector<std::byte> bytes_of(uint32_t value) {
+  std::vector<std::byte> bytes(sizeof(value));
+  std::memcpy(bytes.data(), &value, sizeof(value));
+  return bytes;
+}
+
+}  // namespace
+
+std::string own_executable() { return std::filesystem::read_symlink("/proc/self/exe").string(); }
+
+LoadRequest TraceTest::trace_request(int n, const std::string& program, const Hook& hook) const {
+  LoadRequest request;
+  request.object_path = TRACE_LEDGER_OBJECT;
+  request.object_digest = sha256_hex(read_file_bytes(TRACE_LEDGER_OBJECT).value());
+  request.generation_dir = generation(n);
+  request.rodata = {{"traced_pid", bytes_of(static_cast<uint32_t>(::getpid()))}, {"traced_syscall", bytes_of(SYS_getpgid)}};
+  request.log_dir = log_dir_;
+  request.hooks = {{program, hook}};
+  return request;
+}
+
+void TraceTest::expect_exactly_once_over_swaps(const Load& load) {
+  ASSERT_TRUE(ok(kernel_->check_hook(load.hook)));
+  for (const int n : {1, 2}) ASSERT_TRUE(ok(kernel_->load(trace_request(n, load.program, load.hook))));
+  ASSERT_TRUE(ok(attach(load.hook, load.program)));
+  const Ledger ledger1(map(1, "seen")), ledger2(map(2, "seen"));
+  // Senders get events swap by swap: enough to be busy throughout it, few enough for the ledger.
+  const uint32_t share = std::min(4096u, kLedgerEntries / static_cast<uint32_t>(load.swaps + 1));
+  std::atomic<uint32_t> next{0}, granted{share};
+  std::atomic<bool> stop{false};
+  std::vector<std::jthread> threads;
+  for (int i = 0; i < 2; ++i) {
+    threads.emplace_back([&] {
+      while (!stop) {
+        uint32_t n = next.load();
+        if (n >= granted) {
+          std::this_thread::yield();
+        } else if (next.compare_exchange_weak(n, n + 1)) {
+          load.send(n);
+        }
+      }
+    });
+  }
+  const std::string pins[] = {program(1, load.program), program(2, load.program)};
+  for (int i = 0; i < load.swaps; ++i) {
+    const uint32_t before = next;
+    granted += share;
+    while (next < before + 8) std::this_thread::yield();
+    ASSERT_TRUE(ok(kernel_->swap(load.hook, hook_dir(load.program), pins[i % 2], pins[(i + 1) % 2])));
+    ASSERT_EQ(kernel_->running(load.hook, hook_dir(load.program), pins[0], pins[1]).value_or(-1), (i + 1) % 2);
+  }
+  stop = true;
+  threads.clear();
+  const uint32_t sent = next;
+  expect_exactly_once(ledger1, ledger2, sent);
+  RecordProperty("events", static_cast<int>(sent));
+  ASSERT_TRUE(ok(kernel_->detach(hook_dir(load.program))));
+}
+
+std::string TraceTest::refusal(const Hook& hook) {
+  const auto served = kernel_->check_hook(hook);
+  if (served) return {};
+  EXPECT_EQ(served.error().code, ErrorCode::kUnsupported) << served.error().message;
+  EXPECT_THAT(served.error().message, ::testing::HasSubstr(hook.type));
+  return served.error().message;
+}
+
+}  // namespace mapshift::test
