@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "update/map_ability.h"
 #include "update/map_class.h"
 #include "update/map_transform.h"
 #include "update/planner_pair.h"
