@@ -70,7 +70,8 @@ class Lab:
             pathlib.Path(f"/proc/sys/net/ipv6/conf/{link}/disable_ipv6").write_text("1")
             run("ip", "link", "set", link, "up")
         # An agent that outlives a killed script would hold all of this.
-        self.agent = Agent(self.folder, 1, {}, ("setpriv", "--pdeathsig", "KILL"))
+        limits = {"stall_timeout": "2m", "migration_timeout": "3m", "swap_timeout": "30s"}  # of a machine that has other things to do
+        self.agent = Agent(self.folder, 1, {"limits": limits}, ("setpriv", "--pdeathsig", "KILL"))
         self.stack.callback(run, "umount", self.agent.bpffs, check=False)
         self.stack.callback(self.agent.kill)
 
