@@ -8,10 +8,11 @@ from examples import LINK, Example, compare, frame_source, ipv4_frame, share
 
 ARRAY = 2  # BPF_MAP_TYPE_ARRAY
 PLACES = 16
-SERVICES = 6  # a seventh in the frames is nobody's
+SERVICES = 3  # a fourth in the frames is nobody's
 BACKENDS = 24
 CLIENTS = 32
 UDP = 17
+LATE_MAX = 2
 SERVICE = 0xC6336400  # 198.51.100.0: the first service's address
 LATE = 0xC6336480  # of services that come while versions change; no frame goes there
 KEPT_OUT = ((10 << 24 | 1 << 16, 16, 1), (10 << 24 | 1 << 16 | 2 << 8, 24, 0))  # 10.1.0.0/16, but for 10.1.2.0/24
@@ -71,7 +72,7 @@ class Balancer(Example):
 
     def pause(self):
         """Services come at any time: also in mid-bake, when two generations are there."""
-        if self.version and len(self.late) < 40:
+        if self.version and len(self.late) < LATE_MAX:
             self.late.append(LATE + len(self.late))
             self.add_service(self.late[-1], len(self.late))
         return super().pause()

@@ -63,8 +63,8 @@ class Policy(Example):
         self.written += 1
         self.held.update(service(OWN_PORT), encode(self.held.value_size, id=500 + self.written % 500, action="allow"))
 
-    def update_and_roll_back(self, version, seconds=60):
-        problems = super().update_and_roll_back(version, seconds)
+    def update_and_roll_back(self, version):
+        problems = super().update_and_roll_back(version)
         return problems + self.rules_are_right()
 
     def pause(self):
@@ -73,8 +73,8 @@ class Policy(Example):
             self.write_rule()
         return super().pause()
 
-    def update(self, version, seconds=60):
-        problems = super().update(version, seconds)
+    def update(self, version):
+        problems = super().update(version)
         self.reopen()
         return problems
 

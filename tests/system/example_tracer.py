@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """tracer: system calls of one process, timed; a histogram for each CPU whose array of buckets grows."""
 
-from examples import Example, Source, compare
+from examples import BUILD, Example, Source, compare
 
 
 FIRST_BUCKETS = 16  # of version 1
@@ -14,7 +14,7 @@ class Tracer(Example):
 
     @property
     def sets(self):
-        return {"PID": self.source.pid}
+        return {"PID": self.source.pid, "PROGRAM": BUILD / "mapshift-load", "FUNCTION": "mapshift_work"}
 
     def make_source(self):
         return Source("calls", threads=self.threads)
@@ -34,7 +34,15 @@ class Tracer(Example):
             self.forgotten = totals["beyond"]
         problems = compare("totals", {"entered": calls, "ended": calls}, {name: totals[name] for name in ("entered", "ended")})
         problems += compare("calls", {"timed": calls - totals["missed"]}, {"timed": latency["calls"]})
+        problems += self.compare_work(sent)
         return problems + compare("buckets", {"all": latency["calls"] - forgotten}, {"all": sum(latency["buckets"])})
+
+    def compare_work(self, sent):
+        """Call n of a thread has the argument n: each bucket is known."""
+        work = self.per_cpu_sum("work")
+        want = {bucket: sum(max(0, min(number, 2 << bucket) - (1 << bucket if bucket else 0)) for number in sent) for bucket in range(24)}
+        return compare("calls of the function", {"all": sum(sent)}, {"all": work["calls"]}) + \
+            compare("arguments", {b: count for b, count in want.items() if count}, {b: count for b, count in enumerate(work["arguments"]) if count})
 
     def rows(self):
         return [("calls whose start the ending version had not seen", f"{self.per_cpu_sum('totals')['missed']:,}")]

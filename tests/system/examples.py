@@ -16,8 +16,9 @@ import time
 from lab import BUILD, Agent, run
 
 LINK, PEER = "msmod0", "msmod1"
-LOAD_SECONDS = 1800  # no source of load lives longer, whatever happens to this script
-SETTLE_SECONDS = 20  # for what was sent to arrive and for the passes of a bake to move it; ends as soon as all is there
+LOAD_SECONDS = 3600  # no source of load lives longer, whatever happens to this script
+PATIENCE = 240  # seconds, for an update to come to its bake or its end
+SETTLE_SECONDS = 60  # for what was sent to arrive and for the passes of a bake to move it; ends as soon as all is there
 
 
 class ExampleError(Exception):
@@ -69,7 +70,8 @@ class Lab:
             pathlib.Path(f"/proc/sys/net/ipv6/conf/{link}/disable_ipv6").write_text("1")
             run("ip", "link", "set", link, "up")
         # An agent that outlives a killed script would hold all of this.
-        self.agent = Agent(self.folder, 1, {}, ("setpriv", "--pdeathsig", "KILL"))
+        limits = {"stall_timeout": "2m", "migration_timeout": "3m", "swap_timeout": "30s"}  # of a machine that has other things to do
+        self.agent = Agent(self.folder, 1, {"limits": limits}, ("setpriv", "--pdeathsig", "KILL"))
         self.stack.callback(run, "umount", self.agent.bpffs, check=False)
         self.stack.callback(self.agent.kill)
 
@@ -197,22 +199,22 @@ class Example:
         more = ["--allow-lossy"] if version < self.version else []
         return self.must("update", self.manifest(version), *self.parameters(), "--bake", bake, *more)["id"]
 
-    def update(self, version, seconds=60):
+    def update(self, version):
         """Updates under load to the end of a short bake. What was not as it should be."""
-        record = self.agent.follow(self.begin_update(version, "100ms"), seconds=seconds)
+        record = self.agent.follow(self.begin_update(version, "100ms"), seconds=PATIENCE)
         return self.finished(record, version, "committed")
 
-    def update_and_roll_back(self, version, seconds=60):
+    def update_and_roll_back(self, version):
         """Updates under load, rolls back in mid-bake. What was wrong while both generations were there, and afterwards."""
-        identity = self.begin_update(version, "60s")
-        record = self.agent.follow(identity, ("baking",), seconds)
+        identity = self.begin_update(version, "1h")
+        record = self.agent.follow(identity, ("baking",), PATIENCE)
         if record["state"] != "baking":
             return self.finished(record, version, "baking")
         problems = [f"in the bake of version {version}: {text}" for text in self.pause()]
         self.go()
         self.before_rollback()
         self.must("rollback", self.name, "--reason", "an example of a rollback")
-        record = self.agent.follow(identity, seconds=seconds)
+        record = self.agent.follow(identity, seconds=PATIENCE)
         return problems + self.finished(record, version, "rolled_back")
 
     def finished(self, record, version, want):

@@ -5,7 +5,9 @@
 #include <linux/bpf.h>
 #include <stdbool.h>
 
+#include <asm/ptrace.h>
 #include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
 
 #include <mapshift/module.bpf.h>
 

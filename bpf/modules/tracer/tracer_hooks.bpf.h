@@ -19,3 +19,14 @@ int on_exit(void *ctx)
 		record(&start, bpf_ktime_get_ns() - start.at);
 	return 0;
 }
+
+/* A call of the traced function; its first argument is a number. The manifest says where the function is. */
+SEC("uprobe")
+int on_work(struct pt_regs *ctx)
+{
+	__u32 thread;
+
+	if (is_traced(&thread))
+		count_work(PT_REGS_PARM1(ctx));
+	return 0;
+}

@@ -62,6 +62,34 @@ static __always_inline void record(const struct start *start, __u64 took)
 	__sync_fetch_and_add(&mine->buckets[bucket], 1);
 }
 
+#define ARGUMENTS 32
+
+// Calls of the traced function.
+struct work {
+	__u64 calls MS_SUM;
+	__u64 arguments[ARGUMENTS] MS_SUM; // [i]: from 2^i, but 0 is in the first one; the last one and more
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct work);
+} work SEC(".maps");
+
+static __always_inline void count_work(__u64 argument)
+{
+	__u32 zero = 0, bucket = log2_of(argument);
+	struct work *mine = bpf_map_lookup_elem(&work, &zero);
+
+	if (!mine)
+		return;
+	if (bucket >= ARGUMENTS)
+		bucket = ARGUMENTS - 1;
+	__sync_fetch_and_add(&mine->calls, 1);
+	__sync_fetch_and_add(&mine->arguments[bucket], 1);
+}
+
 #include "tracer_hooks.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
