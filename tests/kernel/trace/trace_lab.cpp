@@ -13,6 +13,7 @@
 #include "kernel/attach/hook.h"
 #include "kernel/digest.h"
 #include "kernel/object_file.h"
+#include "static_probe.h"
 
 namespace mapshift::test {
 
@@ -26,23 +27,13 @@ extern "C" __attribute__((noinline, used, visibility("default"))) uint32_t ms_tr
   return number;
 }
 
-// What <sys/sdt.h> makes of a probe: a nop, and a note about it.
-#define MS_NOTE(name, semaphore, arguments)                                                                      \
-  "990: nop\n"                                                                                                   \
-  ".pushsection .note.stapsdt,\"\",\"note\"\n.balign 4\n"                                                        \
-  ".4byte 992f-991f, 994f-993f, 3\n991: .asciz \"stapsdt\"\n992: .balign 4\n"                                   \
-  "993: .8byte 990b\n.8byte _.stapsdt.base\n.8byte " semaphore "\n"                                             \
-  ".asciz \"mapshift\"\n.asciz \"" name "\"\n.asciz \"" arguments "\"\n994: .balign 4\n.popsection\n"         \
-  ".ifndef _.stapsdt.base\n.pushsection .stapsdt.base,\"aG\",\"progbits\",.stapsdt.base,comdat\n"              \
-  ".weak _.stapsdt.base\n.hidden _.stapsdt.base\n_.stapsdt.base: .space 1\n.size _.stapsdt.base, 1\n.popsection\n.endif\n"
-
 extern "C" {
 __attribute__((section(".probes"), used)) uint16_t ms_event_semaphore = 0;
 }
 
 __attribute__((noinline)) void ms_static_probe(uint32_t number) {
-  __asm__ volatile(MS_NOTE("event", "ms_event_semaphore", "-4@$-9 4@%k0") : : "r"(number));
-  __asm__ volatile(MS_NOTE("other", "0", "4@%k0") : : "r"(~number));
+  __asm__ volatile(MS_STATIC_PROBE("mapshift", "event", "ms_event_semaphore", "-4@$-9 4@%k0") : : "r"(number));
+  __asm__ volatile(MS_STATIC_PROBE("mapshift", "other", "0", "4@%k0") : : "r"(~number));
 }
 
 namespace {
