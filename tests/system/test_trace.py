@@ -26,9 +26,14 @@ class Traced(SystemTest):
         self.addCleanup(process.kill)
         return process
 
-    def counts(self, agent, form):
-        """What each of three fields adds up to, over all keys."""
-        with self.map(agent, "numbered", "traced") as numbered:
+    def sleepy(self, number, **more):
+        return self.manifest(f"sleepy{number}", json.dumps({
+            "name": "sleepy", "version": f"{number}.0.0", "object": str(FIXTURES / f"system_sleepy_v{number}.bpf.o"),
+            "programs": {"on_call": {"attach": {"type": "uprobe", "path": str(PROGRAM), "symbol": "traced_work"}, **more}}}))
+
+    def counts(self, agent, form, module="traced"):
+        """What each field adds up to, over all keys."""
+        with self.map(agent, "numbered", module) as numbered:
             values = [numbered.lookup(struct.pack("=I", key)) for key in range(64)]
         return [sum(column) for column in zip(*(struct.unpack_from(form, value) for value in values if value))]
 
@@ -51,6 +56,28 @@ class Traced(SystemTest):
         self.assertGreater(calls, 1000)
         self.assertEqual(self.counts(agent, "=QQQ"), [calls] * 3)
         agent.cli("unload", "traced")
+
+    def test_a_program_that_may_sleep_is_exchanged_by_an_overlap(self):
+        agent = self.agent(limits={"swap_timeout": "30s"})
+        done = agent.cli("load", self.sleepy(1))
+        self.assertEqual(done.status, 1)
+        self.assertIn("ms_my_turn(on_call)", done.err)
+        self.assertEqual(agent.cli("load", self.sleepy(1, overlap=True)).status, 0)
+        process = self.program()
+        identity = self.start_update(agent, self.sleepy(2, overlap=True), "--bake", "60s")
+        record = agent.follow(identity, ("baking",))
+        self.assertEqual(record["state"], "baking", record["reason"])
+        self.assertEqual(record["programs"][0]["swap"], "overlap")
+        self.assertGreater(record["programs"][0]["overlap_seconds"], 0)
+        self.assertEqual({m["name"]: m["policy"] for m in record["maps"] if m["name"].startswith("ms_")}, {"ms_gate_on_call": "reuse", "ms_turn_on_call": "reuse"})
+        time.sleep(0.1)
+        self.assertEqual(agent.cli("rollback", "sleepy").status, 0)
+        done = agent.cli("update", self.sleepy(2, overlap=True), "--bake", "100ms", "--wait")
+        self.assertEqual(done.status, 0, done.err)
+        calls = int(process.communicate("")[0])
+        self.assertGreater(calls, 1000)
+        self.assertEqual(self.counts(agent, "=QQ", "sleepy")[1], calls)
+        agent.cli("unload", "sleepy")
 
     def test_probes_that_cannot_be_are_refused(self):
         agent = self.agent()

@@ -32,20 +32,20 @@ class OverlapTest : public TraceTest {
 
 // Fewer swaps than elsewhere, since each waits for two grace periods, in which events go on.
 TEST_F(OverlapTest, CallsAreSeenExactlyOnce) {
-  expect_exactly_once_over_swaps({"on_slow_call", slow_call(), [](uint32_t n) { (void)ms_traced_function(n); }, 8, true});
+  expect_exactly_once_over_swaps({"on_slow_call", slow_call(), [](uint32_t n) { (void)ms_traced_function(n); }, 6, true});
 }
 
 TEST_F(OverlapTest, KernelCallsAreSeenExactlyOnceOrRefused) {
   const Hook hook{.type = "fentry", .name = kGetpgid, .trace = {.overlap = true}};
   if (const std::string why = refusal(hook); !why.empty()) GTEST_SKIP() << why;
-  expect_exactly_once_over_swaps({"on_slow_fentry", hook, [](uint32_t n) { (void)::syscall(SYS_getpgid, n); }, 8, true});
+  expect_exactly_once_over_swaps({"on_slow_fentry", hook, [](uint32_t n) { (void)::syscall(SYS_getpgid, n); }, 6, true});
 }
 
 TEST_F(OverlapTest, SecurityDecisionsAreSeenExactlyOnceOrRefused) {
   const Hook hook{.type = "lsm", .name = "file_ioctl", .trace = {.overlap = true}};
   if (const std::string why = refusal(hook); !why.empty()) GTEST_SKIP() << why;
   constexpr unsigned kNoSuchRequest = 0x4d53;
-  expect_exactly_once_over_swaps({"on_slow_lsm", hook, [](uint32_t n) { (void)::ioctl(0, kNoSuchRequest, static_cast<unsigned long>(n)); }, 8, true});
+  expect_exactly_once_over_swaps({"on_slow_lsm", hook, [](uint32_t n) { (void)::ioctl(0, kNoSuchRequest, static_cast<unsigned long>(n)); }, 6, true});
 }
 
 TEST_F(OverlapTest, OneLinkIsLeft) {
