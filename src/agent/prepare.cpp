@@ -19,6 +19,16 @@
 namespace mapshift::agent {
 namespace {
 
+update::ProgramPlan::Swap to_swap(SwapMode mode) {
+  switch (mode) {
+    case SwapMode::kNative:
+    case SwapMode::kFilter: return update::ProgramPlan::Swap::kNative;
+    case SwapMode::kDispatcher: return update::ProgramPlan::Swap::kDispatcher;
+    case SwapMode::kOverlap: return update::ProgramPlan::Swap::kOverlap;
+  }
+  return update::ProgramPlan::Swap::kNone;
+}
+
 update::PlannerEnvironment environment(Kernel& kernel, const Prepared& next, const update::Limits& limits) {
   update::PlannerEnvironment env;
   const long cpus = ::sysconf(_SC_NPROCESSORS_CONF);
@@ -36,7 +46,7 @@ update::PlannerEnvironment environment(Kernel& kernel, const Prepared& next, con
       continue;
     }
     if (auto mode = kernel.swap_mode(hook); mode) {
-      env.swap_modes[name] = *mode == SwapMode::kDispatcher ? update::ProgramPlan::Swap::kDispatcher : update::ProgramPlan::Swap::kNative;
+      env.swap_modes[name] = to_swap(*mode);
     }
   }
   for (const auto& [name, rule] : next.input.manifest.ringbufs) {

@@ -44,6 +44,8 @@ void read_programs(ObjectReader& reader, const MakeAbsolute& absolute, Manifest&
   read_named(reader, "programs", [&](const std::string& name, ObjectReader& program) {
     update::ProgramRule rule;
     if (std::optional<ObjectReader> attach = program.object("attach")) rule.attach = read_attach(*attach, absolute);
+    program.boolean("overlap", rule.overlap);
+    if (rule.attach) rule.attach->trace.overlap = rule.overlap;
     program.finish();
     out.programs[name] = std::move(rule);
   });

@@ -67,6 +67,7 @@ Json program_json(const ProgramRecord& program) {
           {"type", valid_utf8(program.type)},
           {"swap", valid_utf8(program.swap)},
           {"order", program.order},
+          {"overlap_seconds", number(program.overlap_seconds)},
           {"reason", valid_utf8(program.reason)}};
 }
 

@@ -78,6 +78,7 @@ void read_program(Members& in, ProgramRecord& out) {
   in.get("type", out.type);
   in.get("swap", out.swap);
   in.get("order", out.order);
+  in.get("overlap_seconds", out.overlap_seconds);
   in.get("reason", out.reason);
 }
 

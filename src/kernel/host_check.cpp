@@ -14,6 +14,7 @@
 #include "kernel/grace.h"
 #include "kernel/libbpf_log.h"
 #include "kernel/object_spec.h"
+#include "kernel/sleepable_grace.h"
 
 namespace mapshift {
 namespace {
@@ -64,7 +65,7 @@ std::vector<HostFact> change_facts() {
 std::vector<HostFact> grace_facts() {
   GracePeriod grace;
   return {fact("non-sleepable", grace.wait(), "an update of an array of maps waits for them"),
-          {"sleepable", false, "nothing waits for programs that may sleep"}};
+          fact("sleepable", check_sleepable_grace(), "the last perf event of a tracepoint waits for them as it closes")};
 }
 
 }  // namespace

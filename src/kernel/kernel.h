@@ -41,6 +41,7 @@ struct Hook {  // where a program attaches; the kernel layer's view of update::A
 enum class SwapMode : uint8_t {
   kNative,
   kDispatcher,
+  kOverlap,  // programs that may sleep: both are attached for a while
   kFilter,  // no link: a filter of traffic control, replaced at its place
 };
 
@@ -90,6 +91,7 @@ struct MapStats {
 
 struct SwapReport {
   Nanos began{0}, ended{0};  // monotonic, around the one call that changes what events run
+  Nanos overlap{0};          // kOverlap: how long both programs were attached
 };
 
 // Which way the hooks of a module go that move together: their one word, in parts. Values are those of mapshift/course.h.

@@ -17,12 +17,15 @@ Status check_program_type(const AttachType& type, const Hook& hook, const Progra
                                        ") and cannot attach to " + std::string(type.name));
 }
 
+SwapMode mode_of(const AttachType& type, const Hook& hook) { return hook.trace.overlap ? SwapMode::kOverlap : type.swap; }
+
 Result<uint32_t> running_program(const AttachType& type, const std::string& hook_dir) {
   MS_TRY(const bool behind, (DispatcherHook{type, hook_dir}.stands()));
   if (behind) return DispatcherHook{type, hook_dir}.running();
   switch (type.swap) {
     case SwapMode::kNative: return NativeHook{type, hook_dir}.running();
-    case SwapMode::kDispatcher: return DispatcherHook{type, hook_dir}.running();
+    case SwapMode::kDispatcher:
+    case SwapMode::kOverlap: return DispatcherHook{type, hook_dir}.running();
     case SwapMode::kFilter: return FilterHook(hook_dir).running();
   }
   return fail(ErrorCode::kInternal, "an attach type without a swap mode");
@@ -32,12 +35,13 @@ Result<uint32_t> running_program(const AttachType& type, const std::string& hook
 
 Status LinuxKernel::check_hook(const Hook& hook) {
   MS_TRY(const AttachType* type, find_attach_type(hook.type));
+  if (hook.trace.overlap) MS_CHECK(OverlapHook(*type, {}).check());
   return type->check(hook);
 }
 
 Result<SwapMode> LinuxKernel::swap_mode(const Hook& hook) {
   MS_TRY(const AttachType* type, find_attach_type(hook.type));
-  return type->swap;
+  return mode_of(*type, hook);
 }
 
 Status LinuxKernel::attach(const Hook& hook, const std::string& hook_dir, const std::string& program) {
@@ -48,10 +52,11 @@ Status LinuxKernel::attach(const Hook& hook, const std::string& hook_dir, const 
   if (pin_exists(hook_dir + "/link")) return fail(ErrorCode::kConflict, hook_dir + " is attached already; detach it first");
   if (type->swap != SwapMode::kFilter) MS_CHECK(remove_pins(hook_dir));  // of an attach that died before its link
   if (hook.stub) return DispatcherHook{*type, hook_dir}.attach(hook, &opened);
-  switch (type->swap) {
+  switch (mode_of(*type, hook)) {
     case SwapMode::kNative: return NativeHook{*type, hook_dir}.attach(hook, opened);
     case SwapMode::kDispatcher: return DispatcherHook{*type, hook_dir}.attach(hook, &opened);
     case SwapMode::kFilter: return FilterHook(hook_dir).attach(hook, opened);
+    case SwapMode::kOverlap: return OverlapHook(*type, hook_dir).attach(hook, opened);
   }
   return fail(ErrorCode::kInternal, "an attach type without a swap mode");
 }
@@ -64,16 +69,18 @@ Result<SwapReport> LinuxKernel::swap(const Hook& hook, const std::string& hook_d
   MS_CHECK(check_program_type(*type, hook, new_program));
   MS_TRY(const bool behind, (DispatcherHook{*type, hook_dir}.stands()));
   if (behind) return DispatcherHook{*type, hook_dir}.swap(old_program, new_program);
-  switch (type->swap) {
+  switch (mode_of(*type, hook)) {
     case SwapMode::kNative: return NativeHook{*type, hook_dir}.swap(old_program, new_program);
     case SwapMode::kDispatcher: return DispatcherHook{*type, hook_dir}.swap(old_program, new_program);
     case SwapMode::kFilter: return FilterHook(hook_dir).swap(old_program, new_program);
+    case SwapMode::kOverlap: return OverlapHook(*type, hook_dir).swap(hook, old_program, new_program);
   }
   return fail(ErrorCode::kInternal, "an attach type without a swap mode");
 }
 
 Result<int> LinuxKernel::running(const Hook& hook, const std::string& hook_dir, const std::string& from, const std::string& to) {
   MS_TRY(const AttachType* type, find_attach_type(hook.type));
+  if (hook.trace.overlap) return OverlapHook(*type, hook_dir).running(from, to);
   MS_TRY(const uint32_t id, running_program(*type, hook_dir));
   if (id == 0 && (from.empty() || to.empty())) return from.empty() ? 0 : 1;
   // Either pin may be gone when an update is taken up again: one that matches is enough.
@@ -106,6 +113,7 @@ Status LinuxKernel::remove_tree(const std::string& dir) {
     const std::filesystem::path module = std::filesystem::path(dir).parent_path().parent_path();
     MS_TRY(const auto empty, clear_idle_slots((module / "hooks").string(), ids));
     for (const std::string& hook : empty) MS_CHECK(detach(hook));
+    MS_CHECK(drop_idle_links((module / "hooks").string(), ids));
   }
   return remove_pins(dir);
 }

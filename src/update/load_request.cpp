@@ -6,6 +6,7 @@
 #include <set>
 
 #include "update/attach_section.h"
+#include "update/overlap.h"
 
 namespace mapshift::update {
 namespace {
@@ -110,7 +111,8 @@ Result<std::map<std::string, AttachSpec>> attachments(const Manifest& manifest, 
     if (!from_section) {
       problems.push_back({"no-attach", "programs." + program.name, from_section.error().message});
     } else if (from_section->has_value()) {
-      out.emplace(program.name, **from_section);
+      AttachSpec& spec = out.emplace(program.name, **from_section).first->second;
+      spec.trace.overlap = rule != manifest.programs.end() && rule->second.overlap;
     }
   }
   if (!problems.empty()) return fail(Error{ErrorCode::kInvalid, 0, "the manifest does not say where every program attaches", {}, std::move(problems)});
@@ -148,6 +150,11 @@ Result<LoadRequest> load_request(const Manifest& manifest, const ObjectSpec& obj
   request.optional_programs = manifest.optional_programs;
   request.log_dir = log_dir;
   MS_TRY(request.rodata, rodata_bytes(manifest, object));
+  if (const Variable* own = find_rodata(object, kGenerationVariable); own != nullptr && own->size == sizeof(uint32_t)) {
+    std::vector<std::byte>& bytes = request.rodata[kGenerationVariable];
+    bytes.resize(sizeof(uint32_t));
+    std::memcpy(bytes.data(), &generation, sizeof(uint32_t));  // little endian
+  }
   MS_TRY(const auto attached, attachments(manifest, object));
   for (const auto& [program, attach] : attached) request.hooks.emplace(program, to_hook(attach));
   for (const auto& [name, rule] : manifest.maps) {

@@ -59,6 +59,7 @@ struct RingRule {
 
 struct ProgramRule {
   std::optional<AttachSpec> attach = {};  // absent: from the section's name
+  bool overlap = false;                   // TraceTarget::overlap, wherever `attach` comes from
 };
 
 enum class SwapTogether : uint8_t { kInOrder, kTogether };

@@ -56,7 +56,7 @@ struct MapPlan {
 struct ProgramPlan {
   std::string name;
   AttachSpec attach;            // in the new generation
-  enum class Swap : uint8_t { kNone, kNative, kDispatcher, kAttach, kDetach } swap = Swap::kNone;
+  enum class Swap : uint8_t { kNone, kNative, kDispatcher, kOverlap, kAttach, kDetach } swap = Swap::kNone;
   ProgramRecord record;
 };
 

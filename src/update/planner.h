@@ -25,7 +25,7 @@ struct PlannerEnvironment {
   uint32_t possible_cpus = 1;
   std::optional<uint64_t> available_memory = {};  // bytes; absent: not known, and not checked
   double memory_headroom = 0.2;
-  std::map<std::string, ProgramPlan::Swap> swap_modes = {};  // by program: kNative or kDispatcher
+  std::map<std::string, ProgramPlan::Swap> swap_modes = {};  // by program: kNative, kDispatcher or kOverlap
   std::map<std::string, uint64_t> live_entries = {};         // by map of the old generation
   std::vector<Problem> problems = {};                        // found before: missing hooks, attach types not served
   MapInference infer = {};                                   // empty: no inference

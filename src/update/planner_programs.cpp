@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "update/names.h"
+#include "update/overlap.h"
 
 namespace mapshift::update {
 
@@ -18,6 +19,7 @@ std::string swap_name(Swap swap) {
     case Swap::kNone: return "none";
     case Swap::kNative: return "native";
     case Swap::kDispatcher: return "dispatcher";
+    case Swap::kOverlap: return "overlap";
     case Swap::kAttach: return "attach";
     case Swap::kDetach: return "detach";
   }
@@ -66,9 +68,7 @@ class ProgramPlanner {
       refuse(program.name, "program-type", fmt::format("{} is another type of program now ({} instead of {}): give the new one another name",
                                                        program.name, program.type, before->type));
     if (to == nullptr) return add(program.name, from, from != nullptr ? Swap::kDetach : Swap::kNone);
-    if (program.sleepable || (from != nullptr && before->sleepable))
-      refuse(program.name, "sleepable", fmt::format("{} is sleepable, and the end of its last run cannot be awaited in this release",
-                                                    program.name));
+    if (auto problem = overlap_problem(next_.object, program, from != nullptr ? before : nullptr, *to)) plan_.refusals.push_back(std::move(*problem));
     if (from == nullptr) return add(program.name, to, Swap::kAttach);
     if (!(*from == *to))
       refuse(program.name, "attach-changed", fmt::format("{}. That would be a detach and an attach, with events in between: give the "

@@ -40,8 +40,18 @@ void plan_hook(const Plan& plan, ProgramPlan& program) {
       program.record.reason = fmt::format("put behind a dispatcher first; moves{} by one store", with);
       return;
     case Swap::kDispatcher: program.record.reason = fmt::format("moves{} by one store", with); return;
+    case Swap::kOverlap: return;
     case Swap::kAttach: program.record.reason = fmt::format("attached empty first; begins{} with one store", with); return;
     case Swap::kDetach: program.record.reason = fmt::format("ends{} with one store; detached with the old generation", with); return;
+  }
+}
+
+// No dispatcher can hold them; an attachment of the kind is a new program's, too.
+void check_overlaps(Plan& plan) {
+  for (const ProgramPlan& program : plan.programs) {
+    if (!moves(program) || !program.attach.trace.overlap) continue;
+    plan.refusals.push_back({"overlap-together", "programs." + program.name, fmt::format("{} may sleep, so no dispatcher can call it, and it cannot move "
+                                                                                         "together with others: leave \"swap\": \"together\" out", program.name)});
   }
 }
 
@@ -86,6 +96,7 @@ void plan_together(const GenerationInput& next, Plan& plan) {
   plan.together = next.manifest.swap == SwapTogether::kTogether;
   if (!plan.together) return;
   for (ProgramPlan& program : plan.programs) plan_hook(plan, program);
+  check_overlaps(plan);
   plan.canary = next.manifest.canary;
   if (!plan.canary || plan.from.generation == 0) return;
   if (plan.canary->by == Canary::By::kFlow) check_flows(plan);

@@ -55,9 +55,10 @@ struct MapRecord {
 
 struct ProgramRecord {
   std::string name, type;  // type as in the manifest's attach: "xdp"
-  std::string swap;        // native, dispatcher, attach (new), detach (gone), none (not attached)
+  std::string swap;        // native, dispatcher, overlap, attach (new), detach (gone), none (not attached)
   int order = 0;           // 1 first
   std::string reason = {}; // why this order
+  double overlap_seconds = 0;  // swap "overlap": how long both generations' programs were attached
 };
 
 // One alert that was about the update, and what became of it.

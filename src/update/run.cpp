@@ -158,7 +158,10 @@ Status Run::clear_leftovers() {
   MS_TRY(const auto bases, kernel_.list(paths_.syncs()));
   if (generation.empty() && bases.empty()) return {};
   for (const ProgramPlan& program : input_.plan.programs) {
-    if (program.swap != ProgramPlan::Swap::kNative && program.swap != ProgramPlan::Swap::kDispatcher) continue;
+    if (program.swap != ProgramPlan::Swap::kNative && program.swap != ProgramPlan::Swap::kDispatcher &&
+        program.swap != ProgramPlan::Swap::kOverlap) {
+      continue;
+    }
     MS_TRY(const int side, kernel_.running(hook_of(program), paths_.hook(program.name),
                                            paths_.program(input_.plan.from.generation, program.name),
                                            paths_.program(input_.plan.to.generation, program.name)));

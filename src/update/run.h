@@ -140,6 +140,7 @@ class Run {
   [[nodiscard]] ProgramPlan::Swap swap_of(const ProgramPlan& program) const;
   [[nodiscard]] Status swap_program(const ProgramPlan& program, SwapReport& report);
   [[nodiscard]] Result<SwapReport> move_in_order();
+  void note_overlap(const std::string& program, Nanos length);
   [[nodiscard]] Status publish_maps(uint64_t from, uint64_t to);
   [[nodiscard]] Status restore(bool swapped);
   [[nodiscard]] Status swap_back(Nanos fresh_since);

@@ -10,8 +10,9 @@ namespace mapshift::update {
 // A program that the new generation has to do without leaves its hook.
 ProgramPlan::Swap Run::swap_of(const ProgramPlan& program) const {
   if (!skipped_.contains(program.name) || program.swap == ProgramPlan::Swap::kDetach) return program.swap;
-  return program.swap == ProgramPlan::Swap::kNative || program.swap == ProgramPlan::Swap::kDispatcher ? ProgramPlan::Swap::kDetach
-                                                                                                      : ProgramPlan::Swap::kNone;
+  const bool replaces = program.swap == ProgramPlan::Swap::kNative || program.swap == ProgramPlan::Swap::kDispatcher ||
+                        program.swap == ProgramPlan::Swap::kOverlap;
+  return replaces ? ProgramPlan::Swap::kDetach : ProgramPlan::Swap::kNone;
 }
 
 Status Run::swap_program(const ProgramPlan& program, SwapReport& report) {
@@ -22,7 +23,8 @@ Status Run::swap_program(const ProgramPlan& program, SwapReport& report) {
   switch (swap_of(program)) {
     case ProgramPlan::Swap::kNone: break;
     case ProgramPlan::Swap::kNative:
-    case ProgramPlan::Swap::kDispatcher: {
+    case ProgramPlan::Swap::kDispatcher:
+    case ProgramPlan::Swap::kOverlap: {
       MS_TRY(report, kernel_.swap(hook_of(program), hook_dir, from, to));
       return {};
     }
@@ -42,6 +44,7 @@ Result<SwapReport> Run::move_in_order() {
     if (swap_of(program) == ProgramPlan::Swap::kNone) continue;
     SwapReport report;
     MS_CHECK(swap_program(program, report));
+    if (report.overlap > Nanos(0)) note_overlap(program.name, report.overlap);
     if (!first) first = report.began;
     last = report.ended;
     if (last - began > input_.limits.swap_timeout) {
@@ -74,6 +77,15 @@ Status Run::swap() {
   return settle(SyncPhase::kLiveNew, input_.limits.stall_timeout);
 }
 
+void Run::note_overlap(const std::string& name, Nanos length) {
+  publish_record(
+      [&](UpdateRecord& record) {
+        const auto program = std::ranges::find(record.programs, name, &ProgramRecord::name);
+        if (program != record.programs.end()) program->overlap_seconds = Seconds(length).count();
+      },
+      false);
+}
+
 // <module>/maps/ always names the maps of the generation that runs.
 Status Run::publish_maps(uint64_t from, uint64_t to) {
   MS_TRY(const auto gone, kernel_.list(paths_.generation(from) + "/maps"));
@@ -98,6 +110,7 @@ Status Run::restore_program(const ProgramPlan& program) {
     case ProgramPlan::Swap::kAttach: return kernel_.detach(hook_dir);
     case ProgramPlan::Swap::kNative:
     case ProgramPlan::Swap::kDispatcher:
+    case ProgramPlan::Swap::kOverlap:
     case ProgramPlan::Swap::kDetach: break;
   }
   MS_TRY(const auto pins, kernel_.list(hook_dir));

@@ -29,7 +29,8 @@ std::optional<Run::Sides> Run::sides_of(const ProgramPlan& program) const {
   const std::string from = paths_.program(input_.plan.from.generation, program.name);
   const std::string to = paths_.program(input_.plan.to.generation, program.name);
   switch (swap_of(program)) {
-    case ProgramPlan::Swap::kNone: return std::nullopt;
+    case ProgramPlan::Swap::kNone:
+    case ProgramPlan::Swap::kOverlap: return std::nullopt;  // the plan refuses an overlap here
     case ProgramPlan::Swap::kAttach: return Sides{"", to};
     case ProgramPlan::Swap::kDetach: return Sides{from, ""};
     case ProgramPlan::Swap::kNative:

@@ -142,6 +142,7 @@
  * and `ms_change_lost` are the agent's; leave them alone.
  */
 #if defined(__bpf__) && defined(SEC)
+#include "module_gate.bpf.h"
 #include "module_log.bpf.h"
 #endif
 

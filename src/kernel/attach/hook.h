@@ -47,6 +47,27 @@ struct DispatcherHook {
   [[nodiscard]] Result<SideStats> side(uint32_t program_id) const;
 };
 
+// Programs that may sleep: no program array may hold them. hook_dir: link, and next while two are attached. The programs' own gate
+// says which of them does something; it is found among the maps that they use.
+class OverlapHook {
+ public:
+  OverlapHook(const AttachType& type, std::string dir) : type_(type), dir_(std::move(dir)) {}
+  // Whether this kernel and this type can do it.
+  [[nodiscard]] Status check() const;
+  [[nodiscard]] Status attach(const Hook& hook, const Program& program) const;
+  // Takes two grace periods of programs that may sleep. Programs are named by their pins, which tell their generations.
+  [[nodiscard]] Result<SwapReport> swap(const Hook& hook, const Program& from, const Program& to) const;
+  [[nodiscard]] Result<int> running(const std::string& from, const std::string& to) const;  // as Kernel::running
+
+ private:
+  [[nodiscard]] Status attach_next(const Hook& hook, const Program& program) const;
+  const AttachType& type_;
+  const std::string dir_;
+};
+
+// Detaches those of these programs that wait below `hooks_dir` beside another one.
+[[nodiscard]] Status drop_idle_links(const std::string& hooks_dir, const std::vector<uint32_t>& program_ids);
+
 // Empties the idle dispatcher slots below `hooks_dir` that hold one of these programs, which would live on otherwise.
 // No stub may still be on its way: a grace period after the swap. Returns the hooks that have no program left.
 [[nodiscard]] Result<std::vector<std::string>> clear_idle_slots(const std::string& hooks_dir, const std::vector<uint32_t>& program_ids);

@@ -65,12 +65,16 @@ Status check_tracing(const Hook& hook) {
   MS_TRY(const uint32_t id, target_id(hook, kind));
   const std::array<bpf_insn, 2> code{bpf_insn{BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, 0}, bpf_insn{BPF_JMP | BPF_EXIT, 0, 0, 0, 0}};
   LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = kind.attach, .attach_btf_id = id);
+  options.prog_flags = hook.trace.overlap ? BPF_F_SLEEPABLE : 0;
   const bpf_prog_type type = kind.attach == BPF_LSM_MAC ? BPF_PROG_TYPE_LSM : BPF_PROG_TYPE_TRACING;
   const Fd program(bpf_prog_load(type, "ms_probe", "GPL", code.data(), code.size(), &options));
   if (program.valid()) return kind.attach == BPF_LSM_MAC ? check_lsm_is_on() : Status{};
   const int err = errno;
   if (err == EPERM || err == EOPNOTSUPP || err == ENOTSUP) {
     return fail(Error{ErrorCode::kUnsupported, err, "no " + hook.type + " here: this kernel refuses such programs, by its configuration or a security policy", {}, {}});
+  }
+  if (err == EINVAL && hook.trace.overlap) {
+    return fail(Error{ErrorCode::kUnsupported, err, "no " + hook.type + " here: this kernel lets no program sleep at " + hook.name, {}, {}});
   }
   return fail_errno(err, "load a " + hook.type + " program for " + hook.name);
 }

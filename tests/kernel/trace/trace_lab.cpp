@@ -13,6 +13,7 @@
 #include "kernel/attach/hook.h"
 #include "kernel/digest.h"
 #include "kernel/object_file.h"
+#include "static_probe.h"
 
 namespace mapshift::test {
 
@@ -26,23 +27,13 @@ extern "C" __attribute__((noinline, used, visibility("default"))) uint32_t ms_tr
   return number;
 }
 
-// What <sys/sdt.h> makes of a probe: a nop, and a note about it.
-#define MS_NOTE(name, semaphore, arguments)                                                                      \
-  "990: nop\n"                                                                                                   \
-  ".pushsection .note.stapsdt,\"\",\"note\"\n.balign 4\n"                                                        \
-  ".4byte 992f-991f, 994f-993f, 3\n991: .asciz \"stapsdt\"\n992: .balign 4\n"                                   \
-  "993: .8byte 990b\n.8byte _.stapsdt.base\n.8byte " semaphore "\n"                                             \
-  ".asciz \"mapshift\"\n.asciz \"" name "\"\n.asciz \"" arguments "\"\n994: .balign 4\n.popsection\n"         \
-  ".ifndef _.stapsdt.base\n.pushsection .stapsdt.base,\"aG\",\"progbits\",.stapsdt.base,comdat\n"              \
-  ".weak _.stapsdt.base\n.hidden _.stapsdt.base\n_.stapsdt.base: .space 1\n.size _.stapsdt.base, 1\n.popsection\n.endif\n"
-
 extern "C" {
 __attribute__((section(".probes"), used)) uint16_t ms_event_semaphore = 0;
 }
 
 __attribute__((noinline)) void ms_static_probe(uint32_t number) {
-  __asm__ volatile(MS_NOTE("event", "ms_event_semaphore", "-4@$-9 4@%k0") : : "r"(number));
-  __asm__ volatile(MS_NOTE("other", "0", "4@%k0") : : "r"(~number));
+  __asm__ volatile(MS_STATIC_PROBE("mapshift", "event", "ms_event_semaphore", "-4@$-9 4@%k0") : : "r"(number));
+  __asm__ volatile(MS_STATIC_PROBE("mapshift", "other", "0", "4@%k0") : : "r"(~number));
 }
 
 namespace {
@@ -62,20 +53,29 @@ LoadRequest TraceTest::trace_request(int n, const std::string& program, const Ho
   request.object_path = TRACE_LEDGER_OBJECT;
   request.object_digest = sha256_hex(read_file_bytes(TRACE_LEDGER_OBJECT).value());
   request.generation_dir = generation(n);
-  request.rodata = {{"traced_pid", bytes_of(static_cast<uint32_t>(::getpid()))}, {"traced_syscall", bytes_of(SYS_getpgid)}};
+  request.rodata = {{"traced_pid", bytes_of(static_cast<uint32_t>(::getpid()))}, {"traced_syscall", bytes_of(SYS_getpgid)},
+                    {"ms_generation", bytes_of(static_cast<uint32_t>(n))}};
   request.log_dir = log_dir_;
   request.hooks = {{program, hook}};
   return request;
 }
 
+LoadRequest TraceTest::second_request(const std::string& program, const Hook& hook) const {
+  LoadRequest request = trace_request(2, program, hook);
+  if (!hook.trace.overlap) return request;
+  for (const std::string name : {"ms_gate_" + program, "ms_turn_" + program}) request.reuse[name] = map(1, name);
+  return request;
+}
+
 void TraceTest::expect_exactly_once_over_swaps(const Load& load) {
   ASSERT_TRUE(ok(kernel_->check_hook(load.hook)));
-  for (const int n : {1, 2}) ASSERT_TRUE(ok(kernel_->load(trace_request(n, load.program, load.hook))));
+  ASSERT_TRUE(ok(kernel_->load(trace_request(1, load.program, load.hook))));
+  ASSERT_TRUE(ok(kernel_->load(second_request(load.program, load.hook))));
   ASSERT_TRUE(ok(attach(load.hook, load.program)));
   const Ledger ledger1(map(1, "seen")), ledger2(map(2, "seen"));
   // Senders get events swap by swap: enough to be busy throughout it, few enough for the ledger.
   const uint32_t share = std::min(4096u, kLedgerEntries / static_cast<uint32_t>(load.swaps + 1));
-  std::atomic<uint32_t> next{0}, granted{share};
+  std::atomic<uint32_t> next{0}, granted{load.flowing ? kLedgerEntries : share};
   std::atomic<bool> stop{false};
   std::vector<std::jthread> threads;
   for (int i = 0; i < 2; ++i) {
@@ -93,8 +93,8 @@ void TraceTest::expect_exactly_once_over_swaps(const Load& load) {
   const std::string pins[] = {program(1, load.program), program(2, load.program)};
   for (int i = 0; i < load.swaps; ++i) {
     const uint32_t before = next;
-    granted += share;
-    while (next < before + 8) std::this_thread::yield();
+    if (!load.flowing) granted += share;
+    while (next < std::min(before + 8, granted.load())) std::this_thread::yield();
     ASSERT_TRUE(ok(kernel_->swap(load.hook, hook_dir(load.program), pins[i % 2], pins[(i + 1) % 2])));
     ASSERT_EQ(kernel_->running(load.hook, hook_dir(load.program), pins[0], pins[1]).value_or(-1), (i + 1) % 2);
   }

@@ -27,8 +27,11 @@ class TraceTest : public RuntimeTest {
     Hook hook;
     std::function<void(uint32_t number)> send;  // from two threads
     int swaps = 100;
+    bool flowing = false;  // events all the time, until the ledger is full: for swaps that take long
   };
   [[nodiscard]] LoadRequest trace_request(int n, const std::string& program, const Hook& hook) const;
+  // Of generation 2, with the gates of generation 1 where it needs them.
+  [[nodiscard]] LoadRequest second_request(const std::string& program, const Hook& hook) const;
   // Loads two generations and swaps them under load; each event must be processed by exactly one.
   void expect_exactly_once_over_swaps(const Load& load);
   // Skips unless this kernel serves the hook; elsewhere it must say why.

@@ -57,6 +57,25 @@ TEST(PlanPrograms, TypesAndSleepers) {
   EXPECT_THAT(found, ::testing::UnorderedElementsAre("program-type", "sleepable", "attach-kind"));
 }
 
+TEST(PlanPrograms, ProgramsThatMaySleepNeedAnOverlapAndAGate) {
+  Two two = one_program();
+  for (GenerationInput* side : {&two.before, &two.after}) side->object.programs[0].sleepable = true;
+  EXPECT_THAT(codes(two.plan().refusals), ElementsAre("sleepable"));
+  for (GenerationInput* side : {&two.before, &two.after}) side->manifest.programs.at("p").attach->trace.overlap = true;
+  EXPECT_THAT(codes(two.plan().refusals), ElementsAre("no-gate"));
+  for (GenerationInput* side : {&two.before, &two.after}) {
+    side->object.maps.push_back(map_of("ms_gate_p", MapType::kArray, u32(), u64()));
+    side->object.maps.push_back(map_of("ms_turn_p", MapType::kHash, u64(), u64()));
+  }
+  two.env.swap_modes["p"] = ProgramPlan::Swap::kOverlap;
+  const Plan plan = two.plan();
+  EXPECT_THAT(codes(plan.refusals), ElementsAre());
+  EXPECT_EQ(plan.programs[0].record.swap, "overlap");
+  for (const MapPlan& map : plan.maps) EXPECT_EQ(map.policy, Policy::kReuse) << map.name;
+  for (GenerationInput* side : {&two.before, &two.after}) side->object.programs[0].sleepable = false;
+  EXPECT_THAT(codes(two.plan().refusals), ElementsAre("overlap"));
+}
+
 TEST(PlanPrograms, AHostThatCannotSwapIsSaidOnce) {
   Two two = one_program();
   two.env.swap_modes.clear();

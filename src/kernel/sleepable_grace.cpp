@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/sleepable_grace.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/perf_event.h>
+
+#include <array>
+#include <cerrno>
+#include <fstream>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "base/clock.h"
+#include "kernel/attach/perf_probe.h"
+#include "kernel/libbpf_log.h"
+#include "sleeper.skel.h"
+
+namespace mapshift {
+namespace {
+
+// Several, since each helps only as long as nobody else uses it.
+constexpr std::array<const char*, 5> kEvents{"cgroup/cgroup_destroy_root", "xdp/mem_return_failed", "cgroup/cgroup_release", "xdp/xdp_redirect_err",
+                                             "sched/sched_process_hang"};
+constexpr size_t kEnough = 2;
+
+using Sleeper = std::unique_ptr<sleeper_bpf, void (*)(sleeper_bpf*)>;
+
+bool said(const Sleeper& sleeper, uint32_t what) {
+  uint64_t value = 0;
+  return bpf_map_lookup_elem(bpf_map__fd(sleeper->maps.state), &what, &value) == 0 && value != 0;
+}
+
+enum class Trial { kWaited, kDidNot, kNothingToWaitFor };
+
+Result<Trial> try_with(const Sleeper& sleeper, std::chrono::nanoseconds length) {
+  const uint64_t none = 0;
+  for (uint32_t i = 0; i < 2; ++i) (void)bpf_map_update_elem(bpf_map__fd(sleeper->maps.state), &i, &none, BPF_ANY);
+  int ran = 0;
+  std::jthread runner([&] {
+    uint64_t request = static_cast<uint64_t>(length.count());
+    LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = &request, .ctx_size_in = sizeof(request));
+    ran = bpf_prog_test_run_opts(bpf_program__fd(sleeper->progs.take_time), &options);
+  });
+  const Nanos deadline = monotonic_now() + std::chrono::seconds(5);
+  while (!said(sleeper, 0) && monotonic_now() < deadline) std::this_thread::yield();
+  const bool running = said(sleeper, 0) && !said(sleeper, 1);
+  MS_CHECK(wait_for_sleepable_programs());
+  const bool over = said(sleeper, 1);
+  runner.join();
+  if (ran != 0) return fail_errno(-ran, "run a program that may sleep");
+  if (!running) return Trial::kNothingToWaitFor;
+  return over ? Trial::kWaited : Trial::kDidNot;
+}
+
+Status try_it() {
+  const LibbpfLog log;
+  const Sleeper sleeper(sleeper_bpf__open_and_load(), sleeper_bpf__destroy);
+  if (!sleeper) return fail(ErrorCode::kUnsupported, "this kernel loads no program to try with how long programs that may sleep are waited for");
+  // On a busy machine it may be over before anybody waits for it.
+  for (std::chrono::milliseconds length(50); length <= std::chrono::milliseconds(1600); length *= 2) {
+    MS_TRY(const Trial trial, try_with(sleeper, length));
+    if (trial == Trial::kWaited) return {};
+    if (trial == Trial::kDidNot) break;
+  }
+  return fail(ErrorCode::kUnsupported, "on this kernel nobody can tell when the last run of a program that may sleep is over, so none can be replaced safely");
+}
+
+}  // namespace
+
+Status wait_for_sleepable_programs() {
+  std::vector<Fd> events;
+  for (const char* name : kEvents) {
+    perf_event_attr attributes{};
+    attributes.size = sizeof(attributes);
+    attributes.type = PERF_TYPE_TRACEPOINT;
+    attributes.disabled = 1;
+    if (!(std::ifstream(std::string("/sys/kernel/tracing/events/") + name + "/id") >> attributes.config)) continue;
+    MS_TRY(Fd event, open_perf_event(attributes, -1, 0));
+    events.push_back(std::move(event));
+    if (events.size() == kEnough) return {};  // they close here
+  }
+  if (!events.empty()) return {};
+  return fail(ErrorCode::kUnsupported, "tracefs is not mounted at /sys/kernel/tracing, or has none of the tracepoints that programs are waited for with");
+}
+
+Status check_sleepable_grace() {
+  static const Status once = try_it();
+  return once;
+}
+
+}  // namespace mapshift
