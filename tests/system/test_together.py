@@ -69,12 +69,12 @@ class Meter(SystemTest):
         agent = self.agent()
         self.load(agent, self.meter(1))
         frames = self.frames(20000)
-        passes = {"name": "passes", "indicator": "verdict", "program": "enter", "value": "XDP_PASS", "max": 0.5, "minSamples": 5}
+        drops = {"name": "drops", "indicator": "verdict", "program": "enter", "value": "XDP_DROP", "max": 0.5, "minSamples": 5}
         manifest = self.meter(2, canary={"ratio": 0.5, "step": "1h"}, analysis={"bake": "0s", "interval": "50ms", "objectives": [
-            {**passes, "inconclusiveLimit": 1000}]})
+            {**drops, "inconclusiveLimit": 1000}]})
         status, record, err = agent.json("update", manifest, "--wait")
         self.assertEqual((status, record["state"], record["trigger"]), (3, "rolled_back", "objective"), err)
-        self.assertIn("canary at 50 %: passes", record["reason"])
+        self.assertIn("canary at 50 %: drops", record["reason"])
         self.assert_counted(agent, frames.stop())
         self.assertEqual(sorted(pin.name for pin in (agent.bpffs / "mapshift/meter/hooks/enter").iterdir()), ["link"])
 
