@@ -94,7 +94,7 @@ TEST(Manifest, WhatAMapMaySayOfItsTypesAndItsSuccessor) {
 
 TEST(Manifest, HowHooksMove) {
   using update::Canary;
-  EXPECT_EQ(read(with("")).swap, update::SwapTogether::kInOrder);
+  EXPECT_EQ(read(with(R"("swap": "in-order")")).swap, update::SwapTogether::kInOrder);
   EXPECT_EQ(read(with(R"("swap": "together")")).swap, update::SwapTogether::kTogether);
   const Manifest full = read(with(R"("canary": {"steps": [0.1, "$S", 1], "by": "flow", "step": "30s"}, "params": {"S": 0.5})"));
   EXPECT_EQ(full.swap, update::SwapTogether::kTogether);
