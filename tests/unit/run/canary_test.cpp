@@ -2,8 +2,6 @@
 // A share of events goes to the new generation, in steps that are judged one by one.
 #include <gmock/gmock.h>
 
-#include <utility>
-
 #include "run_fixture.h"
 
 namespace mapshift::update {
@@ -84,7 +82,8 @@ TEST(RunCanary, AnOrderEndsIt) {
     world.input.plan.canary->step_seconds = 3600;
     world.begin();
     world.steps.on_call([&, sides = 0](size_t, const std::string& call) mutable {
-      if (call.find("side_stats") == 0 && ++sides == 2) EXPECT_TRUE(world.run->order(order, "because", "operator"));
+      if (call.find("side_stats") != 0 || ++sides != 2) return;
+      EXPECT_TRUE(world.run->order(order, "because", "operator"));
     });
     world.run->execute();
     const State expected = order == Order::kCommit ? State::kCommitted : order == Order::kStop ? State::kAborted : State::kRolledBack;
@@ -101,7 +100,9 @@ TEST(RunCanary, WhatIsUnprovenIsHeldAndNotPromoted) {
   world.input.analysis.objectives.front().min_samples = 1e9;
   world.begin();
   world.observer.on_changed = [&, held = false](const UpdateRecord& record) mutable {
-    if (!std::exchange(held, held || record.reason.find("held at a canary of 25 %") == 0) && held) EXPECT_TRUE(world.run->order(Order::kRollback, "enough", "operator"));
+    if (held || record.reason.find("held at a canary of 25 %") != 0) return;
+    held = true;
+    EXPECT_TRUE(world.run->order(Order::kRollback, "enough", "operator"));
   };
   world.run->execute();
   EXPECT_EQ(world.state(), State::kRolledBack) << world.explain();
