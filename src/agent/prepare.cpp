@@ -40,7 +40,8 @@ update::PlannerEnvironment environment(Kernel& kernel, const Prepared& next, con
   env.engine = check_any_sync;
   env.problems = next.unfit_types;
   for (const auto& [name, attach] : next.attach) {
-    const Hook hook = update::to_hook(attach);
+    Hook hook = update::to_hook(attach);
+    hook.stub = next.input.manifest.swap == update::SwapTogether::kTogether;
     if (Status found = kernel.check_hook(hook); !found) {
       env.problems.push_back({found.error().code == ErrorCode::kUnsupported ? "unserved-attach-type" : "no-hook", "programs." + name, found.error().message});
       continue;

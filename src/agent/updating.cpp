@@ -135,7 +135,7 @@ void Agent::begin(update::RunInput input, store::ModuleRow next, bool resumed) {
     const std::lock_guard lock(mutex_);
     active_.emplace(id, active);
   }
-  if (resumed && active->run->record().state == update::State::kBaking) {
+  if (active->bakes_on && active->run->record().state == update::State::kBaking) {
     show_module(next, id);
     changes_.published(next.name, next.generation);
   }

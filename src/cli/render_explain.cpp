@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "cli/render_plan.h"
+#include "cli/render_moving.h"
 #include "cli/table.h"
 #include "slo/indicator.h"
 
@@ -126,7 +127,11 @@ std::string where_state_is(const UpdateRecord& update) {
     case State::kSyncing: return before + " runs and holds all state; " + and_after + " is being filled and runs nowhere.";
     case State::kSwapping:
       return "The hooks are being moved from " + and_before + " to " + and_after + "; both are kept in step.";
-    case State::kBaking: return after + " runs; " + and_before + " is kept in step, ready for a rollback that loses nothing.";
+    case State::kBaking:
+      if (const std::string canary = render_canary_now(update); !canary.empty()) {
+        return "Both run, " + canary + " on the new one; both hold all state, and setting the share to 0 is the rollback.";
+      }
+      return after + " runs; " + and_before + " is kept in step, ready for a rollback that loses nothing.";
     case State::kRollingBack: return "The hooks are being moved back to " + and_before + "; both are kept in step.";
     case State::kCommitted: return after + " runs and holds all state; " + and_before + " is gone.";
     case State::kRolledBack:
@@ -148,7 +153,8 @@ std::string render_explain(const UpdateRecord& update) {
   if (!update.digest.empty()) out += fmt::format("Object file: SHA-256 {}\n", update.digest);
   for (const std::string& part :
        {render_planned_maps(update), render_planned_programs(update), render_problems("Warnings", update.warnings),
-        render_problems("Refused, because of", update.refusals), phases(update), moved(update), measurements(update),
+        render_problems("Refused, because of", update.refusals), render_canary_plan(update), phases(update), moved(update),
+        render_comparison(update), measurements(update),
         each_measurement(update), alerts(update)}) {
     if (!part.empty()) out += "\n" + part;
   }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "cli/render_moving.h"
 #include "cli/table.h"
 
 namespace mapshift::cli {
@@ -66,7 +67,8 @@ std::string render_planned_programs(const UpdateRecord& record) {
     table.add(
         {std::to_string(program.order), program.name, program.type.empty() ? "-" : program.type, program.swap, program.reason});
   }
-  return table.empty() ? std::string() : "Programs, in the order of the swap\n" + table.text("  ");
+  const char* const heading = record.swap == "together" ? "Programs, swapped together\n" : "Programs, in the order of the swap\n";
+  return table.empty() ? std::string() : heading + table.text("  ");
 }
 
 std::string render_problems(const std::string& heading, const std::vector<Problem>& problems) {
@@ -79,7 +81,7 @@ std::string render_problems(const std::string& heading, const std::vector<Proble
 std::string render_plan(const UpdateRecord& plan) {
   std::string out = fmt::format("Plan for {}: {}\n", plan.module, render_generations(plan));
   for (const std::string& part :
-       {render_planned_maps(plan), render_planned_programs(plan), render_problems("Warnings", plan.warnings),
+       {render_planned_maps(plan), render_planned_programs(plan), render_canary_plan(plan), render_problems("Warnings", plan.warnings),
         render_problems("Refused, because of", plan.refusals)}) {
     if (!part.empty()) out += "\n" + part;
   }

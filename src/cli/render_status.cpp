@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "cli/render_plan.h"
+#include "cli/render_moving.h"
 #include "cli/table.h"
 
 namespace mapshift::cli {
@@ -37,6 +38,7 @@ std::string activity(const UpdateRecord& update) {
   if (moves) return fmt::format("syncing {}, pass {}, {} keys, {:.0f} %", map->name, map->passes, map->keys, map->progress * 100);
   const double seconds = phase_seconds(update);
   std::string out(to_string(update.state));
+  if (const std::string canary = render_canary_now(update); update.state == State::kBaking && !canary.empty()) out += " (" + canary + ")";
   if (update.state == State::kBaking)
     out += fmt::format(" for {}, {} measurements", human_seconds(seconds), update.measurements.size());
   return out;
@@ -143,6 +145,9 @@ std::string render_module(const ModuleRecord& module) {
   std::string out = fmt::format("{} {}, generation {}\n", module.name, module.version, module.generation);
   if (!module.digest.empty()) out += fmt::format("object {}\n", module.digest);
   for (const UpdateRecord& update : module.running_update) out += render_progress(update) + "\n";
+  for (const UpdateRecord& update : module.running_update) {
+    if (const std::string sides = render_comparison(update); !sides.empty()) out += "\n" + sides;
+  }
   return out + programs_table(module.programs) + maps_table(module.maps) + changes_table(module.maps) + kept_lines(module.maps);
 }
 

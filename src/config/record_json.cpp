@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "config/record_moving.h"
 #include "config/utf8.h"
 #include "slo/indicator.h"
 
@@ -148,6 +149,7 @@ Json to_json(const UpdateRecord& record) {
   out["phases"] = array(record.phases, phase_json);
   out["maps"] = array(record.maps, map_json);
   out["programs"] = array(record.programs, program_json);
+  put_moving(out, record);
   out["interruption_seconds"] = number(record.interruption_seconds);
   out["mixed_window_seconds"] = number(record.mixed_window_seconds);
   out["bake_seconds"] = number(record.bake_seconds);

@@ -4,6 +4,7 @@
 
 #include "config/json_members.h"
 #include "config/record_json.h"
+#include "config/record_moving.h"
 #include "slo/indicator.h"
 
 namespace mapshift::config {
@@ -128,6 +129,7 @@ void read_update(Members& in, UpdateRecord& out) {
   in.array("phases", out.phases, read_phase);
   in.array("maps", out.maps, read_map);
   in.array("programs", out.programs, read_program);
+  read_moving(in, out);
   in.get("interruption_seconds", out.interruption_seconds);
   in.get("mixed_window_seconds", out.mixed_window_seconds);
   in.get("bake_seconds", out.bake_seconds);

@@ -4,6 +4,7 @@
 
 #include "kernel/attach/filter.h"
 #include "kernel/attach/hook.h"
+#include "kernel/attach/stub.h"
 #include "kernel/linux_kernel.h"
 #include "kernel/pin.h"
 
@@ -36,6 +37,7 @@ Result<uint32_t> running_program(const AttachType& type, const std::string& hook
 Status LinuxKernel::check_hook(const Hook& hook) {
   MS_TRY(const AttachType* type, find_attach_type(hook.type));
   if (hook.trace.overlap) MS_CHECK(OverlapHook(*type, {}).check());
+  if (hook.stub) MS_CHECK(check_stub(*type, hook));
   return type->check(hook);
 }
 

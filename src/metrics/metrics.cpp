@@ -194,6 +194,19 @@ void Metrics::set_program(std::string_view module, std::string_view program, con
   impl_->advance(Id::kProgramMissed, {module, program, ""}, source, static_cast<double>(totals.missed));
 }
 
+void Metrics::set_generation(std::string_view module, std::string_view program, uint64_t generation, uint64_t events,
+                             std::optional<double> run_seconds) {
+  const std::lock_guard lock(impl_->mutex);
+  const std::string number = std::to_string(generation);
+  impl_->series.set_total(Id::kGenerationEvents, {module, program, number}, static_cast<double>(events));
+  if (run_seconds) impl_->series.set(Id::kGenerationRunTime, {module, program, number}, *run_seconds);
+}
+
+void Metrics::remove_generations(std::string_view module) {
+  const std::lock_guard lock(impl_->mutex);
+  for (Id id : {Id::kGenerationEvents, Id::kGenerationRunTime}) impl_->series.remove(id, {module});
+}
+
 void Metrics::set_objective(std::string_view module, std::string_view objective, std::optional<double> value,
                             std::optional<double> limit, bool breached) {
   const std::lock_guard lock(impl_->mutex);

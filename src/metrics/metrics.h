@@ -77,6 +77,10 @@ class Metrics {
   // The counters continue when the next generation's program, another id, starts at 0 again.
   void set_program(std::string_view module, std::string_view program, const ProgramTotals& totals);
 
+  // One generation of two that run side by side; both go with the update.
+  void set_generation(std::string_view module, std::string_view program, uint64_t generation, uint64_t events, std::optional<double> run_seconds);
+  void remove_generations(std::string_view module);
+
   void set_objective(std::string_view module, std::string_view objective, std::optional<double> value, std::optional<double> limit,
                      bool breached);
   void measured(std::string_view module, std::string_view objective, std::string_view outcome);

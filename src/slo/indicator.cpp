@@ -7,6 +7,7 @@
 #include <array>
 
 #include "base/clock.h"
+#include "slo/return_code.h"
 
 namespace mapshift::slo {
 namespace {
@@ -14,9 +15,7 @@ namespace {
 constexpr std::array kIndicators{
     IndicatorKind{Indicator::kProgram, "program", "run time, runs and missed runs of a BPF program", {}},
     IndicatorKind{Indicator::kMap, "map", "a counter in the module's own maps, as a rate or a ratio", {}},
-    IndicatorKind{Indicator::kVerdict, "verdict", "share of each return code of a program",
-                  "the kernel counts no return codes, and no hook whose return code decides anything has a dispatcher that could; count "
-                  "verdicts in a map of the module and use the indicator \"map\""},
+    IndicatorKind{Indicator::kVerdict, "verdict", "share of one return code of a program that is swapped together", {}},
     IndicatorKind{Indicator::kMigration, "migration", "conflicts, mismatches, stall and unsynced keys of the sync engine", {}},
     IndicatorKind{Indicator::kGo, "go", "pauses, latencies and goroutines of Go processes", {}},
     IndicatorKind{Indicator::kHost, "host", "CPU and softirq time of the host, drops of an interface", {}},
@@ -72,8 +71,8 @@ std::string subject(const Objective& objective) {
     case Indicator::kGo:
       if (objective.reason.empty()) return fmt::format("{} of Go process {}", objective.value, objective.process);
       return fmt::format("{} of \"{}\" of Go process {}", objective.value, objective.reason, objective.process);
-    case Indicator::kMap:
-    case Indicator::kVerdict: break;
+    case Indicator::kVerdict: return fmt::format("share of {} of {}", objective.value, objective.program);
+    case Indicator::kMap: break;
   }
   if (!objective.ratio_num.empty()) return fmt::format("{} / {}", objective.ratio_num, objective.ratio_den);
   if (!objective.counter.empty()) return fmt::format("rate of {}", objective.counter);
@@ -103,7 +102,8 @@ Status check_figure(const Objective& objective) {
 Status check_burn_rate(const Objective& objective) {
   const BurnRate& burn = *objective.burn_rate;
   const Figure* figure = figure_of(objective);
-  const bool events = (objective.indicator == Indicator::kMap && !objective.ratio_num.empty()) || (figure != nullptr && figure->share);
+  const bool events = (objective.indicator == Indicator::kMap && !objective.ratio_num.empty()) || (figure != nullptr && figure->share) ||
+                      objective.indicator == Indicator::kVerdict;
   if (!events || reading_of(objective) != Reading::kRatio) return wrong(objective, "burnRate needs a ratio of bad events to all events");
   if (objective.max || objective.min || objective.max_increase)
     return wrong(objective, "burnRate stands alone, without max, min and maxIncrease");
@@ -114,11 +114,19 @@ Status check_burn_rate(const Objective& objective) {
   return {};
 }
 
+Status check_verdict(const Objective& objective) {
+  if (objective.program.empty()) return wrong(objective, "name the program to watch");
+  if (return_code(objective.value)) return {};
+  return wrong(objective, fmt::format("\"{}\" is no return code: give its name, such as XDP_DROP or TC_ACT_SHOT, or its number, -1 to 13",
+                                      objective.value));
+}
+
 Status check_members(const Objective& objective) {
   if (!objective.max && !objective.min && !objective.max_increase && !objective.burn_rate)
     return wrong(objective, "set max, min, maxIncrease or burnRate; without one nothing can be judged");
   MS_CHECK(check_figure(objective));
   if (objective.indicator == Indicator::kProgram && objective.program.empty()) return wrong(objective, "name the program to watch");
+  if (objective.indicator == Indicator::kVerdict) MS_CHECK(check_verdict(objective));
   if (objective.indicator == Indicator::kGo && objective.process.empty()) return wrong(objective, "name the process to watch");
   if (objective.indicator == Indicator::kPromql && objective.query.empty()) return wrong(objective, "give the query");
   if (objective.indicator == Indicator::kMap) {
@@ -162,6 +170,7 @@ std::string_view name_of(Outcome outcome) {
 
 Reading reading_of(const Objective& objective) {
   if (const Figure* figure = figure_of(objective)) return figure->reading;
+  if (objective.indicator == Indicator::kVerdict) return Reading::kRatio;
   if (objective.indicator != Indicator::kMap) return Reading::kGauge;
   return objective.ratio_num.empty() ? Reading::kRate : Reading::kRatio;
 }

@@ -50,6 +50,20 @@ Status try_go(const Sources& sources, const slo::Objective& objective, const std
   return {};
 }
 
+// Return codes are counted by dispatchers, and of the new generation only: nothing counts them before.
+void check_counted(const Manifest& manifest, const slo::Objective& objective, const std::string& where, Judging& judging) {
+  if (objective.indicator != slo::Indicator::kVerdict) return;
+  if (manifest.swap != SwapTogether::kTogether) {
+    judging.refusals.push_back({"verdict-uncounted", where,
+                                "the kernel counts no return codes, and a hook without a dispatcher has nobody else who could: set "
+                                "\"swap\": \"together\", or count verdicts in a map of the module and use the indicator \"map\""});
+  }
+  if (objective.max_increase) {
+    judging.refusals.push_back({"verdict-baseline", where,
+                                "nothing counts the return codes of the old generation before the update: give \"max\" instead of \"maxIncrease\""});
+  }
+}
+
 }  // namespace
 
 Judging judging_of(const Manifest& manifest, const std::vector<slo::Objective>& common, const std::optional<Nanos>& bake,
@@ -64,7 +78,11 @@ Judging judging_of(const Manifest& manifest, const std::vector<slo::Objective>& 
     const auto same = [&](const slo::Objective& own) { return own.name == objective.name; };
     const auto& own = out.analysis.objectives;
     if (std::any_of(own.begin(), own.end(), same)) continue;
-    if (Status found = check_subject(objective, object, attached_programs); !found) {
+    Status found = check_subject(objective, object, attached_programs);
+    if (found && objective.indicator == slo::Indicator::kVerdict && manifest.swap != SwapTogether::kTogether) {
+      found = fail(ErrorCode::kUnsupported, "nothing counts the return codes of a module that is not swapped together");
+    }
+    if (!found) {
       out.warnings.push_back({"objective-skipped", std::string(kConfiguration) + "." + objective.name,
                               "this objective of the agent's configuration is not judged: " + found.error().message});
       continue;
@@ -75,6 +93,7 @@ Judging judging_of(const Manifest& manifest, const std::vector<slo::Objective>& 
   std::move(fitting.begin(), fitting.end(), std::back_inserter(out.analysis.objectives));
   for (const slo::Objective& objective : out.analysis.objectives) {
     const std::string where = std::string(kManifest) + "." + objective.name;
+    if (slo::check_served(objective)) check_counted(manifest, objective, where, out);
     if (const auto idle = slo::toothless(objective)) out.warnings.push_back({"toothless-limit", where, *idle});
     if (const auto late = slo::too_late(objective, out.analysis)) out.warnings.push_back({"bake-too-short", where, *late});
   }

@@ -72,6 +72,8 @@ UpdateRecord to_record(const Plan& plan) {
   record.to = plan.to;
   for (const MapPlan& map : plan.maps) record.maps.push_back(map.record);
   for (const ProgramPlan& program : plan.programs) record.programs.push_back(program.record);
+  record.swap = plan.together ? "together" : "in-order";
+  if (plan.canary) record.canary = CanaryRecord{0, 0, plan.canary->steps, plan.canary->by == Canary::By::kFlow ? "flow" : "random"};
   record.warnings = plan.warnings;
   record.refusals = plan.refusals;
   return record;

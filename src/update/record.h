@@ -61,6 +61,26 @@ struct ProgramRecord {
   double overlap_seconds = 0;  // swap "overlap": how long both generations' programs were attached
 };
 
+// How far a canary is.
+struct CanaryRecord {
+  int step = 0;      // 1 first; 0: not begun, or over
+  double share = 0;  // of events, or of flows, that go to the new generation
+  std::vector<double> steps = {};
+  std::string by = {};  // random, flow
+};
+
+// What one generation's program did while both ran.
+struct ComparedSide {
+  uint64_t events = 0;
+  std::optional<double> run_seconds_avg = {};      // of a sample of them
+  std::map<std::string, uint64_t> verdicts = {};   // by return code; "other" without one of its own
+};
+struct ComparisonRecord {
+  std::string program;
+  ComparedSide from, to;
+  uint64_t misses = 0;  // events that found no program
+};
+
 // One alert that was about the update, and what became of it.
 struct AlertRecord {
   std::string name, fingerprint, started_at, received_at, disposition;
@@ -79,6 +99,9 @@ struct UpdateRecord {
   std::vector<PhaseRecord> phases = {};
   std::vector<MapRecord> maps = {};
   std::vector<ProgramRecord> programs = {};
+  std::string swap = {};  // together, in-order
+  std::optional<CanaryRecord> canary = {};
+  std::vector<ComparisonRecord> comparison = {};
   double interruption_seconds = 0, mixed_window_seconds = 0;
   double bake_seconds = 0;  // how long it is judged after the swap
   double rollback_seconds = 0;  // from what ended it (the measurement that broke a limit, the order) to the old generation at every hook

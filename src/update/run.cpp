@@ -192,6 +192,10 @@ void Run::give_up(const Error& error) {
   const bool ordered = ended.order == Order::kAbort || ended.order == Order::kRollback || ended.order == Order::kStop;
   std::string text = ordered && !ended.reason.empty() ? ended.reason : error.message;
   if (!error.context.empty()) text += "\n" + error.context;
+  if (canary_begun_ && (ended.order == Order::kRollback || ended.order == Order::kAbort)) {
+    roll_back(ended.reason, ended.trigger);
+    return;
+  }
   if (swap_begun_) {
     intend_or_log(kIntentRollback);
     enter(State::kRollingBack, [&](UpdateRecord& record) { record.reason = text; });
@@ -229,6 +233,7 @@ void Run::commit(const std::string& reason, const std::string& trigger) {
     roll_back("the commit could not be stored: " + intended.error().message, "recovery");
     return;
   }
+  stop_watching();
   pairs_.clear();
   keep_old_maps();
   if (Status promoted = journal_.promote(record()); !promoted) {

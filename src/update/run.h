@@ -136,6 +136,7 @@ class Run {
   [[nodiscard]] Status move_aside(const MapPlan& map);
 
   // run_swap.cpp
+  [[nodiscard]] Status bring_up_to_date(SyncPhase phase, Nanos& fresh_since);
   [[nodiscard]] Status swap();
   [[nodiscard]] ProgramPlan::Swap swap_of(const ProgramPlan& program) const;
   [[nodiscard]] Status swap_program(const ProgramPlan& program, SwapReport& report);
@@ -157,12 +158,24 @@ class Run {
   [[nodiscard]] Status stage_all();
   [[nodiscard]] Status unstage_all();
   [[nodiscard]] Result<bool> runs_new();  // whether events go to the new generation
-  [[nodiscard]] Result<SwapReport> steer(bool to_new, double share);
+  [[nodiscard]] Result<SwapReport> steer(bool to_new, double share, bool watched);
   [[nodiscard]] Result<SwapReport> move_together();
   [[nodiscard]] Status move_back();
   [[nodiscard]] Status restore_together();
 
+  // run_canary.cpp
+  [[nodiscard]] bool judged_by_verdicts() const;
+  [[nodiscard]] Nanos step_length() const;
+  [[nodiscard]] Status canary();
+  [[nodiscard]] Status canary_step(size_t step);
+  [[nodiscard]] std::map<std::string, double> baselines_now();
+  void break_off(double share, const slo::Decision& decision);
+  void hold(double share, const slo::Decision& decision);
+  void compare_sides();
+  void stop_watching();
+
   // run_bake.cpp
+  void start_worker();
   void measure_baseline();
   [[nodiscard]] bool read_baselines(std::map<std::string, std::vector<slo::Sample>>& readings);
   void bake();
@@ -183,6 +196,8 @@ class Run {
   std::vector<Pair> pairs_;
   bool owns_new_ = false;  // what lies in the new generation's folder is this update's
   bool swap_begun_ = false;
+  bool canary_begun_ = false;
+  SyncPhase live_ = SyncPhase::kLiveNew;  // who is active while both sides may be written
   std::set<std::string> skipped_;  // optional programs that the new generation has to do without
   // A rollback was decided and the hooks still run the new generation: nothing is written to disk but its intent, since each
   // write waits for the disk. Like the next two it belongs to the update's thread.
@@ -190,7 +205,7 @@ class Run {
   std::vector<slo::Measurement> unstored_;
   Nanos next_store_{0};
   Nanos began_, phase_began_;
-  Nanos next_warm_{0};
+  Nanos next_warm_{0}, next_sides_{0};
 
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;

@@ -89,7 +89,7 @@ Result<double> Run::migration(const slo::Objective& objective) {
 Status Run::compare(Pair& pair) {
   const Nanos began = monotonic_now();
   if (began < pair.next_compare) return {};
-  MS_TRY([[maybe_unused]] const PassReport passed, pass(pair, SyncPhase::kLiveNew, true));
+  MS_TRY([[maybe_unused]] const PassReport passed, pass(pair, live_, true));
   MS_TRY(const VerifyReport report, pair.sync->verify());
   const Nanos cost = monotonic_now() - began;
   pair.next_compare = began + std::max(kCompareInterval, cost * kCompareRest);
@@ -171,21 +171,26 @@ bool Run::decided(const slo::AnalysisRun& analysis) {
   return true;
 }
 
+// Readings that others may let wait are taken on a thread of their own; those that were asked for before are forgotten.
+void Run::start_worker() {
+  const auto& objectives = input_.analysis.objectives;
+  if (std::none_of(objectives.begin(), objectives.end(), Sampler::may_block)) return;
+  worker_.reset();
+  worker_ = std::make_unique<SamplerWorker>(
+      [this](const slo::Objective& objective) { return sampler_.read(objective, input_.new_object, input_.plan.to.generation); },
+      [this] {
+        const std::lock_guard lock(mutex_);
+        changed_.notify_all();
+      });
+}
+
 // Judges the new generation until the bake ends, an objective is breached, or somebody orders. Leaves the outcome in order_.
 void Run::bake() {
   if (Status intended = intend(kIntentBake); !intended) {
     log::error("cannot write the intent", {{"update_id", input_.record.id}, {"error", intended.error().message}});
   }
-  enter(State::kBaking);
-  const auto& objectives = input_.analysis.objectives;
-  if (std::any_of(objectives.begin(), objectives.end(), Sampler::may_block)) {
-    worker_ = std::make_unique<SamplerWorker>(
-        [this](const slo::Objective& objective) { return sampler_.read(objective, input_.new_object, input_.plan.to.generation); },
-        [this] {
-          const std::lock_guard lock(mutex_);
-          changed_.notify_all();
-        });
-  }
+  if (record().state != State::kBaking) enter(State::kBaking);
+  start_worker();
   next_warm_ = monotonic_now() + std::chrono::seconds(1);
   slo::AnalysisRun analysis(input_.analysis, record().baselines, monotonic_now());
   for (;;) {

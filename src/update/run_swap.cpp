@@ -54,14 +54,25 @@ Result<SwapReport> Run::move_in_order() {
   return SwapReport{first.value_or(last), last};
 }
 
+Status Run::bring_up_to_date(SyncPhase phase, Nanos& fresh_since) {
+  for (Pair& pair : pairs_) {
+    MS_TRY([[maybe_unused]] const PassReport report, pass(pair, phase, true));
+  }
+  fresh_since = monotonic_now();
+  for (Pair& pair : pairs_) {
+    MS_TRY([[maybe_unused]] const PassReport report, pair.sync->pass_hot(phase));
+  }
+  return {};
+}
+
 Status Run::swap() {
   if (together()) MS_CHECK(stage_all());
-  for (Pair& pair : pairs_) {
-    MS_TRY([[maybe_unused]] const PassReport report, pass(pair, SyncPhase::kPrecopy, true));
-  }
-  const Nanos fresh_since = monotonic_now();
-  for (Pair& pair : pairs_) {
-    MS_TRY([[maybe_unused]] const PassReport report, pair.sync->pass_hot(SyncPhase::kPrecopy));
+  Nanos fresh_since{0};
+  MS_CHECK(bring_up_to_date(SyncPhase::kPrecopy, fresh_since));
+  if (input_.plan.canary) {
+    MS_CHECK(canary());
+    MS_CHECK(bring_up_to_date(SyncPhase::kLiveOld, fresh_since));
+    live_ = SyncPhase::kLiveNew;
   }
   Refresher refresher(pairs_, SyncPhase::kLiveNew, fresh_since);
   MS_TRY(const SwapReport window, together() ? move_together() : move_in_order());
@@ -69,6 +80,7 @@ Status Run::swap() {
   MS_CHECK(publish_maps(input_.plan.from.generation, input_.plan.to.generation));
   publish_record(
       [&](UpdateRecord& record) {
+        if (record.canary) record.canary->step = 0, record.canary->share = 1;
         record.mixed_window_seconds = Seconds(window.ended - window.began).count();
         for (const Pair& pair : pairs_) record.maps.at(pair.record).staleness_seconds = Seconds(refresher.staleness()).count();
       },

@@ -13,6 +13,8 @@ constexpr double kStillFalling = 0.9;    // of what the pass before moved
 constexpr int kCleanPasses = 2;          // one pass can miss a key that is being replaced
 constexpr double kWarmShare = 0.02;      // of a core, at most, for keeping the old generation warm
 constexpr Nanos kWarmInterval = std::chrono::seconds(1);
+constexpr double kCanaryShare = 0.1;     // likewise while both generations write: what each reads of the other is as old as a pass
+constexpr Nanos kCanaryInterval = std::chrono::milliseconds(100);
 
 uint64_t moved(const PassReport& report) { return report.added + report.changed + report.deleted; }
 
@@ -122,13 +124,13 @@ Status Run::settle(SyncPhase phase, Nanos timeout) {
   return {};
 }
 
-// During the bake: the old generation stays as fresh as a small share of a core allows.
+// During the bake: the old generation stays as fresh as a small share of a core allows. During a canary: both.
 void Run::keep_warm() {
   const Nanos now = monotonic_now();
   if (now < next_warm_) return;
   Nanos cost{0};
   for (Pair& pair : pairs_) {
-    if (auto report = pass(pair, SyncPhase::kLiveNew, true); !report) {
+    if (auto report = pass(pair, live_, true); !report) {
       log::error("a pass failed", {{"update_id", input_.record.id}, {"map", pair.plan->name}, {"error", report.error().message}});
       if (!pair.failing_since) pair.failing_since = now;
     } else {
@@ -136,8 +138,9 @@ void Run::keep_warm() {
     }
     cost += pair.cost;
   }
-  const auto rest = std::chrono::duration_cast<Nanos>(cost / kWarmShare);
-  next_warm_ = monotonic_now() + std::max(kWarmInterval, rest);
+  const bool both = live_ == SyncPhase::kLiveOld;
+  const auto rest = std::chrono::duration_cast<Nanos>(cost / (both ? kCanaryShare : kWarmShare));
+  next_warm_ = monotonic_now() + std::max(both ? kCanaryInterval : kWarmInterval, rest);
 }
 
 // What could not be done is said in the record: it keeps nobody from committing what was settled after the swap.

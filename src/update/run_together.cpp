@@ -79,23 +79,23 @@ Result<bool> Run::runs_new() {
 }
 
 // One store. `share`: of events, or of flows, that go to the other generation.
-Result<SwapReport> Run::steer(bool to_new, double share) {
+Result<SwapReport> Run::steer(bool to_new, double share, bool watched) {
   MS_TRY(const bool is_new, runs_new());
   MS_TRY(const Course now, kernel_.course(paths_.together()));
   Course next = now;
   next.odd = now.odd != (is_new != to_new);
   next.share = static_cast<uint32_t>(std::llround(share * kAllShares));
   next.by_flow = share > 0 && input_.plan.canary && input_.plan.canary->by == Canary::By::kFlow;
-  next.watched = share > 0;
+  next.watched = watched;
   if (next == now) return SwapReport{monotonic_now(), monotonic_now()};
   return kernel_.set_course(paths_.together(), now, next);
 }
 
-Result<SwapReport> Run::move_together() { return steer(true, 0); }
+Result<SwapReport> Run::move_together() { return steer(true, 0, judged_by_verdicts()); }
 
 // A module whose word is not there has not staged anything yet.
 Status Run::move_back() {
-  if (auto report = steer(false, 0); !report && report.error().code != ErrorCode::kNotFound) return fail(report.error());
+  if (auto report = steer(false, 0, false); !report && report.error().code != ErrorCode::kNotFound) return fail(report.error());
   const Nanos restored = monotonic_now();
   publish_record(
       [&](UpdateRecord& record) {

@@ -5,6 +5,7 @@
 
 #include "slo/indicator.h"
 #include "slo/limits.h"
+#include "slo/return_code.h"
 #include "update/sampler_host.h"
 
 namespace mapshift::update {
@@ -15,7 +16,13 @@ Result<double> Sampler::counter(const std::string& path, const ObjectSpec& objec
   return read_counter(found, element);
 }
 
-Status Sampler::read_program(const slo::Objective& objective, slo::Sample& sample) const {
+Status Sampler::read_program(const slo::Objective& objective, uint64_t generation, slo::Sample& sample) const {
+  if (watched_.load() && objective.value == "run_time_avg") {
+    MS_TRY(const SidesReport sides, kernel_.side_stats(paths_.hook(objective.program), "", paths_.program(generation, objective.program)));
+    sample.num = static_cast<double>(sides.to.run_ns) / 1e9;
+    sample.den = static_cast<double>(sides.to.timed);
+    return {};
+  }
   MS_TRY(const ProgramStats stats, kernel_.hook_stats(paths_.hook(objective.program)));
   const auto runs = static_cast<double>(stats.runs);
   if (objective.value == "run_time_avg") {
@@ -24,6 +31,19 @@ Status Sampler::read_program(const slo::Objective& objective, slo::Sample& sampl
   } else {
     sample.value = objective.value == "missed_rate" ? static_cast<double>(stats.missed) : runs;
   }
+  return {};
+}
+
+// What was answered of all answers: both from one reading.
+Status Sampler::read_verdict(const slo::Objective& objective, uint64_t generation, slo::Sample& sample) const {
+  const auto code = slo::return_code(objective.value);
+  if (!code) return fail(ErrorCode::kInvalid, "\"" + objective.value + "\" is no return code");
+  MS_TRY(const SidesReport sides, kernel_.side_stats(paths_.hook(objective.program), "", paths_.program(generation, objective.program)));
+  double all = 0;
+  for (const auto& [answer, count] : sides.to.verdicts) all += static_cast<double>(count);
+  const auto counted = sides.to.verdicts.find(*code);
+  sample.num = counted == sides.to.verdicts.end() ? 0 : static_cast<double>(counted->second);
+  sample.den = all;
   return {};
 }
 
@@ -74,7 +94,7 @@ Status Sampler::read_go(const slo::Objective& objective, uint64_t generation, sl
 Status Sampler::read_into(const slo::Objective& objective, const ObjectSpec& object, uint64_t generation,
                           slo::Sample& sample) const {
   switch (objective.indicator) {
-    case slo::Indicator::kProgram: return read_program(objective, sample);
+    case slo::Indicator::kProgram: return read_program(objective, generation, sample);
     case slo::Indicator::kMap: return read_map(objective, object, generation, sample);
     case slo::Indicator::kHost: return read_host(objective.value, objective.interface, sample);
     case slo::Indicator::kPromql: return read_promql(objective, sample);
@@ -84,7 +104,7 @@ Status Sampler::read_into(const slo::Objective& objective, const ObjectSpec& obj
       return {};
     }
     case slo::Indicator::kGo: return read_go(objective, generation, sample);
-    case slo::Indicator::kVerdict: break;
+    case slo::Indicator::kVerdict: return read_verdict(objective, generation, sample);
   }
   return fail(ErrorCode::kUnsupported, "indicator \"" + std::string(slo::name_of(objective.indicator)) + "\" is not served");
 }
@@ -100,7 +120,8 @@ Status check_subject(const slo::Objective& objective, const ObjectSpec& object,
                      const std::vector<std::string>& attached_programs) {
   const auto& programs = attached_programs;
   const bool attached = std::find(programs.begin(), programs.end(), objective.program) != programs.end();
-  if (objective.indicator == slo::Indicator::kProgram && !attached) {
+  const bool of_program = objective.indicator == slo::Indicator::kProgram || objective.indicator == slo::Indicator::kVerdict;
+  if (of_program && !attached) {
     return fail(ErrorCode::kNotFound, "the module attaches no program \"" + objective.program + "\"");
   }
   if (objective.indicator == slo::Indicator::kMigration && !objective.map.empty()) {
@@ -127,7 +148,7 @@ std::vector<Problem> check_objectives(const std::vector<slo::Objective>& objecti
       continue;
     }
     if (Status found = check_subject(objective, object, attached_programs); !found) {
-      const bool program = objective.indicator == slo::Indicator::kProgram;
+      const bool program = objective.indicator == slo::Indicator::kProgram || objective.indicator == slo::Indicator::kVerdict;
       problems.push_back({program ? "unknown-program" : "unknown-counter", path, found.error().message});
     }
     if (const auto never = slo::impossible(objective)) problems.push_back({"impossible-limit", path, *never});

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <atomic>
 #include <functional>
 #include <string>
 #include <vector>
@@ -23,6 +24,8 @@ class Sampler {
       : kernel_(kernel), paths_(paths), module_(std::move(module)), sources_(std::move(sources)), migration_(std::move(migration)) {}
   // Trouble is in the sample. `object`, `generation`: the one that is active.
   [[nodiscard]] slo::Sample read(const slo::Objective& objective, const ObjectSpec& object, uint64_t generation) const;
+  // While both generations run, a program's run time is what its dispatcher measures of the new one. Thread-safe.
+  void watch(bool watched) { watched_.store(watched); }
   // Whether a reading may block for longer than a system call does.
   [[nodiscard]] static bool may_block(const slo::Objective& objective) {
     using enum slo::Indicator;  // Go processes: whoever else reads them is waited for
@@ -33,7 +36,8 @@ class Sampler {
   [[nodiscard]] Result<double> counter(const std::string& path, const ObjectSpec& object, uint64_t generation) const;
   [[nodiscard]] Status read_map(const slo::Objective& objective, const ObjectSpec& object, uint64_t generation,
                                 slo::Sample& sample) const;
-  [[nodiscard]] Status read_program(const slo::Objective& objective, slo::Sample& sample) const;
+  [[nodiscard]] Status read_program(const slo::Objective& objective, uint64_t generation, slo::Sample& sample) const;
+  [[nodiscard]] Status read_verdict(const slo::Objective& objective, uint64_t generation, slo::Sample& sample) const;
   [[nodiscard]] Status read_promql(const slo::Objective& objective, slo::Sample& sample) const;
   [[nodiscard]] Status read_go(const slo::Objective& objective, uint64_t generation, slo::Sample& sample) const;
   [[nodiscard]] Status read_alert(const slo::Objective& objective, slo::Sample& sample) const;
@@ -45,6 +49,7 @@ class Sampler {
   const std::string module_;
   const Sources sources_;
   const Migration migration_;
+  std::atomic<bool> watched_{false};
 };
 
 // Everything that an objective names must be there before an update starts. All problems.

@@ -52,8 +52,15 @@ def bench_analysis(build):
         return json.load(open(out.name))
 
 
+def bench_canary(build):
+    """What an event costs: directly, through a dispatcher, and through one that sends a share of events elsewhere."""
+    with tempfile.NamedTemporaryFile(suffix=".json") as out:
+        subprocess.run([str(build / "canary_bench"), "--json", out.name], check=True)
+        return json.load(open(out.name))
+
+
 BENCHES = {"sync": bench_sync, "packets": bench_packets.bench, "rollback": bench_rollback, "agent": bench_agent.bench, "go": bench_go.bench,
-           "changes": bench_changes, "analysis": bench_analysis, "updates": bench_updates.bench}
+           "changes": bench_changes, "analysis": bench_analysis, "updates": bench_updates.bench, "canary": bench_canary}
 
 
 def main():

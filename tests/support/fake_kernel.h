@@ -68,7 +68,7 @@ class FakeKernel final : public Kernel {
   std::function<void(PassReport&, SyncPhase, const std::string& sync_dir)> on_pass;  // edits what a pass reports
   Nanos swap_takes{0};
   std::optional<std::vector<std::byte>> element;  // what read_element answers
-  std::function<SidesReport(const std::string& hook_dir)> sides;  // what side_stats answers
+  std::function<SidesReport(const std::string& hook_dir, uint32_t share)> sides;  // what side_stats answers
 
   // Pins with what they are of, and hooks with what they run, one a line: all that an outsider could see.
   [[nodiscard]] std::string state() const;

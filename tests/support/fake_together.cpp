@@ -97,7 +97,7 @@ Result<SwapReport> FakeKernel::set_course(const std::string& together_dir, const
 Result<SidesReport> FakeKernel::side_stats(const std::string& hook_dir, const std::string& /*from*/, const std::string& /*to*/) {
   return step("side_stats " + hook_dir, [&](bool) -> Result<SidesReport> {
     if (!sides) return fail(ErrorCode::kNotFound, hook_dir + " stands behind no dispatcher");
-    return sides(hook_dir);
+    return sides(hook_dir, course_ ? course_->share : 0);
   });
 }
 

@@ -28,24 +28,35 @@ std::optional<StubShape> stub_shape(uint32_t program_type, uint32_t expected_att
       return StubShape{Flow::kSkb, kAllow, expected_attach_type == BPF_CGROUP_INET_EGRESS ? kTwoBits : kOneBit};
     case BPF_PROG_TYPE_SK_LOOKUP:
     case BPF_PROG_TYPE_SOCK_OPS:
+    case BPF_PROG_TYPE_CGROUP_DEVICE:
+    case BPF_PROG_TYPE_CGROUP_SYSCTL:
+    case BPF_PROG_TYPE_CGROUP_SOCKOPT:
     case BPF_PROG_TYPE_CGROUP_SOCK: return StubShape{Flow::kNone, kAllow, kOneBit};
     case BPF_PROG_TYPE_TRACEPOINT:
     case BPF_PROG_TYPE_RAW_TRACEPOINT:
     case BPF_PROG_TYPE_PERF_EVENT:
     case BPF_PROG_TYPE_KPROBE: return StubShape{};  // uprobes, too
     case BPF_PROG_TYPE_TRACING:
-    case BPF_PROG_TYPE_LSM: return StubShape{Flow::kNone, 0, 0};
+    case BPF_PROG_TYPE_LSM: return StubShape{Flow::kNone, 0, 0};  // fentry and fexit return nothing but 0
     default: return std::nullopt;
   }
+}
+
+Status check_stub(const AttachType& type, const Hook& hook) {
+  MS_TRY(const uint32_t expected, type.expected_attach_type(hook));
+  MS_TRY(const uint32_t program_type, program_type_of(type, hook));
+  const bool links = type.swap == SwapMode::kNative || type.swap == SwapMode::kDispatcher;
+  const bool decides = program_type == BPF_PROG_TYPE_LSM;  // what a stub that counts answers would not pass on
+  if (links && !decides && stub_shape(program_type, expected)) return {};
+  return fail(ErrorCode::kUnsupported, "hooks of type " + std::string(type.name) + (hook.hook.empty() ? "" : " (" + hook.hook + ")") +
+                                           " cannot stand behind a dispatcher in this release, so they cannot be swapped together with others");
 }
 
 Result<Stub> Stub::load(const AttachType& type, const Hook& hook, int course_fd, bool frags) {
   MS_TRY(const uint32_t expected, type.expected_attach_type(hook));
   MS_TRY(const uint32_t program_type, program_type_of(type, hook));
   const auto shape = stub_shape(program_type, expected);
-  if (!shape) {
-    return fail(ErrorCode::kUnsupported, "hooks of type " + std::string(type.name) + " cannot stand behind a dispatcher in this release");
-  }
+  if (!shape) return fail(ErrorCode::kUnsupported, "hooks of type " + std::string(type.name) + " cannot stand behind a dispatcher");
   const LibbpfLog log;
   Object object(dispatcher_bpf__open(), dispatcher_bpf__destroy);
   if (!object) return fail_errno(errno, "open the dispatcher");

@@ -22,6 +22,9 @@ struct StubShape {
 // Nothing when it is not known what an empty hook of this kind answers.
 [[nodiscard]] std::optional<StubShape> stub_shape(uint32_t program_type, uint32_t expected_attach_type);
 
+// kUnsupported when hooks of this kind cannot stand behind a dispatcher.
+[[nodiscard]] Status check_stub(const AttachType& type, const Hook& hook);
+
 // A loaded stub with its maps, not attached. `course_fd`: the module's word; -1 for one of its own.
 class Stub {
  public:

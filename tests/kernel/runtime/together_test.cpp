@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Several hooks behind one word: a single store moves all of them, and numbered events are processed once each.
+#include <bpf/bpf.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <set>
 #include <thread>
+#include <vector>
 
-#include "kernel/attach/hook.h"
+#include "kernel/program.h"
 #include "ledger.h"
 
 namespace mapshift::test {
@@ -176,6 +180,77 @@ TEST_F(TogetherTest, AShareIsCountedByGeneration) {
   EXPECT_GT(sides->from.run_ns, 0u);
   EXPECT_EQ(sides->from.verdicts.at(0), sides->from.events);
   EXPECT_EQ(sides->misses, 0u);
+}
+
+// One packet of flow n, in one of its directions.
+std::vector<unsigned char> packet(uint32_t n, bool back, bool ipv6) {
+  std::vector<unsigned char> out(90);
+  const unsigned char head[] = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2};
+  std::copy(std::begin(head), std::end(head), out.begin());
+  const unsigned char ends[2][4] = {{10, 1, static_cast<unsigned char>(n >> 8), static_cast<unsigned char>(n)}, {10, 2, 0, 1}};
+  const unsigned char ports[2][2] = {{static_cast<unsigned char>(4 + n % 7), 1}, {0, 53}};
+  const size_t ip = 14, addresses = ip + (ipv6 ? 8 : 12), length = ipv6 ? 16 : 4, transport = ip + (ipv6 ? 40 : 20);
+  out[12] = ipv6 ? 0x86 : 0x08, out[13] = ipv6 ? 0xdd : 0;
+  out[ip] = ipv6 ? 0x60 : 0x45;
+  out[ip + (ipv6 ? 6 : 9)] = 17;  // UDP
+  out[ip + (ipv6 ? 5 : 3)] = static_cast<unsigned char>(out.size() - (ipv6 ? transport : ip));
+  for (const int side : {0, 1}) {
+    const int from = back ? 1 - side : side;
+    std::copy(ends[from], ends[from] + 4, out.begin() + static_cast<long>(addresses + length * side + length - 4));
+    std::copy(ports[from], ports[from] + 2, out.begin() + static_cast<long>(transport + 2 * side));
+  }
+  return out;
+}
+
+class FlowTest : public TogetherTest {
+ protected:
+  [[nodiscard]] uint64_t seen_by_new(const std::string& name) {
+    const auto sides = kernel_->side_stats(hook_dir(name), program(1, name), program(2, name));
+    EXPECT_TRUE(ok(sides));
+    return sides ? sides->to.events : 0;
+  }
+  // How many of `times` runs went to the new generation.
+  [[nodiscard]] uint64_t to_new(const std::string& name, std::vector<unsigned char> bytes, int times) {
+    const uint64_t before = seen_by_new(name);
+    const auto stub = Program::open(hook_dir(name) + "/stub");
+    EXPECT_TRUE(ok(stub));
+    if (!stub) return 0;
+    LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = bytes.data(), .data_size_in = static_cast<uint32_t>(bytes.size()), .repeat = times);
+    EXPECT_EQ(bpf_prog_test_run_opts(stub->fd(), &options), 0);
+    return seen_by_new(name) - before;
+  }
+};
+
+TEST_F(FlowTest, AFlowGoesOneWayAtEveryHookInBothDirections) {
+  MS_SKIP_FOR(needs_linux(6, 6, "tcx"));
+  const PrivateNet net;
+  MS_SKIP_FOR(net.problem());
+  const Hook tcx{.type = "tcx", .interface = PrivateNet::kNear, .direction = "ingress", .together = word()};
+  for (const int n : {1, 2}) {
+    LoadRequest one = request(n);
+    one.hooks = {{"on_tcx", tcx}};
+    ASSERT_TRUE(ok(kernel_->load(one)));
+  }
+  ASSERT_TRUE(ok(attach(xdp(), "on_xdp")));
+  ASSERT_TRUE(ok(attach(tcx, "on_tcx")));
+  ASSERT_TRUE(ok(stage(xdp(), "on_xdp")));
+  ASSERT_TRUE(ok(stage(tcx, "on_tcx")));
+  std::set<uint32_t> went;
+  for (const uint32_t share : {1u << 30, 1u << 31, 3u << 30}) {
+    move({.share = share, .by_flow = true, .watched = true});
+    std::set<uint32_t> go;
+    for (uint32_t n = 0; n < 200; ++n) {
+      const uint64_t first = to_new("on_xdp", packet(n, false, n % 2 == 0), 3);
+      ASSERT_TRUE(first == 0 || first == 3) << first;
+      EXPECT_EQ(to_new("on_xdp", packet(n, true, n % 2 == 0), 3), first) << n;
+      EXPECT_EQ(to_new("on_tcx", packet(n, n % 3 == 0, n % 2 == 0), 3), first) << n;
+      if (first != 0) go.insert(n);
+    }
+    EXPECT_NEAR(static_cast<double>(go.size()), 200.0 * share / 4294967296.0, 30);
+    EXPECT_TRUE(std::includes(go.begin(), go.end(), went.begin(), went.end())) << "a growing share keeps the flows that it has";
+    went = go;
+  }
+  EXPECT_EQ(to_new("on_xdp", std::vector<unsigned char>(60, 0x42), 10), 0u) << "what has no flow stays";
 }
 
 }  // namespace

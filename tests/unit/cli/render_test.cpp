@@ -106,6 +106,13 @@ TEST(Render, AModule) {
             "\n"
             "  MAP    TYPE  ID  KEY   VALUE  ENTRIES    MAX  MEMORY\n"
             "  flows  hash   9  13 B  24 B        12  65536  4.0 MiB\n");
+  module.running_update[0].canary = update::CanaryRecord{2, 0.25, {0.05, 0.25}, "flow"};
+  module.running_update[0].comparison = {{"count_packets", {100, 2e-7, {{"2", 90}, {"1", 10}}}, {5, {}, {}}, 3}};
+  const std::string both = render_module(module);
+  EXPECT_THAT(both, HasSubstr("baking (canary 2 of 2, 25 % of flows) for"));
+  EXPECT_THAT(both, HasSubstr("0.2 µs"));
+  EXPECT_THAT(both, HasSubstr("1: 10 %, 2: 90 %"));
+  EXPECT_THAT(both, HasSubstr("count_packets: 3 events found no program"));
   EXPECT_THAT(render_modules({}), HasSubstr("No module is loaded"));
   EXPECT_THAT(render_modules({module}), HasSubstr("u-000001 baking"));
 }

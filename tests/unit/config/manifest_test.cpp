@@ -92,6 +92,20 @@ TEST(Manifest, WhatAMapMaySayOfItsTypesAndItsSuccessor) {
   EXPECT_FALSE(d.per_instance);
 }
 
+TEST(Manifest, HowHooksMove) {
+  using update::Canary;
+  EXPECT_EQ(read(with(R"("swap": "in-order")")).swap, update::SwapTogether::kInOrder);
+  EXPECT_EQ(read(with(R"("swap": "together")")).swap, update::SwapTogether::kTogether);
+  const Manifest full = read(with(R"("canary": {"steps": [0.1, "$S", 1], "by": "flow", "step": "30s"}, "params": {"S": 0.5})"));
+  EXPECT_EQ(full.swap, update::SwapTogether::kTogether);
+  EXPECT_THAT(full.canary->steps, ElementsAre(0.1, 0.5));
+  EXPECT_EQ(full.canary->by, Canary::By::kFlow);
+  EXPECT_EQ(full.canary->step_seconds, 30);
+  EXPECT_THAT(read(with(R"("canary": {"ratio": 0.1})")).canary->steps, ElementsAre(0.1, 0.25, 0.5));
+  EXPECT_THAT(read(with(R"("canary": {})")).canary->steps, ElementsAre(0.05, 0.25, 0.5));
+  EXPECT_THAT(read(with(R"("canary": {"ratio": 0.5})")).canary->steps, ElementsAre(0.5));
+}
+
 TEST(Manifest, AnalysisMembersAreDefaultsOfItsObjectives) {
   const Manifest manifest = read(with(R"("analysis": {"bake": "5s", "failureLimit": 3, "onNoData": "rollback", "objectives": [
     {"name": "a", "indicator": "map", "counter": "s.x", "max": 1}, {"name": "b", "indicator": "map", "field": "s.y", "min": 1, "failureLimit": 0}]})"));

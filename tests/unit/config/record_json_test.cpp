@@ -39,6 +39,9 @@ update::UpdateRecord full_record() {
   record.refusals = {{"full", "maps.flows", "no room"}};
   record.digest = "ab12";
   record.rollback_seconds = 0.05;
+  record.swap = "together";
+  record.canary = update::CanaryRecord{2, 0.25, {0.05, 0.25}, "flow"};
+  record.comparison = {{"count_packets", {100, 2e-7, {{"2", 90}, {"other", 10}}}, {5, {}, {}}, 1}};
   record.baselines = {{"drop-ratio", 0.001}, {"run-time", 2e-7}};
   return record;
 }

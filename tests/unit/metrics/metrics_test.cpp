@@ -35,6 +35,7 @@ void fill(Metrics& metrics) {
   metrics.set_consistency("flowmeter", "flows", 0, 1, 1.7e9);
   metrics.set_map_usage("flowmeter", "flows", 100, 4096);
   metrics.set_program("flowmeter", "count_packets", {7, 1.5, 100, 0});
+  metrics.set_generation("flowmeter", "count_packets", 2, 100, 2e-7);
   metrics.set_objective("flowmeter", "drop-ratio", 0.5, 0.01, true);
   metrics.measured("flowmeter", "drop-ratio", "fail");
   metrics.http_request("metrics", 200, 0.001);
@@ -142,6 +143,7 @@ TEST(Metrics, RemovesOneModuleOnly) {
   EXPECT_THAT(metrics.serialise(), Not(HasSubstr("flowmeter")));
   EXPECT_THAT(metrics.serialise(), HasSubstr("other"));
   metrics.set_program("flowmeter", "count_packets", {7, 1.5, 100, 0});
+  metrics.set_generation("flowmeter", "count_packets", 2, 100, 2e-7);
   EXPECT_EQ(value(metrics, R"(mapshift_program_runs_total{module="flowmeter",program="count_packets"})"), 100);
 }
 

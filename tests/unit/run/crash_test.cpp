@@ -10,12 +10,13 @@ namespace {
 
 constexpr std::array kDeaths{Fault::kDieBefore, Fault::kDieMidway, Fault::kDieAfter};
 constexpr size_t kStride = 4;  // of the second death; the first shifts it
+constexpr size_t kFarStride = 16;  // likewise, of the longer ways: they share most of their calls
 
 struct Life {
   const char* name;
   const char* rolled_back_at;  // an order comes at this call, or ""
   const char* fails_at;        // this call fails, or ""
-  bool together = false;
+  World::Moves moves = World::Moves::kInOrder;
 };
 
 std::string prepare(World& world, const Life& life) {
@@ -30,7 +31,7 @@ std::string prepare(World& world, const Life& life) {
 }
 
 size_t length_of(const Life& life) {
-  World world(life.together);
+  World world(life.moves);
   prepare(world, life);
   world.run->execute();
   return world.steps.calls().size();
@@ -64,7 +65,7 @@ TEST_P(RunCrash, AtEachCall) {
   const size_t length = length_of(GetParam());
   for (const Fault death : kDeaths) {
     for (size_t n = 0; n < length; ++n) {
-      World world(GetParam().together);
+      World world(GetParam().moves);
       prepare(world, GetParam());
       die(world, n, death, false);
       const std::string history = where(world, n, death) + "; on disk: " + std::string(to_string(world.journal->record.state)) + ", intent \"" +
@@ -80,15 +81,16 @@ TEST_P(RunCrash, AtEachCallAndAgainWhileRecovering) {
   const size_t length = length_of(GetParam());
   for (size_t n = 0; n < length; ++n) {
     const Fault first = kDeaths[n % kDeaths.size()];
-    for (size_t m = n % kStride;; m += kStride) {
-      World world(GetParam().together);
+    const size_t stride = GetParam().moves == World::Moves::kInOrder ? kStride : kFarStride;
+    for (size_t m = n % stride;; m += stride) {
+      World world(GetParam().moves);
       prepare(world, GetParam());
       die(world, n, first, false);
       std::string history = where(world, n, first) + "\n";
       if (is_final(world.journal->record.state)) break;
       world.steps.revive();
       world.begin();
-      const Fault second = kDeaths[m / kStride % kDeaths.size()];
+      const Fault second = kDeaths[m / stride % kDeaths.size()];
       die(world, m, second, true);
       if (m >= world.steps.calls().size()) break;  // recovered before
       history += where(world, m, second) + "\n";
@@ -103,10 +105,12 @@ INSTANTIATE_TEST_SUITE_P(All, RunCrash,
                                            Life{"AbortedBeforeTheSwap", "open_sync", ""},
                                            Life{"FailedSwap", "", "attach /fs/mapshift/meter/hooks/extra"},
                                            Life{"FailedPublish", "", "unpublish /fs/mapshift/meter/maps/former"},
-                                           Life{"IntentsAfterTheSwapFail", "", "journal intent bake"}, Life{"TogetherCommit", "", "", true},
-                                           Life{"TogetherRollback", "journal intent bake", "", true},
-                                           Life{"TogetherFailedStage", "", "stage /fs/mapshift/meter/hooks/extra", true},
-                                           Life{"TogetherFailedStore", "", "set_course", true}),
+                                           Life{"IntentsAfterTheSwapFail", "", "journal intent bake"}, Life{"TogetherCommit", "", "", World::Moves::kTogether},
+                                           Life{"TogetherRollback", "journal intent bake", "", World::Moves::kTogether},
+                                           Life{"TogetherFailedStage", "", "stage /fs/mapshift/meter/hooks/extra", World::Moves::kTogether},
+                                           Life{"TogetherFailedStore", "", "set_course", World::Moves::kTogether},
+                                           Life{"CanaryCommit", "", "", World::Moves::kCanary},
+                                           Life{"CanaryRollback", "set_course /fs/mapshift/meter/together even share 2147483648", "", World::Moves::kCanary}),
                          [](const auto& test) { return std::string(test.param.name); });
 
 // What the agent had decided is not forgotten with it.

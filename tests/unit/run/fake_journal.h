@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -74,8 +75,12 @@ class FakeObserver final : public Observer {
  public:
   std::vector<UpdateRecord> shown;
   int finishes = 0, swaps = 0;
+  std::function<void(const UpdateRecord&)> on_changed = {};
 
-  void changed(const UpdateRecord& record) override { shown.push_back(record); }
+  void changed(const UpdateRecord& record) override {
+    shown.push_back(record);
+    if (on_changed) on_changed(record);
+  }
   void phase_ended(const UpdateRecord& /*record*/, const std::string& /*phase*/, double /*seconds*/) override {}
   void passed(const UpdateRecord& /*record*/, const std::string& /*map*/, const PassReport& /*report*/) override {}
   void verified(const UpdateRecord& /*record*/, const std::string& /*map*/, const VerifyReport& /*report*/) override {}

@@ -47,7 +47,7 @@ std::string pin(uint64_t generation, const std::string& kind_and_name) {
   return std::string(kRoot) + "/gen/" + std::to_string(generation) + "/" + kind_and_name;
 }
 
-World::World(bool together) {
+World::World(Moves moves) {
   kernel.objects[kOldObject] = {{"flows", "former", "totals", "windows"},
                                 {{"watch", "totals"}, {"meter", "flows"}, {"helper", "flows"}, {"legacy", "former"}}, {}};
   kernel.objects[kNewObject] = {{"fresh", "flows", "totals", "windows"},
@@ -65,7 +65,8 @@ World::World(bool together) {
   before = kernel.state();
 
   input.plan = make_plan();
-  input.plan.together = together;
+  input.plan.together = moves != Moves::kInOrder;
+  if (moves == Moves::kCanary) input.plan.canary = Canary{Canary::By::kRandom, {0.25, 0.5}, 0};
   input.record.id = "u-000001";
   input.record.module = "meter";
   input.record.trigger = "cli";

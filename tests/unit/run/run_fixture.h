@@ -20,7 +20,8 @@ inline constexpr const char* kRoot = "/fs/mapshift/meter";
 // Everything in it is deterministic but the time.
 class World {
  public:
-  explicit World(bool together = false);  // all hooks move by one store
+  enum class Moves : uint8_t { kInOrder, kTogether /* by one store */, kCanary /* and a share of events before */ };
+  explicit World(Moves moves = Moves::kInOrder);
 
   Steps steps;
   FakeKernel kernel{steps};

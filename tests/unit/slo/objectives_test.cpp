@@ -117,7 +117,7 @@ TEST(Objectives, WhatCannotBeMeasuredOrMetIsRefusedAndWhatJudgesNothingIsSaid) {
   const Judging judging = judging_of(manifest_with({negative, idle, late, of(slo::Indicator::kGo), of(slo::Indicator::kVerdict)}), {}, {}, object(), {});
   EXPECT_THAT(judging.refusals, ElementsAre(code("impossible-limit"), code("unserved-indicator"), code("unserved-indicator")));
   EXPECT_THAT(judging.refusals[1].message, HasSubstr("stw_p99, sched_p99, block_p99, goroutines"));
-  EXPECT_THAT(judging.refusals[2].message, HasSubstr("counts no return codes"));
+  EXPECT_THAT(judging.refusals[2].message, HasSubstr("name the program to watch"));
   EXPECT_THAT(judging.warnings, ElementsAre(code("toothless-limit"), code("bake-too-short")));
 }
 
