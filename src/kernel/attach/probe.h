@@ -5,7 +5,7 @@
 
 namespace mapshift {
 
-// Something of this type that every host has, to try it on.
+// Something of this type that every host has, to try it on; without a type when there is none.
 [[nodiscard]] Hook sample_hook(const AttachType& type);
 // Whether this kernel loads a program for such a hook, and has the hook. Attaches nothing.
 [[nodiscard]] Status probe_attach_type(const AttachType& type, const Hook& sample);
