@@ -7,9 +7,9 @@
 #include <iterator>
 
 #include "config/manifest.h"
+#include "kernel/any_sync.h"
 #include "kernel/object_file.h"
 #include "kernel/record_type.h"
-#include "kernel/sync_tables.h"
 #include "update/declared_types.h"
 #include "update/inference.h"
 #include "update/load_request.h"
@@ -27,7 +27,7 @@ update::PlannerEnvironment environment(Kernel& kernel, const Prepared& next, con
   env.memory_headroom = limits.memory_headroom;
   env.infer = update::infer_merge;
   env.order = update::swap_order;
-  env.engine = check_sync_spec;
+  env.engine = check_any_sync;
   env.problems = next.unfit_types;
   for (const auto& [name, attach] : next.attach) {
     const Hook hook = update::to_hook(attach);
