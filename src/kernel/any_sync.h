@@ -11,7 +11,7 @@ namespace mapshift {
 [[nodiscard]] Result<std::unique_ptr<Sync>> open_any_sync(const SyncSpec& spec, const std::string& map0, const std::string& map1,
                                                           const std::string& sync_dir);
 
-// What keeps maps of these types in step says that it cannot serve this. Reads no map.
+// Whether open_any_sync() serves such a pair; kUnsupported with the reason where it does not.
 [[nodiscard]] Status check_any_sync(const SyncSpec& spec);
 
 }  // namespace mapshift

@@ -28,11 +28,13 @@ Result<Map> open_base(const SyncSpec& spec, const std::string& pinned) {
   return Map::from_fd(std::move(fd), pinned);
 }
 
-Status check_spec(const SyncSpec& spec) {
+}  // namespace
+
+Status check_table_spec(const SyncSpec& spec) {
   if (spec.fields.size() > kMaxSyncFields || spec.key_size == 0 || spec.key_size > kMaxSyncKeySize || spec.value_size0 == 0 || spec.value_size1 == 0 ||
-      std::max(spec.value_size0, spec.value_size1) > kMaxSyncValueSize || spec.key_size1 != 0 || spec.transform) {
+      std::max(spec.value_size0, spec.value_size1) > kMaxSyncValueSize || spec.key_size1 != 0 || spec.transform || spec.lock0 >= 0 || spec.lock1 >= 0) {
     return fail(ErrorCode::kUnsupported, "a " + to_string(spec.type0) + " is synchronised with the same keys of at most 64 bytes, values of at most 4096, "
-                                             "and without a transform");
+                                             "without a lock or a conversion function");
   }
   const auto width = [](uint8_t size) { return size == 1 || size == 2 || size == 4 || size == 8; };
   const bool inside = std::all_of(spec.fields.begin(), spec.fields.end(), [&](const SyncField& field) {
@@ -45,11 +47,9 @@ Status check_spec(const SyncSpec& spec) {
   return inside && filled ? Status{} : fail(ErrorCode::kInternal, "a field of the plan lies outside its value");
 }
 
-}  // namespace
-
 Result<std::unique_ptr<Sync>> open_table_sync(const SyncSpec& spec, const std::string& map0, const std::string& map1,
                                               const std::string& sync_dir) {
-  MS_CHECK(check_spec(spec));
+  MS_CHECK(check_table_spec(spec));
   MS_TRY(Map side0, open_side(map0, spec, spec.value_size0));
   MS_TRY(Map side1, open_side(map1, spec, spec.value_size1));
   MS_TRY(Map base, open_base(spec, sync_dir + "/base"));

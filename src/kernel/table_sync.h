@@ -64,6 +64,8 @@ class TableSync final : public Sync {
   bool stale_ = false;  // a call failed: the base table knows more than we do
 };
 
+[[nodiscard]] Status check_table_spec(const SyncSpec& spec);
+
 // Maps that only user space can walk, by their pins; the base is a hash map pinned as sync_dir/base.
 [[nodiscard]] Result<std::unique_ptr<Sync>> open_table_sync(const SyncSpec& spec, const std::string& map0, const std::string& map1,
                                                             const std::string& sync_dir);

@@ -83,7 +83,7 @@ std::shared_ptr<const SyncSpec> inner_spec(const KindRequest& request, SchemaDif
   spec.remaps = std::move(value.remaps);
   spec.lock0 = value.lock0;
   spec.lock1 = value.lock1;
-  spec.by_calls = only_by_calls(request);
+  spec.by_calls = value.lock0 < 0 && value.lock1 < 0 && only_by_calls(request);
   return std::make_shared<const SyncSpec>(std::move(spec));
 }
 
