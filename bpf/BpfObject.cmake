@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# bpf_object(<target> <source> [OUTPUT <file>] [SKELETON])
+# bpf_object(<target> <source> [OUTPUT <file>] [SKELETON] [FLAGS <flag>...])
 #
 # Compiles <source> to a BPF object. With SKELETON a libbpf skeleton <target>.skel.h is made as well, found in
 # ${CMAKE_BINARY_DIR}/skeletons. Dependency files rebuild the object when a header changes.
@@ -17,7 +17,7 @@ set(BPF_FLAGS -D__TARGET_ARCH_${BPF_ARCH} -O2 -g -target bpf -mcpu=v3 -Wall -Wex
     -I${CMAKE_SOURCE_DIR}/bpf/include -isystem /usr/include/${BPF_MULTIARCH})
 
 function(bpf_object target source)
-  cmake_parse_arguments(ARG "SKELETON" "OUTPUT" "" ${ARGN})
+  cmake_parse_arguments(ARG "SKELETON" "OUTPUT" "FLAGS" ${ARGN})
   get_filename_component(source ${source} ABSOLUTE)
   if(NOT ARG_OUTPUT)
     set(ARG_OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/${target}.bpf.o)
@@ -26,7 +26,7 @@ function(bpf_object target source)
   file(MAKE_DIRECTORY ${folder})
   add_custom_command(
     OUTPUT ${ARG_OUTPUT}
-    COMMAND ${BPF_CLANG} ${BPF_FLAGS} -MD -MT ${ARG_OUTPUT} -MF ${ARG_OUTPUT}.d -c ${source} -o ${ARG_OUTPUT}
+    COMMAND ${BPF_CLANG} ${BPF_FLAGS} ${ARG_FLAGS} -MD -MT ${ARG_OUTPUT} -MF ${ARG_OUTPUT}.d -c ${source} -o ${ARG_OUTPUT}
     DEPENDS ${source} DEPFILE ${ARG_OUTPUT}.d
     COMMENT "BPF ${target}" VERBATIM)
   set(outputs ${ARG_OUTPUT})

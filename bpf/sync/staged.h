@@ -35,14 +35,19 @@
 		}                                                          \
 	} while (0)
 
-/* Copies the value of the key at work to `was`, `now` and `after`. False: the side has no such key. */
+/*
+ * Copies the value of the key at work to `was`, `now` and `after`. False: the side has no such key.
+ *
+ * Global functions are verified once, on kernels before 6.8 even where nothing calls them: they begin with the question
+ * whether they are needed.
+ */
 __noinline int take0(void)
 {
 	u32 zero = 0;
 	void *key = bpf_map_lookup_elem(&walk_key, &zero), *v = key ? value0(key) : 0;
 	void *was = bpf_map_lookup_elem(&was0, &zero), *raw = bpf_map_lookup_elem(&raw0, &zero);
 
-	if (!v || !was || !raw)
+	if (!staged || !v || !was || !raw)
 		return 0;
 	if (transformed) {
 		COPY_VALUE(0, raw, v, raw_size0);
@@ -62,7 +67,7 @@ __noinline int take1(void)
 	void *key = bpf_map_lookup_elem(&walk_key, &zero), *v = key ? value1(key) : 0;
 	void *was = bpf_map_lookup_elem(&was1, &zero);
 
-	if (!v || !was)
+	if (!staged || !v || !was)
 		return 0;
 	COPY_VALUE(1, was, v, size1);
 	bpf_map_update_elem(&now1, &zero, was, BPF_ANY);
@@ -146,7 +151,10 @@ static long apply_one1(u32 i, struct apply_job *a)
 	return 0;
 }
 
-/* Under a lock nothing can be called: loops that the verifier walks with the field table in its hands. */
+/*
+ * Under a lock nothing can be called: loops that the verifier walks with the field table in its hands. Compiled without block
+ * placement, which would have a loop's end fall through into its beginning: kernels as old as 6.1 refuse that ("back-edge").
+ */
 #define DEFINE_APPLY(side, is1)                                                                          \
 	static __always_inline void apply_under_lock##side(struct apply_job *a)                          \
 	{                                                                                                \
@@ -159,11 +167,13 @@ static long apply_one1(u32 i, struct apply_job *a)
 			if (f->op == MS_OP_LATEST && get(f, a->v, is1) != get(f, a->was, is1))           \
 				work.failed_groups |= 1ull << (f->group & 63);                           \
 		}                                                                                        \
-		for (i = 0; i < nr_fields && i < MS_MAX_FIELDS; i++)                                     \
+		for (i = 0; i < nr_fields && i < MS_MAX_FIELDS; i++) {                                   \
 			apply_field(&fields[i], a, is1);                                                 \
+		}                                                                                        \
 		if (is1 && nr_defaults && work.defaulted) {                                              \
-			for (i = 0; i < nr_defaults && i < MS_MAX_DEFAULTS; i++)                         \
+			for (i = 0; i < nr_defaults && i < MS_MAX_DEFAULTS; i++) {                       \
 				apply_default(i, a->v);                                                  \
+			}                                                                                \
 		}                                                                                        \
 		bpf_spin_unlock(a->v + lock##side);                                                      \
 	}                                                                                                \
@@ -179,6 +189,8 @@ static long apply_one1(u32 i, struct apply_job *a)
 			bpf_map_lookup_elem(&after##side, &zero),                                        \
 		};                                                                                       \
                                                                                                          \
+		if (!staged)                                                                             \
+			return 0;                                                                        \
 		work.failed_groups = 0;                                                                  \
 		if (transformed && !is1) {                                                               \
 			if (key)                                                                         \

@@ -94,6 +94,8 @@ static __always_inline void write_word(struct word_job *w, u32 at, u8 size)
 
 static long write_word8(u32 i, struct word_job *w)
 {
+	if (i >= raw_size0 / 8)
+		return 1;
 	write_word(w, i * 8, 8);
 	return 0;
 }

@@ -3,6 +3,7 @@
 #include <bpf/libbpf.h>
 #include <fcntl.h>
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <memory>
@@ -264,6 +265,28 @@ TEST_F(Locks, ADeletionTakesOnlyTheOldCount) {
   lab_->erase1(1);
   EXPECT_GT(lab_->settle(kNew), 0);
   EXPECT_FALSE(lab_->get0<LockedOld>(1));
+}
+
+TEST_F(Locks, AValueOfAThousandFields) {
+  open();
+  constexpr size_t kFields = 1023;
+  SyncSpec spec;
+  spec.key_size = 4;
+  spec.value_size0 = spec.value_size1 = 4 * (kFields + 1);
+  spec.max_entries0 = spec.max_entries1 = 4096;
+  spec.lock0 = spec.lock1 = 4 * kFields;
+  for (size_t i = 0; i < kFields; ++i) spec.fields.push_back(field(i % 2 == 0 ? SyncOp::kSum : SyncOp::kLatest, 4, 4 * i, 4, 4 * i));
+  Lab lab(bpffs_, spec, copy_of(skeleton_->maps.many0), copy_of(skeleton_->maps.many1));
+  std::array<uint32_t, kFields + 1> value{};
+  for (uint32_t i = 0; i < kFields; ++i) value[i] = i;
+  lab.put0(1, value);
+  EXPECT_GT(lab.settle(kPre), 0);
+  ++value[2];
+  lab.put1(1, value);
+  EXPECT_GT(lab.settle(kNew), 0);
+  lab.pass(kNew);
+  value[kFields] = 0;
+  EXPECT_EQ((lab.get0<std::array<uint32_t, kFields + 1>>(1)), value);
 }
 
 TEST_F(Locks, ALockWhereNoneCanBeIsRefused) {

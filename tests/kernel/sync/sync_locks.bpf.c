@@ -28,6 +28,12 @@ struct unlocked {
 	u32 n16, spare;
 };
 
+/* As many fields as the engine knows. */
+struct locked_many {
+	u32 fields[1023];
+	struct bpf_spin_lock lock;
+};
+
 /* The test may make arrays of those with a lock. */
 #define MAP(map_name, map_type, value_type)          \
 	struct {                                     \
@@ -38,6 +44,8 @@ struct unlocked {
 	} map_name SEC(".maps")
 MAP(locked0, BPF_MAP_TYPE_HASH, struct locked_old);
 MAP(locked1, BPF_MAP_TYPE_HASH, struct locked_new);
+MAP(many0, BPF_MAP_TYPE_HASH, struct locked_many);
+MAP(many1, BPF_MAP_TYPE_HASH, struct locked_many);
 MAP(unlocked0, BPF_MAP_TYPE_LRU_HASH, struct unlocked);
 MAP(unlocked1, BPF_MAP_TYPE_LRU_HASH, struct unlocked);
 
