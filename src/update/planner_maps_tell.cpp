@@ -49,6 +49,10 @@ void MapPlanner::plan_transform(Pair& pair, const SchemaRequest& request) {
   SchemaDiff as_is = std::exchange(pair.value, diff_transformed(request, pair.rule, next_.object));
   pair.value.identical = as_is.identical;
   pair.value.differences = std::move(as_is.differences);
+  if (!is_array(pair.after->type) || pair.value.defaults.empty()) return;
+  // Its elements are there from the start, and the engine fills in defaults after it converted them.
+  pair.value.defaults.clear();
+  warn(pair, "unused-default", "elements of an array that a function converts get no defaults: write them in the function");
 }
 
 void MapPlanner::check_key(Pair& pair) {
@@ -56,16 +60,9 @@ void MapPlanner::check_key(Pair& pair) {
     plan_.refusals.insert(plan_.refusals.end(), pair.key.refusals.begin(), pair.key.refusals.end());
     return finish(pair, Policy::kRefuse, pair.key.refusals.front().message);
   }
-  if (!pair.key.may_meet.empty()) {
-    for (const FieldRecord& field : pair.value.fields) {
-      const bool merges = field.merge == "sum" || field.merge == "max" || field.merge == "min" || field.merge == "or";
-      if (field.name.empty() || field.from.empty() || merges) continue;
-      refuse(pair, "key-changed", fmt::format("of the key {}, so that two old keys can become one, and {} is merged as {}: only sum, max, min and "
-                                              "or make one value of two; keep the key's fields, or say \"policy\": \"reset\"",
-                                              pair.key.may_meet, field.name, field.merge));
-      break;
-    }
-  }
+  if (!pair.key.may_meet.empty())
+    refuse(pair, "key-changed", fmt::format("of the key {}, so that two old keys could become one, and the sync engine never lets keys meet: keep the "
+                                            "key's fields, or say \"policy\": \"reset\"", pair.key.may_meet));
   if (pair.key.no_way_back.empty()) return;
   const std::string what = fmt::format("{} have no place in the old map: a rollback loses them", pair.key.no_way_back);
   if (pair.key.loses_back) return lossy(pair, what);

@@ -161,6 +161,8 @@ class Differ {
                                fmt::format("{} is merged as {}, and only sums of all CPUs can become one value: declare it sum (MS_SUM) if it "
                                            "is a counter, or keep the map per CPU", after.path, policy_of(choice.merge).name)});
     record(before, after, choice, made, hint);
+    if (!request_.transform.empty())  // what the function does not write
+      if (const auto value = default_of(after)) add_default(after, *value);
     compare(before, after, made);
     // A lock lets all of a value be written together.
     const bool wide = !locked() && std::any_of(made.ops.begin(), made.ops.end(), [](const SyncField& op) { return op.wide; });
@@ -217,9 +219,14 @@ class Differ {
     append(out_.ops, made.ops);
   }
 
+  std::optional<int64_t> default_of(const Field& field) const {
+    const EffectiveRule rule = rule_for(field, request_.rules);
+    return rule.default_value ? rule.default_value : field.tags.default_value;
+  }
+
   void added(const Field& field) {
     const EffectiveRule rule = rule_for(field, request_.rules);
-    const std::optional<int64_t> value = rule.default_value ? rule.default_value : field.tags.default_value;
+    const std::optional<int64_t> value = default_of(field);
     const auto merge = rule.merge ? rule.merge : field.tags.merge;
     FieldRecord entry{field.path, "", std::string(policy_of(merge.value_or(Merge::kLatest)).name),
                       rule.merge ? "manifest" : field.tags.merge ? "declared" : "default"};

@@ -57,17 +57,15 @@ TEST(PlanKeys, AConvertedKeyReachesTheEngine) {
   EXPECT_FALSE(plan.lossy);
 }
 
-TEST(PlanKeys, KeysThatMeetNeedValuesThatMerge) {
+TEST(PlanKeys, ThatMeetAreRefusedAndThatStayBehindAreLost) {
   Two two;
   const auto pair = structure("k", {{"ip", u32()}, {"port", u32()}}), one = structure("k", {{"ip", u32()}});
   two.maps(map_of("m", MapType::kHash, pair, sums()), map_of("m", MapType::kHash, one, sums()));
-  two.maps(map_of("n", MapType::kHash, pair, v1()), map_of("n", MapType::kHash, one, v1()));
   two.maps(map_of("o", MapType::kHash, one, sums()), map_of("o", MapType::kHash, pair, sums()));
   const Plan plan = two.plan();
-  EXPECT_TRUE(map_plan(plan, "m").sync);
-  EXPECT_FALSE(map_plan(plan, "n").sync);
+  EXPECT_FALSE(map_plan(plan, "m").sync);
   EXPECT_THAT(codes(plan.refusals), ElementsAre("key-changed"));
-  EXPECT_THAT(messages(plan.refusals), HasSubstr("state is merged as latest"));
+  EXPECT_THAT(messages(plan.refusals), HasSubstr("port is dropped, so that two old keys could become one"));
   EXPECT_TRUE(map_plan(plan, "o").record.lossy) << "a rollback has no place for its new keys";
 }
 
@@ -134,6 +132,17 @@ TEST(PlanTransforms, ServeAMeaningThatChangedAndAreDoneOnce) {
   EXPECT_THAT(map_plan(plan, "m").record.notes, Contains("epoch 0 becomes 2"));
   two.before.manifest.maps["m"] = two.rule();
   EXPECT_EQ(map_plan(two.plan(), "m").policy, Policy::kReuse) << "the running values have the new form";
+}
+
+TEST(PlanTransforms, FindDefaultsWhereTheyWriteNothing) {
+  Converted two;
+  two.rule().fields["w"].default_value = 3;
+  ASSERT_TRUE(map_plan(two.plan(), "m").sync);
+  ASSERT_EQ(map_plan(two.plan(), "m").sync->defaults1.size(), 1U);
+  EXPECT_EQ(map_plan(two.plan(), "m").sync->defaults1[0].offset, 16);
+  two.before.object.maps[0].type = two.after.object.maps[0].type = MapType::kArray;
+  EXPECT_THAT(map_plan(two.plan(), "m").sync->defaults1, IsEmpty());
+  EXPECT_THAT(codes(two.plan().warnings), Contains("unused-default"));
 }
 
 TEST(PlanTransforms, NameFunctionsOfTheObject) {
