@@ -244,35 +244,10 @@ class Differ {
     differ(fmt::format("{}: new", field.path));
   }
 
-  void add_default(const Field& whole, int64_t value) {
-    const Field field = as_elements(whole);
-    const bool integer = field.kind == FieldKind::kInt || field.kind == FieldKind::kBool || field.kind == FieldKind::kEnum;
-    if (!integer) {
-      out_.refusals.push_back({"bad-default", at(field), fmt::format("{} is {}: a default is for integers", field.path, describe(whole))});
-      return;
-    }
-    if (!fits(field, value)) {
-      out_.refusals.push_back({"bad-default", at(field), fmt::format("the default {} does not fit into {}", value, describe(field))});
-      return;
-    }
-    if (value == 0 || !small()) return;
-    const uint64_t mask = field.size == 8 ? UINT64_MAX : (uint64_t{1} << (field.size * 8)) - 1;
-    std::vector<uint32_t> offsets{field.offset};
-    for (const Dimension& dim : field.dims) {
-      std::vector<uint32_t> next;
-      for (const uint32_t offset : offsets)
-        for (uint32_t i = 0; i < dim.count; ++i) next.push_back(offset + i * dim.stride);
-      offsets = std::move(next);
-    }
-    for (const uint32_t offset : offsets)
-      out_.defaults.push_back({static_cast<uint16_t>(offset), static_cast<uint8_t>(field.size), static_cast<uint64_t>(value) & mask});
-  }
-
-  static bool fits(const Field& field, int64_t value) {
-    if (field.kind == FieldKind::kBool) return value == 0 || value == 1;
-    if (field.size == 8) return true;
-    const int64_t span = int64_t{1} << (field.size * 8 - (field.is_signed ? 1 : 0));
-    return value < span && value >= (field.is_signed ? -span : 0);
+  void add_default(const Field& field, int64_t value) {
+    const DefaultOps made = make_defaults(field, value);
+    if (!made.refusal.empty()) out_.refusals.push_back({"bad-default", at(field), made.refusal});
+    if (small()) append(out_.defaults, made.defaults);
   }
 
   void dropped(const Field& field) {
@@ -315,18 +290,6 @@ class Differ {
       all->atomic = atomic;
     }
     return all;
-  }
-
-  static std::vector<std::pair<uint32_t, uint32_t>> element_offsets(const Field& a, const Field& b) {
-    std::vector<std::pair<uint32_t, uint32_t>> spots{{a.offset, b.offset}};
-    for (size_t d = 0; d < a.dims.size() && a.dims.size() == b.dims.size(); ++d) {
-      std::vector<std::pair<uint32_t, uint32_t>> next;
-      for (const auto& [x, y] : spots)
-        for (uint32_t i = 0; i < std::min(a.dims[d].count, b.dims[d].count); ++i)
-          next.emplace_back(x + i * a.dims[d].stride, y + i * b.dims[d].stride);
-      spots = std::move(next);
-    }
-    return spots;
   }
 
   MergeChoice choose(FieldPair pair, const std::optional<InferredMerge>& hint) {
