@@ -176,12 +176,12 @@ class Differ {
     std::string inexact = made.inexact;
     if (!locked() && !made.late.empty()) inexact += (inexact.empty() ? "" : "; ") + made.late;
     const bool own_slot = request_.percpu && request_.preempted.empty();
-    if (!own_slot && !locked() && policy_of(choice.merge).needs_atomic) {
-      if (hint && !hint->atomic)
+    if (!own_slot && policy_of(choice.merge).needs_atomic) {
+      if (hint && !hint->atomic && !(locked() && hint->locked))
         inexact += fmt::format("{}changed without an atomic instruction ({}){}: a change that meets a sync can be lost",
                                inexact.empty() ? "" : "; ", hint->reason,
                                request_.percpu ? " by a program that may be preempted (" + request_.preempted + ")" : "");
-      else if (!hint && !request_.code_known)
+      else if (!hint && !request_.code_known && !locked())
         inexact += fmt::format("{}the programs could not be analysed to the end: changes without an atomic instruction cannot be excluded",
                                inexact.empty() ? "" : "; ");
     }

@@ -194,12 +194,31 @@ TEST(Classes, FollowFromWhatBothGenerationsDo) {
   EXPECT_EQ(class_of(two), "state");
 }
 
+TEST(Classes, WorkingMemoryStartsAnewOnlyWhereItsFormChanges) {
+  Two two;
+  two.maps(map_of("m", MapType::kPercpuArray, u32(), sums(), 1), map_of("m", MapType::kPercpuArray, u32(), v2(), 1));
+  two.after.facts.maps = {access("run", false, false, true)};
+  EXPECT_EQ(class_of(two), "scratch");
+  EXPECT_EQ(map_plan(two.plan(), "m").policy, Policy::kReset);
+  EXPECT_EQ(map_plan(two.plan(), "m").record.reason, "scratch: each run writes it before it reads it (run)");
+  EXPECT_FALSE(two.plan().lossy);
+  two.before.facts.maps = {access("run", false, false, true)};
+  two.before.facts.maps[0].reads_earlier = true;
+  EXPECT_EQ(class_of(two), "state") << "what a run of the old generation left counts";
+  two.before.facts.maps.clear();
+  two.after.facts.maps[0].reads_value = false;
+  EXPECT_EQ(class_of(two), "state") << "user space reads what no program does";
+  two.after.facts.maps[0].reads_value = true;
+  two.after.object.maps[0] = two.before.object.maps[0];
+  EXPECT_EQ(map_plan(two.plan(), "m").policy, Policy::kReuse);
+}
+
 TEST(Classes, NeverLoseWhatWasNotUnderstood) {
   Two two;
   two.maps(map_of("m", MapType::kPercpuArray, u32(), sums()), map_of("m", MapType::kPercpuArray, u32(), v2()));
   two.after.facts.maps = {access("run", false, false, true)};
   two.after.facts.fields = {change(AccessKind::kStore)};
-  EXPECT_EQ(class_of(two), "state") << "scratch is declared, never inferred";
+  EXPECT_EQ(class_of(two), "state") << "of many elements scratch is declared, never inferred";
   EXPECT_EQ(map_plan(two.plan(), "m").policy, Policy::kSync);
   two.after.facts = {};
   two.after.facts.gave_up = {"run: too many instructions"};
