@@ -22,8 +22,12 @@ bool written_by_programs(const CodeFacts& facts, const std::string& map) {
 
 SchemaDiff diff_inner(const KindRequest& request) {
   const MapSpec &before = *request.before.inner, &after = *request.after.inner;
-  SchemaRequest schema{request.where, {before.value, before.value_size}, {after.value, after.value_size}, request.rules, is_percpu(after.type), false,
-                       request.old_side.facts.gave_up.empty() && request.next.facts.gave_up.empty()};
+  SchemaRequest schema{.where = request.where,
+                       .old_value = {before.value, before.value_size},
+                       .new_value = {after.value, after.value_size},
+                       .rules = request.rules,
+                       .percpu = is_percpu(after.type),
+                       .code_known = request.old_side.facts.gave_up.empty() && request.next.facts.gave_up.empty()};
   if (request.env.infer) {
     schema.infer = [&](uint32_t offset0, uint32_t size0, uint32_t offset1, uint32_t size1) {
       return request.env.infer(request.old_side.facts, inner_name(request.before), request.next.facts, inner_name(request.after), offset0, size0,

@@ -79,6 +79,14 @@ TEST(PlanEngine, WhatItDoesNotServeIsRefusedBeforeAnythingIsLoaded) {
   EXPECT_FALSE(map_plan(plan, "m").sync);
 }
 
+TEST(PlanEngine, IsNotAskedAboutMapsThatItDoesNotWalk) {
+  Two two;
+  two.maps(map_of("routes", MapType::kLpmTrie, u64(), v1()), map_of("routes", MapType::kLpmTrie, u64(), v2()));
+  two.env.engine = [](const SyncSpec&) -> Status { return fail(ErrorCode::kUnsupported, "no trie"); };
+  EXPECT_THAT(messages(two.plan().refusals), IsEmpty());
+  EXPECT_TRUE(map_plan(two.plan(), "routes").sync) << "system calls keep it in step";
+}
+
 struct Converted : Two {
   Converted() {
     maps(map_of("m", MapType::kHash, u32(), structure("old", {{"ms", u64()}, {"pad", u32()}})),
