@@ -133,7 +133,7 @@ static __always_inline bool changed0(const void *v, const void *b0)
 {
 	struct compare_job c = {v, b0, 0};
 
-	bpf_loop(nr_fields, compare0, &c, 0);
+	each_field(compare0, &c);
 	return c.differs;
 }
 
@@ -141,7 +141,7 @@ static __always_inline bool changed1(const void *v, const void *b1)
 {
 	struct compare_job c = {v, b1, 0};
 
-	bpf_loop(nr_fields, compare1, &c, 0);
+	each_field(compare1, &c);
 	return c.differs;
 }
 

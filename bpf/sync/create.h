@@ -97,17 +97,25 @@ static __noinline int create(void *key, struct ms_base *b, void *from, bool to1)
 			stats.full1++;
 			return 0;
 		}
-		bpf_loop(nr_fields, fill_from0, &c, 0);
+		each_field(fill_from0, &c);
 		err = bpf_map_update_elem(&side1, there, c.v1, BPF_NOEXIST);
 	} else {
-		bpf_loop(nr_fields, fill_from1, &c, 0);
-		err = bpf_map_update_elem(&side0, key, c.v0, BPF_NOEXIST);
+		void *made = c.v0;
+
+		if (transformed && !has_down)
+			return 0;
+		each_field(fill_from1, &c);
+		if (transformed)
+			made = old_from_image(c.v0);
+		if (!made)
+			return 0;
+		err = bpf_map_update_elem(&side0, key, made, BPF_NOEXIST);
 	}
 	if (err) {
 		count_refusal(err, to1);
 		return 0;
 	}
-	bpf_loop(nr_fields, fill_base, &c, 0);
+	each_field(fill_base, &c);
 	*slot = MS_SLOT_SYNCED;
 	b->present = 1;
 	b->miss0 = b->miss1 = 0;

@@ -16,7 +16,7 @@ static __always_inline void start_job(u64 *slot)
 	work.group0 = work.group1 = work.differs = work.wide = work.failed_groups = 0;
 	work.fresh = *slot != MS_SLOT_SYNCED;
 	work.only0 = work.only1 = work.moved0 = work.moved1 = 0;
-	work.clamped = work.failed = work.unsafe = work.risky = work.defaulted = 0;
+	work.clamped = work.failed = work.unsafe = work.risky = work.defaulted = work.partial = 0;
 }
 
 /* Wider than an instruction writes at once, and no lock. */
@@ -308,11 +308,11 @@ static __always_inline void reconcile_live(struct job *j)
 		work.only0 = used0 && !used1;
 		work.only1 = used1 && !used0;
 	}
-	bpf_loop(nr_fields, scan_field, j, 0);
+	each_field(scan_field, j);
 	unsafe = work.wide & (active1() ? work.group0 & ~work.group1 : work.group1 & ~work.group0) & work.differs;
 	if (work.group0 & work.group1 & work.differs)
 		stats.conflicts++;
-	bpf_loop(nr_fields, merge_field, j, 0);
+	each_field(merge_field, j);
 	if (unsafe || work.unsafe)
 		stats.unsafe_wide++;
 }
@@ -320,10 +320,12 @@ static __always_inline void reconcile_live(struct job *j)
 /* Of staged values: brings what was reconciled in the copies to both sides, and what arrived to base. */
 static __always_inline void unstage(struct staged_job *s)
 {
+	if (transformed && !has_down)
+		work.moved1 = 0;
 	apply1();
 	if (phase != MS_PRECOPY)
 		apply0();
-	bpf_loop(nr_fields, settle_field, s, 0);
+	each_field(settle_field, s);
 }
 
 /* Staged values are given as their copies. */
@@ -352,7 +354,7 @@ static __noinline int reconcile(void *key, struct ms_base *b, void *v0, void *v1
 		work.defaulted = work.fresh && nr_defaults;
 		if (work.defaulted && !staged)
 			bpf_loop(nr_defaults, default_one, &j.v1, 0);
-		bpf_loop(nr_fields, precopy_field, &j, 0);
+		each_field(precopy_field, &j);
 	} else {
 		reconcile_live(&j);
 	}

@@ -110,7 +110,7 @@ static long judge_cpu0(u32 cpu, struct judgement *g)
 	g->v = judged0(g->key, cpu);
 	g->b = slot0(slot);
 	if (g->v)
-		bpf_loop(nr_fields, judge_field0, g, 0);
+		each_field(judge_field0, g);
 	return 0;
 }
 
@@ -123,7 +123,7 @@ static long judge_cpu1(u32 cpu, struct judgement *g)
 	g->v = judged1(g->key, cpu);
 	g->b = slot1(slot);
 	if (g->v)
-		bpf_loop(nr_fields, judge_field1, g, 0);
+		each_field(judge_field1, g);
 	return 0;
 }
 
@@ -160,10 +160,14 @@ static __always_inline long rebased_field(u32 i, struct staged_job *s, bool side
 	f = &fields[i];
 	if (f->op != MS_OP_SUM)
 		return 0;
-	if (get(f, side ? s->after1 : s->after0, side) == get(f, side ? s->now1 : s->now0, side))
-		set(f, side ? slot1(s->slot) : slot0(s->slot), side, 0);
-	else
+	if (transformed && !side && work.partial) {
+		set(f, slot0(s->slot), side, get(f, slot0(s->slot), side) - get(f, s->was0, side) + get(f, s->after0, side));
 		verdict.failed = 1;
+	} else if ((transformed && !side) || get(f, side ? s->after1 : s->after0, side) == get(f, side ? s->now1 : s->now0, side)) {
+		set(f, side ? slot1(s->slot) : slot0(s->slot), side, 0);
+	} else {
+		verdict.failed = 1;
+	}
 	return 0;
 }
 
@@ -177,7 +181,7 @@ static long rebased_field1(u32 i, struct staged_job *s)
 	return rebased_field(i, s, true);
 }
 
-static __noinline int apply_rebase(u64 *slot, bool on1)
+static __always_inline int apply_rebase(u64 *slot, bool on1)
 {
 	struct staged_job s = {};
 	u32 zero = 0;
@@ -185,14 +189,22 @@ static __noinline int apply_rebase(u64 *slot, bool on1)
 	if (!slot || !open_stage(&s))
 		return 0;
 	s.slot = slot;
-	work.defaulted = 0;
+	work.defaulted = work.partial = 0;
+	work.moved1 = 1;
 	if (on1) {
 		apply1();
-		bpf_loop(nr_fields, rebased_field1, &s, 0);
+		each_field(rebased_field1, &s);
 		bpf_map_update_elem(&was1, &zero, s.now1, BPF_ANY);
 	} else {
 		apply0();
-		bpf_loop(nr_fields, rebased_field0, &s, 0);
+		each_field(rebased_field0, &s);
+		if (transformed) {
+			void *arrived = bpf_map_lookup_elem(&arrived0, &zero);
+
+			if (arrived)
+				bpf_map_update_elem(&raw0, &zero, arrived, BPF_ANY);
+			bpf_map_update_elem(&now0, &zero, s.after0, BPF_ANY);
+		}
 		bpf_map_update_elem(&was0, &zero, s.now0, BPF_ANY);
 	}
 	return 0;
@@ -223,18 +235,18 @@ static __noinline bool rebase(struct ms_base *b, void *v0, void *v1)
 	if (*slot == MS_SLOT_REBASE0 && v0) {
 		g.v = v0;
 		g.b = slot0(slot);
-		bpf_loop(nr_fields, judge_field0, &g, 0);
-		if (!verdict.fell) {
-			bpf_loop(nr_fields, rebase_field0, &g, 0);
+		each_field(judge_field0, &g);
+		if (!verdict.fell && (!transformed || has_down)) {
+			each_field(rebase_field0, &g);
 			if (staged)
 				apply_rebase(slot, false);
 		}
 	} else if (*slot == MS_SLOT_REBASE1 && v1) {
 		g.v = v1;
 		g.b = base1(b, slot);
-		bpf_loop(nr_fields, judge_field1, &g, 0);
+		each_field(judge_field1, &g);
 		if (!verdict.fell) {
-			bpf_loop(nr_fields, rebase_field1, &g, 0);
+			each_field(rebase_field1, &g);
 			if (staged)
 				apply_rebase(slot, true);
 		}

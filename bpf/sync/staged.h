@@ -21,60 +21,54 @@
 #ifndef MAPSHIFT_STAGED_H
 #define MAPSHIFT_STAGED_H
 
-#include "keys.h"
+#include "transform.h"
 
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__uint(key_size, 4);
-	__uint(value_size, 8);
-} was0 SEC(".maps"), was1 SEC(".maps"), now0 SEC(".maps"), now1 SEC(".maps"), after0 SEC(".maps"), after1 SEC(".maps"), base_copy SEC(".maps");
+/* Copies a value, under its lock where it has one: to a map's element of its size. */
+#define COPY_VALUE(side, to, v, size)                                      \
+	do {                                                               \
+		if (lock##side != MS_NO_LOCK) {                            \
+			bpf_spin_lock((v) + lock##side);                   \
+			copy_around_lock(to, v, size, lock##side);         \
+			bpf_spin_unlock((v) + lock##side);                 \
+		} else {                                                   \
+			bpf_probe_read_kernel(to, size, v);                \
+		}                                                          \
+	} while (0)
 
-/* The verifier lets nobody touch the lock, and wants offsets that it knows: this is walked word by word. */
-static __always_inline void copy_around_lock(void *to, const void *from, u32 size, u32 lock)
+/* Copies the value of the key at work to `was`, `now` and `after`. False: the side has no such key. */
+__noinline int take0(void)
 {
-	u32 at;
+	u32 zero = 0;
+	void *key = bpf_map_lookup_elem(&walk_key, &zero), *v = key ? value0(key) : 0;
+	void *was = bpf_map_lookup_elem(&was0, &zero), *raw = bpf_map_lookup_elem(&raw0, &zero);
 
-	for (at = 0; at + 8 <= size; at += 8) {
-		if (at != (lock & ~7u)) {
-			*(volatile u64 *)(to + at) = *(volatile u64 *)(from + at);
-		} else {
-			u32 half = lock & 4 ? at : at + 4;
-
-			*(volatile u32 *)(to + half) = *(volatile u32 *)(from + half);
-		}
+	if (!v || !was || !raw)
+		return 0;
+	if (transformed) {
+		COPY_VALUE(0, raw, v, raw_size0);
+		bpf_map_update_elem(&given0, &zero, raw, BPF_ANY);
+		make_image(&was0);
+	} else {
+		COPY_VALUE(0, was, v, size0);
 	}
-	for (; at + 4 <= size; at += 4) {
-		if (at != lock)
-			*(volatile u32 *)(to + at) = *(volatile u32 *)(from + at);
-	}
-	for (; at < size; at++)
-		*(volatile u8 *)(to + at) = *(volatile u8 *)(from + at);
+	bpf_map_update_elem(&now0, &zero, was, BPF_ANY);
+	bpf_map_update_elem(&after0, &zero, was, BPF_ANY);
+	return 1;
 }
 
-/* Copies the value of walk_key to `was`, `now` and `after`. False: the side has no such key. */
-#define DEFINE_TAKE(side)                                                                           \
-	__noinline int take##side(void)                                                             \
-	{                                                                                           \
-		u32 zero = 0;                                                                       \
-		void *key = bpf_map_lookup_elem(&walk_key, &zero), *v = key ? value##side(key) : 0; \
-		void *was = bpf_map_lookup_elem(&was##side, &zero);                                 \
-                                                                                                    \
-		if (!v || !was)                                                                     \
-			return 0;                                                                   \
-		if (lock##side != MS_NO_LOCK) {                                                     \
-			bpf_spin_lock(v + lock##side);                                              \
-			copy_around_lock(was, v, size##side, lock##side);                           \
-			bpf_spin_unlock(v + lock##side);                                            \
-		} else {                                                                            \
-			bpf_probe_read_kernel(was, size##side, v);                                  \
-		}                                                                                   \
-		bpf_map_update_elem(&now##side, &zero, was, BPF_ANY);                               \
-		bpf_map_update_elem(&after##side, &zero, was, BPF_ANY);                             \
-		return 1;                                                                           \
-	}
-DEFINE_TAKE(0)
-DEFINE_TAKE(1)
+__noinline int take1(void)
+{
+	u32 zero = 0;
+	void *key = bpf_map_lookup_elem(&walk_key, &zero), *v = key ? value1(key) : 0;
+	void *was = bpf_map_lookup_elem(&was1, &zero);
+
+	if (!v || !was)
+		return 0;
+	COPY_VALUE(1, was, v, size1);
+	bpf_map_update_elem(&now1, &zero, was, BPF_ANY);
+	bpf_map_update_elem(&after1, &zero, was, BPF_ANY);
+	return 1;
+}
 
 static __always_inline void *staged0(void)
 {
@@ -186,12 +180,17 @@ static long apply_one1(u32 i, struct apply_job *a)
 		};                                                                                       \
                                                                                                          \
 		work.failed_groups = 0;                                                                  \
+		if (transformed && !is1) {                                                               \
+			if (key)                                                                         \
+				apply_image(key);                                                        \
+			return 0;                                                                        \
+		}                                                                                        \
 		if (!a.v || !a.was || !a.now || !a.after)                                                \
 			return 0;                                                                        \
 		if (lock##side != MS_NO_LOCK) {                                                          \
 			apply_under_lock##side(&a);                                                      \
 		} else {                                                                                 \
-			bpf_loop(nr_fields, apply_one##side, &a, 0);                                     \
+			each_field(apply_one##side, &a);                                             \
 			if (is1 && nr_defaults && work.defaulted)                                        \
 				bpf_loop(nr_defaults, default_one, &a.v, 0);                             \
 		}                                                                                        \
@@ -223,7 +222,7 @@ static __always_inline bool open_stage(struct staged_job *s)
 static long settle_field(u32 i, struct staged_job *s)
 {
 	const volatile struct ms_field *f;
-	u64 x, y, next0, next1, b0, b1;
+	u64 x, y, next0, next1, b0, b1, there;
 	bool arrived0, arrived1;
 
 	if (i >= MS_MAX_FIELDS)
@@ -235,26 +234,30 @@ static long settle_field(u32 i, struct staged_job *s)
 	next1 = get(f, s->now1, true);
 	b0 = get(f, slot0(s->copy), false);
 	b1 = get(f, slot1(s->copy), true);
-	arrived0 = next0 == x || get(f, s->after0, false) == next0;
+	there = get(f, s->after0, false);
+	arrived0 = transformed ? !work.partial || there == next0 : next0 == x || there == next0;
 	arrived1 = next1 == y || get(f, s->after1, true) == next1;
 	if (!arrived0 || !arrived1)
 		work.failed = 1;
 	if (f->op == MS_OP_SUM) {
 		/* Take back what side 0 (1) moved by, which did not reach the other one. */
+		if (transformed) {
+			b0 = there;
+			b1 -= work.partial ? next0 - there : 0;
+		} else if (!arrived0) {
+			b0 -= next0 - x;
+			b1 -= y - get(f, slot1(s->slot), true);
+		}
 		if (!arrived1) {
 			b0 -= x - get(f, slot0(s->slot), false);
 			b1 -= next1 - y;
-		}
-		if (!arrived0) {
-			b0 -= next0 - x;
-			b1 -= y - get(f, slot1(s->slot), true);
 		}
 		arrived0 = arrived1 = true;
 	} else if (f->op == MS_OP_LATEST || f->op == MS_OP_FIRST || phase == MS_PRECOPY) {
 		arrived0 = arrived1 = arrived0 && arrived1;
 	} /* else each side is joined on its own */
 	if (arrived0)
-		set(f, slot0(s->slot), false, b0);
+		set(f, slot0(s->slot), false, transformed ? (f->op == MS_OP_SUM ? b0 : there) : b0);
 	if (arrived1)
 		set(f, slot1(s->slot), true, b1);
 	return 0;

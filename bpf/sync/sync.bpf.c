@@ -14,6 +14,7 @@
  * presence.h one side lost it             verify.h    comparing without writing
  * keys.h     the key of each side
  * written.h  what a handler saw written   staged.h   values with a lock
+ * transform.h  values that the module's author converts
  */
 #include "presence.h"
 #include "verify.h"
@@ -62,15 +63,23 @@ static __always_inline bool due1(void *key, const void *value, struct ms_base **
 }
 
 /* What base is compared with, to see whether the key changed: of a staged value a copy, made without the lock. */
-static __always_inline void *compared0(void *value)
+static __always_inline void *copied0(const void *value)
 {
 	u32 zero = 0;
-	void *copy;
+	void *copy = bpf_map_lookup_elem(&walk0, &zero), *given = bpf_map_lookup_elem(&given0, &zero);
 
-	if (!staged || !value)
-		return value;
-	copy = bpf_map_lookup_elem(&walk0, &zero);
-	return copy && !bpf_probe_read_kernel(copy, size0, value) ? copy : 0;
+	if (!copy || !given)
+		return 0;
+	if (!transformed)
+		return bpf_probe_read_kernel(copy, size0, value) ? 0 : copy;
+	if (bpf_probe_read_kernel(given, raw_size0, value))
+		return 0;
+	return make_image(&walk0) ? copy : 0;
+}
+
+static __always_inline void *compared0(void *value)
+{
+	return !staged || !value ? value : copied0(value);
 }
 
 static __always_inline void *compared1(void *value)
@@ -138,14 +147,14 @@ static __always_inline void end_slice(struct walk_context *ctx, u64 visited)
 SEC("iter/bpf_map_elem") int slice_side0(struct walk_context *ctx)
 {
 	u32 zero = 0;
-	void *key = bpf_map_lookup_elem(&walk_key, &zero), *value = bpf_map_lookup_elem(&walk0, &zero);
+	void *key = bpf_map_lookup_elem(&walk_key, &zero), *value;
 	struct ms_base *b;
 
-	if (!ctx->key || !ctx->value || !key || !value)
+	if (!ctx->key || !ctx->value || !key)
 		return 0;
 	bpf_probe_read_kernel(key, key_size, ctx->key);
-	bpf_probe_read_kernel(value, size0, ctx->value);
-	if (due0(key, value, &b))
+	value = copied0(ctx->value);
+	if (value && due0(key, value, &b))
 		sync_key(key);
 	take_meanwhile(stats.visited0);
 	end_slice(ctx, stats.visited0);

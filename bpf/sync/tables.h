@@ -38,6 +38,8 @@ const volatile s64 remap0[MS_MAX_REMAPS] = {}, remap1[MS_MAX_REMAPS] = {};
 const volatile u32 nr_fields = 1, nr_defaults = 0, nr_key_fields = 0, key_size = 4, key_size1 = 0 /* 0: the same bytes */, size0 = 8, size1 = 8, nr_cpus = 1, hot_half = 1;
 const volatile u32 lock0 = MS_NO_LOCK, lock1 = MS_NO_LOCK; /* where each value's bpf_spin_lock lies */
 const volatile bool percpu, percpu1, arrays, lru0, lru1, keep_delta, has_remap;
+const volatile u32 raw_size0 = 8; /* of the old value itself, where size0 is that of its image */
+const volatile bool transformed, has_down;
 const volatile bool staged; /* values are worked on in copies (staged.h) */
 
 /* Arguments and results, through the mapping of .bss. */
@@ -98,6 +100,13 @@ static __always_inline void *base1(struct ms_base *b, u64 *slot)
 {
 	return slot1(adds_up() ? (u64 *)(b + 1) : slot);
 }
+
+/* A loop that is known not to run leaves its callback unverified, and 6.18 then refuses the program (EFAULT). */
+#define each_field(callback, context)                             \
+	do {                                                      \
+		if (nr_fields)                                    \
+			bpf_loop(nr_fields, callback, context, 0); \
+	} while (0)
 
 /* Fields by side. `side` must be a constant: the verifier ties each value to its map. */
 #define FIELD_OFF(f, side) ((side) ? (f)->off1 : (f)->off0)

@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "kernel/cpu_pin.h"
 #include "kernel/sync_follow.h"
+#include "kernel/sync_load.h"
 #include "kernel/sync_tables.h"
 #include "mapshift/sync.h"
 #include "sync.skel.h"
@@ -22,27 +23,15 @@
 namespace mapshift {
 namespace {
 
-constexpr uint32_t kMinHot = 1024;
-constexpr uint32_t kMaxHot = 65536;
 constexpr uint32_t kHotSlice = 4096;     // keys per system call, so that a hot pass holds its CPU for a few milliseconds
 constexpr uint32_t kTakeAtOnce = 1024;   // keys that a handler brought, for each system call
 constexpr uint32_t kSliceKeys = 4096;    // keys for each read of an iterator: about 2 ms
 constexpr uint32_t kBaseSlack = 1024;
 constexpr uint32_t kNoPrealloc = 1;      // BPF_F_NO_PREALLOC
 
-// bpf_for_each_map_elem does not let other tasks run where the kernel does not preempt itself: a third of a second for a
-// million keys. An iterator does, at 1.4 to 1.7 times the CPU time of an unchanged pass (6.18), so it must be asked for.
-// Per-CPU values come to it concatenated; an array needs no hash for its base.
-bool in_slices(const SyncSpec& spec) { return spec.in_slices && !is_array(spec.type0) && !is_percpu(spec.type0); }
-
-struct SkeletonDeleter {
-  void operator()(sync_bpf* skeleton) const { sync_bpf::destroy(skeleton); }
-};
-using Skeleton = std::unique_ptr<sync_bpf, SkeletonDeleter>;
-
 class LinuxSync final : public Sync {
  public:
-  LinuxSync(SyncSpec spec, Skeleton skeleton, uint32_t cpus, std::unique_ptr<WriteFollower> follower)
+  LinuxSync(SyncSpec spec, SyncSkeleton skeleton, uint32_t cpus, std::unique_ptr<WriteFollower> follower)
       : spec_(std::move(spec)), skeleton_(std::move(skeleton)), cpus_(is_percpu(spec_.type0) ? cpus : 1),
         follower_(std::move(follower)) {}
 
@@ -233,7 +222,7 @@ class LinuxSync final : public Sync {
   [[nodiscard]] uint64_t max_tombstones() const { return (uint64_t{spec_.max_entries0} + spec_.max_entries1) / 8; }
 
   SyncSpec spec_;
-  Skeleton skeleton_;
+  SyncSkeleton skeleton_;
   uint32_t cpus_;
   uint64_t present_ = 0, reported_ = 0;
   std::mutex mutex_;  // guards all of the above between the pass thread and the follower's
@@ -241,8 +230,6 @@ class LinuxSync final : public Sync {
   ms_stats between_{};  // moved since the last full pass
   std::unique_ptr<WriteFollower> follower_;  // goes first: its thread uses the above
 };
-
-uint32_t key_size1(const SyncSpec& spec) { return spec.key_size1 == 0 ? spec.key_size : spec.key_size1; }
 
 Result<Fd> open_map(const std::string& pin, uint32_t key_size, uint32_t value_size) {
   Fd fd(bpf_obj_get(pin.c_str()));
@@ -277,33 +264,6 @@ Result<Fd> open_base(const SyncSpec& spec, const std::string& sync_dir, uint32_t
   return fd;
 }
 
-// The copies that staged values are worked on in; as small as they come where none are.
-int size_copies(sync_bpf& skeleton, const SyncSpec& spec) {
-  if (!is_staged(spec)) return 0;
-  int err = 0;
-  for (bpf_map* map : {skeleton.maps.was0, skeleton.maps.now0, skeleton.maps.after0}) err = err != 0 ? err : bpf_map__set_value_size(map, spec.value_size0);
-  for (bpf_map* map : {skeleton.maps.was1, skeleton.maps.now1, skeleton.maps.after1}) err = err != 0 ? err : bpf_map__set_value_size(map, spec.value_size1);
-  return err != 0 ? err : bpf_map__set_value_size(skeleton.maps.base_copy, slot_size(spec));
-}
-
-Status size_maps(sync_bpf& skeleton, const SyncSpec& spec, uint32_t cpus, uint32_t hot_half) {
-  int err = bpf_map__set_value_size(skeleton.maps.fresh0, spec.value_size0);
-  err = err != 0 ? err : bpf_map__set_value_size(skeleton.maps.fresh1, spec.value_size1);
-  err = err != 0 ? err : bpf_map__set_value_size(skeleton.maps.empty_base, base_value_size(spec, cpus));
-  err = err != 0 ? err : bpf_map__set_value_size(skeleton.maps.hot_keys, spec.key_size);
-  err = err != 0 ? err : bpf_map__set_value_size(skeleton.maps.walk_key, spec.key_size);
-  err = err != 0 ? err : bpf_map__set_value_size(skeleton.maps.walk0, spec.value_size0);
-  err = err != 0 ? err : bpf_map__set_value_size(skeleton.maps.walk1, spec.value_size1);
-  err = err != 0 ? err : bpf_map__set_value_size(skeleton.maps.written_key, spec.key_size);
-  err = err != 0 ? err : bpf_map__set_value_size(skeleton.maps.written, 8 + round8(spec.key_size));
-  err = err != 0 ? err : bpf_map__set_max_entries(skeleton.maps.hot_keys, 2 * hot_half);
-  for (bpf_map* map : {skeleton.maps.key0, skeleton.maps.back0}) err = err != 0 ? err : bpf_map__set_value_size(map, spec.key_size);
-  for (bpf_map* map : {skeleton.maps.key1, skeleton.maps.back1, skeleton.maps.walked1}) err = err != 0 ? err : bpf_map__set_value_size(map, key_size1(spec));
-  err = err != 0 ? err : size_copies(skeleton, spec);
-  if (err != 0) return fail_errno(err, "size the sync engine's maps");
-  return {};
-}
-
 }  // namespace
 
 uint32_t base_value_size(const SyncSpec& spec, uint32_t possible_cpus) {
@@ -313,38 +273,10 @@ uint32_t base_value_size(const SyncSpec& spec, uint32_t possible_cpus) {
 
 namespace {
 
-// Programs that may sleep, as those of SEC("syscall") are, take no lock before Linux 6.6: there they are run as traffic
-// classifiers, with soft interrupts off.
-void let_none_sleep(sync_bpf& skeleton) {
-  bpf_program* program = nullptr;
-  while ((program = bpf_object__next_program(skeleton.obj, program)) != nullptr) {
-    if (bpf_program__type(program) != BPF_PROG_TYPE_SYSCALL) continue;
-    bpf_program__set_type(program, BPF_PROG_TYPE_SCHED_CLS);
-    bpf_program__set_flags(program, bpf_program__flags(program) & ~uint32_t{BPF_F_SLEEPABLE});
-  }
-}
-
 Result<std::unique_ptr<LinuxSync>> load(const SyncSpec& spec, uint32_t cpus, const Fd& side0, const Fd& side1, const Fd& base, bool may_sleep) {
-  Skeleton skeleton(sync_bpf::open());
-  if (skeleton == nullptr) return fail_errno(errno, "open the sync program");
-  const uint32_t hot_half = std::clamp(std::max(spec.max_entries0, spec.max_entries1) / 8, kMinHot, kMaxHot);
-  fill_sync_tables(*skeleton, spec, cpus, hot_half);
-  MS_CHECK(size_maps(*skeleton, spec, cpus, hot_half));
-  int err = bpf_map__reuse_fd(skeleton->maps.side0, side0.get());
-  err = err != 0 ? err : bpf_map__reuse_fd(skeleton->maps.side1, side1.get());
-  err = err != 0 ? err : bpf_map__reuse_fd(skeleton->maps.base, base.get());
   auto follower = spec.follow_writes ? WriteFollower::open(spec, side0.get(), side1.get(), base.get()) : nullptr;
-  if (follower) err = err != 0 ? err : bpf_map__reuse_fd(skeleton->maps.written, follower->queue());
-  skeleton->rodata->following = follower != nullptr;
-  skeleton->rodata->written_shift = follower ? follower->queue_shift() : 0;
-  if (err != 0) return fail_errno(err, "hand the maps to the sync program");
-  for (bpf_program* program : {skeleton->progs.slice_side0, skeleton->progs.slice_side1, skeleton->progs.slice_base})
-    bpf_program__set_autoload(program, in_slices(spec));
-  for (bpf_program* program : {skeleton->progs.walk_side0, skeleton->progs.walk_side1, skeleton->progs.walk_base})
-    bpf_program__set_autoload(program, !in_slices(spec));
-  if (!may_sleep) let_none_sleep(*skeleton);
-  if (err = sync_bpf::load(skeleton.get()); err != 0) return fail_errno(err, "load the sync program");
-  MS_CHECK(fill_sync_defaults(*skeleton, spec, cpus));
+  const SyncMaps maps{side0.get(), side1.get(), base.get(), follower ? follower->queue() : -1, follower ? follower->queue_shift() : 0};
+  MS_TRY(SyncSkeleton skeleton, load_sync_program(spec, cpus, maps, may_sleep));
   return std::make_unique<LinuxSync>(spec, std::move(skeleton), cpus, std::move(follower));
 }
 

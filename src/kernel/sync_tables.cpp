@@ -23,7 +23,7 @@ bool reached_by_atomics(uint16_t offset, uint8_t size, uint32_t value_size) {
 }
 
 bool atomic(const SyncField& field, const SyncSpec& spec) {
-  return reached_by_atomics(field.offset0, field.size0, spec.value_size0) &&
+  return reached_by_atomics(field.offset0, field.size0, image_size0(spec)) &&
          reached_by_atomics(field.offset1, field.size1, spec.value_size1);
 }
 
@@ -43,6 +43,11 @@ Status check_types(const SyncSpec& spec) {
   return fail(ErrorCode::kUnsupported, "a " + to_string(spec.type0) + " cannot be synced with a " + to_string(spec.type1));
 }
 
+Status check_transform(const SyncSpec& spec) {
+  if (!spec.transform || is_percpu(spec.type0) == is_percpu(spec.type1)) return {};
+  return fail(ErrorCode::kUnsupported, "values that add up over the CPUs cannot be converted by a function as well");
+}
+
 Status check_key(const SyncSpec& spec) {
   if (spec.key_size1 == 0) return {};
   if (is_array(spec.type0)) return fail(ErrorCode::kUnsupported, "the keys of an array have no layout that could change");
@@ -60,7 +65,7 @@ Status check_key(const SyncSpec& spec) {
 
 Status check_field(const SyncField& field, const SyncSpec& spec) {
   if (field.op < SyncOp::kSum || field.op > SyncOp::kFirst || !is_width(field.size0) || !is_width(field.size1) ||
-      field.offset0 + uint32_t{field.size0} > spec.value_size0 || field.offset1 + uint32_t{field.size1} > spec.value_size1) {
+      field.offset0 + uint32_t{field.size0} > image_size0(spec) || field.offset1 + uint32_t{field.size1} > spec.value_size1) {
     return fail(ErrorCode::kInternal, "a field of the sync table lies outside its value");
   }
   if (field.remap < -1 || field.remap >= static_cast<int32_t>(spec.remaps.size()) || field.group >= 64) {
@@ -85,6 +90,7 @@ Status check_lock(int32_t lock, MapType type, uint32_t value_size, bool old_side
   const auto at = static_cast<uint32_t>(lock);
   if (at % 4 != 0 || value_size < 4 || at > value_size - 4) return fail(ErrorCode::kInternal, "the lock lies outside its value");
   for (const SyncField& field : spec.fields) {
+    if (old_side && spec.transform) break;  // fields lie in the image
     const uint32_t begin = old_side ? field.offset0 : field.offset1, end = begin + (old_side ? field.size0 : field.size1);
     if (begin < at + 4 && at < end) return fail(ErrorCode::kInternal, "a field of the sync table lies in its value's lock");
   }
@@ -96,6 +102,7 @@ Status check_lock(int32_t lock, MapType type, uint32_t value_size, bool old_side
 Status check_sync_spec(const SyncSpec& spec) {
   MS_CHECK(check_types(spec));
   MS_CHECK(check_key(spec));
+  MS_CHECK(check_transform(spec));
   size_t remaps = 0;
   for (const SyncRemap& remap : spec.remaps) remaps += remap.values.size();
   if (spec.fields.size() > kMaxSyncFields || spec.defaults1.size() > kMaxSyncDefaults || remaps > kMaxSyncRemapValues ||
@@ -173,7 +180,10 @@ void fill_sync_tables(sync_bpf& skeleton, const SyncSpec& spec, uint32_t cpus, u
   ro->nr_fields = static_cast<uint32_t>(spec.fields.size());
   ro->nr_defaults = static_cast<uint32_t>(spec.defaults1.size());
   ro->key_size = spec.key_size;
-  ro->size0 = spec.value_size0;
+  ro->size0 = image_size0(spec);
+  ro->raw_size0 = spec.value_size0;
+  ro->transformed = spec.transform.has_value();
+  ro->has_down = spec.transform && !spec.transform->down.empty();
   ro->size1 = spec.value_size1;
   ro->percpu = is_percpu(spec.type0);
   ro->percpu1 = is_percpu(spec.type1);
@@ -199,7 +209,10 @@ Status fill_sync_defaults(const sync_bpf& skeleton, const SyncSpec& spec, uint32
     }
   }
   const uint32_t zero = 0;
-  if (bpf_map_update_elem(bpf_map__fd(skeleton.maps.fresh1), &zero, all.data(), BPF_ANY) != 0) return fail_errno(errno, "store the defaults");
+  if (bpf_map_update_elem(bpf_map__fd(skeleton.maps.fresh1), &zero, all.data(), BPF_ANY) != 0 ||
+      (spec.transform && bpf_map_update_elem(bpf_map__fd(skeleton.maps.blank1), &zero, all.data(), BPF_ANY) != 0)) {
+    return fail_errno(errno, "store the defaults");
+  }
   return {};
 }
 

@@ -77,6 +77,35 @@
 #define MS_EPOCH(n) MS_TAG_("epoch=" MS_STRING(n))
 
 /*
+ * A conversion that fields cannot say, as a function of the new object, and the way back for a rollback:
+ *
+ *	MS_TRANSFORM(up_flow, struct flow_v1, struct flow)
+ *	{
+ *		to->packets = from->packets_in + from->packets_out;
+ *		to->last_seen_ms = from->last_seen / 1000000;
+ *	}
+ *	MS_TRANSFORM(down_flow, struct flow, struct flow_v1)
+ *	{
+ *		to->last_seen = from->last_seen_ms * 1000000;
+ *	}
+ *
+ * named in the manifest: "maps": {"flows": {"transform": {"up": "up_flow", "down": "down_flow"}}}. The function is given the old
+ * value, `from`, and fills the new one, `to`: zero, or what MS_DEFAULT says, where it writes nothing. The way back finds the old
+ * value in `to`. It must be a plain calculation of its argument: it runs on every value in every pass, and the same value must
+ * always give the same result. What the fields of the new layout say about merging holds for what it makes: a field whose old
+ * values add up (MS_SUM) must be made of old values by adding. Without a way back a rollback loses what only the new
+ * generation wrote. The kernel's verifier checks it like a program; maps it cannot use.
+ */
+#define MS_TRANSFORM(name, old_type, new_type)                                                  \
+	static __attribute__((always_inline)) void name##_(const old_type *from, new_type *to); \
+	__attribute__((visibility("hidden"))) int name(const void *from, void *to)              \
+	{                                                                                       \
+		name##_(from, to);                                                              \
+		return 0;                                                                       \
+	}                                                                                       \
+	static __attribute__((always_inline)) void name##_(const old_type *from, new_type *to)
+
+/*
  * Logging changes of maps. Nobody tells user space that a map changed; these wrappers do, at some 50 ns a change:
  *
  *	#include <linux/bpf.h>

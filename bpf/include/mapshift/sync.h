@@ -80,6 +80,7 @@ struct ms_work {
 	__u8 only0, only1;    /* fresh, and the other side's slot was never used: the kernel zeroes those of other CPUs */
 	__u8 moved0, moved1;  /* something of side 0 (1) was carried to the other */
 	__u8 clamped, failed, unsafe, risky;
+	__u8 partial;         /* not all of an old value arrived */
 	__u8 defaulted;       /* what only the new layout has gets its defaults as well */
 };
 

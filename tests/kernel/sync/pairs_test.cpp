@@ -250,6 +250,16 @@ TEST_P(AddsUpKeys, ADeletionTakesOnlyTheOldCount) {
 }
 INSTANTIATE_TEST_SUITE_P(Types, AddsUpKeys, testing::Values(MapType::kPercpuHash), [](const auto& type) { return to_string(type.param); });
 
+// Two layouts that share no field share their keys.
+TEST_F(Pairs, KeysAloneAreSyncedAsWell) {
+  SyncSpec spec = example_spec(MapType::kHash, 64, 64);
+  spec.fields.clear();
+  Lab lab(bpffs_, spec);
+  lab.put0(1, OldValue{1, 2, 3, 4});
+  EXPECT_GT(lab.settle(kPre), 0);
+  EXPECT_TRUE(lab.get1<NewValue>(1));
+}
+
 TEST_F(Pairs, OnlySumsAddUp) {
   SyncSpec spec = example_spec(MapType::kPercpuHash, 64, 64);
   spec.type1 = MapType::kHash;
