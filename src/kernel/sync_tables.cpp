@@ -119,8 +119,6 @@ Status check_sync_spec(const SyncSpec& spec) {
       return fail(ErrorCode::kInternal, "a default lies outside its value");
     }
   }
-  if (spec.key_size1 != 0) return fail(ErrorCode::kUnsupported, "its key changes, and the sync engine of this release keeps keys as they are");
-  if (spec.transform) return fail(ErrorCode::kUnsupported, "its values need a conversion function, which the sync engine of this release does not call");
   return {};
 }
 

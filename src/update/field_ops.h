@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -31,6 +32,16 @@ struct FieldOps {
 };
 
 [[nodiscard]] FieldOps make_field_ops(const FieldPair& pair);
+
+// What a new field holds in keys that the engine creates: every element of it, unless it is 0.
+struct DefaultOps {
+  std::vector<SyncDefault> defaults = {};
+  std::string refusal = {};
+};
+[[nodiscard]] DefaultOps make_defaults(const Field& field, int64_t value);
+
+// Where the elements lie that both fields have.
+[[nodiscard]] std::vector<std::pair<uint32_t, uint32_t>> element_offsets(const Field& old_field, const Field& new_field);
 
 // Why the merge cannot be used for this pair; empty when it can.
 [[nodiscard]] std::string merge_unfit(const FieldPair& pair);

@@ -11,6 +11,7 @@ namespace {
 struct Deeds {
   std::string changes, updates, deletes;  // program names; empty: none does
   std::string adds, sets;                 // among the changes in place
+  std::string reads, reads_earlier;       // the value; what an earlier run left in it
   bool complete = true;                   // all instructions were followed
 };
 
@@ -25,6 +26,8 @@ void collect(const CodeFacts& facts, const std::string& map, Deeds& deeds) {
     note(deeds.changes, access.writes_value, access);
     note(deeds.updates, access.updates, access);
     note(deeds.deletes, access.deletes, access);
+    note(deeds.reads, access.reads_value, access);
+    note(deeds.reads_earlier, access.reads_earlier, access);
   }
   for (const FieldAccess& access : facts.fields) {
     if (access.map != map) continue;
@@ -43,10 +46,15 @@ void collect(const CodeFacts& facts, const std::string& map, Deeds& deeds) {
   }
 }
 
-MapClass infer_class(const Deeds& deeds) {
+bool one_slot(const MapSpec* map) { return map == nullptr || (map->type == MapType::kPercpuArray && map->max_entries == 1); }
+
+MapClass infer_class(const Deeds& deeds, const MapSpec* before, const MapSpec& after) {
   if (!deeds.complete) return {"state", "not all instructions could be followed, so that nothing is taken for granted"};
   if (deeds.changes.empty() && deeds.updates.empty() && deeds.deletes.empty())
     return {"control", "no program writes it: user space does"};
+  const bool slots = one_slot(before) && one_slot(&after) && after.section == DataSection::kNone;
+  if (slots && deeds.updates.empty() && !deeds.changes.empty() && !deeds.reads.empty() && deeds.reads_earlier.empty())
+    return {"scratch", fmt::format("each run writes it before it reads it ({})", deeds.reads)};
   if (deeds.changes.empty() && !deeds.updates.empty() && !deeds.deletes.empty())
     return {"flight", fmt::format("entries are added ({}) and deleted ({}), and never changed in place", deeds.updates, deeds.deletes)};
   if (deeds.updates.empty() && deeds.deletes.empty() && !deeds.adds.empty() && deeds.sets.empty())
@@ -78,7 +86,7 @@ MapClass classify(const MapRule& rule, const MapSpec* before, const CodeFacts& o
   Deeds deeds;
   collect(new_facts, after.name, deeds);
   if (before != nullptr) collect(old_facts, before->name, deeds);
-  if (rule.klass.empty()) return infer_class(deeds);
+  if (rule.klass.empty()) return infer_class(deeds, before, after);
   return {rule.klass, "the manifest says so", doubt_of(rule.klass, after, deeds)};
 }
 

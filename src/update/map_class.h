@@ -13,7 +13,8 @@ namespace mapshift::update {
 //   state     added to, changed and deleted from; also whatever is not understood, because it is the one that loses nothing
 //   flight    entries that programs add and delete and never change in place
 //   counters  changed in place only, by adding
-//   scratch   written before it is read in each run: never inferred, for a wrong guess would lose state
+//   scratch   written before it is read in each run. Inferred only of per-CPU arrays of one element, whose last content the
+//             next run writes over; a wrong guess about more would lose what user space may read there
 struct MapClass {
   std::string name, reason;
   std::string doubt = {};  // what the programs do that contradicts a declared class; empty: nothing

@@ -15,7 +15,7 @@ void check_function(const std::string& name, std::string where, const ObjectSpec
   std::vector<std::string> known;
   for (const auto& [function, code] : object.subprograms) known.push_back(function);
   Problem problem = unknown_name("function", name, "the object", std::move(where), known);
-  problem.message += " (a conversion is a global function, not static, without a SEC of its own)";
+  problem.message += " (a conversion is a function by MS_TRANSFORM of mapshift/module.bpf.h)";
   refusals.push_back(std::move(problem));
 }
 

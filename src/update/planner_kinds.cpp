@@ -72,6 +72,8 @@ std::shared_ptr<const SyncSpec> inner_spec(const KindRequest& request, SchemaDif
   spec.fields = std::move(value.ops);
   spec.defaults1 = std::move(value.defaults);
   spec.remaps = std::move(value.remaps);
+  spec.lock0 = value.lock0;
+  spec.lock1 = value.lock1;
   return std::make_shared<const SyncSpec>(std::move(spec));
 }
 

@@ -79,6 +79,7 @@ void MapPlanner::plan_map(const MapSpec& map) {
   pair.out.record.type = to_string(map.type);
   pair.out.max_entries = pair.entries1;
   pair.before = find_old(map, pair.rule);
+  pair.klass = classify(pair.rule, pair.before, old_.facts, map, next_.facts);
   if (pair.before != nullptr) {
     const auto [claim, fresh] = continued_.emplace(pair.before->name, map.name);
     if (!fresh) {
@@ -107,9 +108,9 @@ void MapPlanner::plan_pair(Pair& pair) {
                         .new_value = value_layout(after),
                         .rules = pair.rule.fields,
                         .percpu = is_percpu(after.type),
-                        .add_up = type_change(before.type, after.type) == TypeChange::kAddUp,
                         .section = after.section != DataSection::kNone,
-                        .code_known = old_.facts.gave_up.empty() && next_.facts.gave_up.empty()};
+                        .code_known = old_.facts.gave_up.empty() && next_.facts.gave_up.empty(),
+                        .add_up = type_change(before.type, after.type) == TypeChange::kAddUp};
   if (request.percpu) {
     request.preempted = preempted_writer(next_.object, next_.facts, after.name);
     if (request.preempted.empty()) request.preempted = preempted_writer(old_.object, old_.facts, before.name);
@@ -131,6 +132,7 @@ void MapPlanner::plan_pair(Pair& pair) {
   switch (pair.rule.policy) {
     case Policy::kAuto:
       if (differences(pair).empty() && pair.epoch0 == pair.epoch1 && !pair.transform) return plan_reuse(pair);
+      if (pair.klass.name == "scratch") return finish(pair, Policy::kReset, "scratch: " + pair.klass.reason);
       return ability_of(after.type) == MapAbility::kRenewed && before.type == after.type ? plan_renewed(pair) : plan_sync(pair);
     case Policy::kReuse: return plan_reuse(pair);
     case Policy::kSync: return plan_sync(pair);
@@ -257,7 +259,7 @@ void MapPlanner::plan_sync(Pair& pair) {
   if (pair.transform) pair.out.sync->transform = SyncTransform{next_.object.path, pair.rule.transform_up, pair.rule.transform_down};
   const KindRequest kind{before, after, old_, next_, env_, pair.rule.fields, pair.where};
   take_kind(pair, adapt_to_kind(kind, *pair.out.sync, pair.out.record));
-  if (pair.out.sync) check_engine(pair);
+  if (pair.out.sync && is_walked(after.type)) check_engine(pair);
 }
 
 void MapPlanner::plan_renewed(Pair& pair) {

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "update/map_ability.h"
-#include "update/map_class.h"
 #include "update/map_transform.h"
 #include "update/planner_pair.h"
 #include "update/type_change.h"
@@ -14,12 +13,12 @@ namespace mapshift::update {
 
 void MapPlanner::tell_class(Pair& pair) {
   const MapAbility ability = ability_of(pair.after->type);
-  if (constant(pair.after->section) || ability != MapAbility::kSync) return;
-  MapClass found = classify(pair.rule, pair.before, old_.facts, *pair.after, next_.facts);
-  if (!found.doubt.empty())
-    warn(pair, "doubtful-class", fmt::format("it is declared to be of class {}, but {}", found.name, found.doubt));
-  pair.out.record.klass = std::move(found.name);
-  pair.out.record.klass_reason = std::move(found.reason);
+  const bool holds_state = ability == MapAbility::kSync || ability == MapAbility::kRefilled;
+  if (constant(pair.after->section) || !holds_state) return;
+  if (!pair.klass.doubt.empty())
+    warn(pair, "doubtful-class", fmt::format("it is declared to be of class {}, but {}", pair.klass.name, pair.klass.doubt));
+  pair.out.record.klass = pair.klass.name;
+  pair.out.record.klass_reason = pair.klass.reason;
 }
 
 void MapPlanner::tell_notes(Pair& pair) {
@@ -45,10 +44,16 @@ void MapPlanner::plan_transform(Pair& pair, const SchemaRequest& request) {
   const bool identical = pair.value.identical && pair.epoch0 == pair.epoch1;
   const bool sync = pair.rule.policy == Policy::kAuto || pair.rule.policy == Policy::kSync;
   if (!sync || !transform_pending(rule_of(old_, pair.before->name), pair.rule, identical)) return;
+  if (!is_walked(pair.after->type))
+    return refuse(pair, "transform", fmt::format("values of a {} map are not converted by functions: remove \"transform\"", to_string(pair.after->type)));
   pair.transform = true;
   SchemaDiff as_is = std::exchange(pair.value, diff_transformed(request, pair.rule, next_.object));
   pair.value.identical = as_is.identical;
   pair.value.differences = std::move(as_is.differences);
+  if (!is_array(pair.after->type) || pair.value.defaults.empty()) return;
+  // Its elements are there from the start, and the engine fills in defaults after it converted them.
+  pair.value.defaults.clear();
+  warn(pair, "unused-default", "elements of an array that a function converts get no defaults: write them in the function");
 }
 
 void MapPlanner::check_key(Pair& pair) {
@@ -56,16 +61,12 @@ void MapPlanner::check_key(Pair& pair) {
     plan_.refusals.insert(plan_.refusals.end(), pair.key.refusals.begin(), pair.key.refusals.end());
     return finish(pair, Policy::kRefuse, pair.key.refusals.front().message);
   }
-  if (!pair.key.may_meet.empty()) {
-    for (const FieldRecord& field : pair.value.fields) {
-      const bool merges = field.merge == "sum" || field.merge == "max" || field.merge == "min" || field.merge == "or";
-      if (field.name.empty() || field.from.empty() || merges) continue;
-      refuse(pair, "key-changed", fmt::format("of the key {}, so that two old keys can become one, and {} is merged as {}: only sum, max, min and "
-                                              "or make one value of two; keep the key's fields, or say \"policy\": \"reset\"",
-                                              pair.key.may_meet, field.name, field.merge));
-      break;
-    }
-  }
+  if (!is_walked(pair.after->type))
+    return refuse(pair, "key-changed", fmt::format("{}: keys of a {} map are not converted, keep their layout", pair.key.reason,
+                                                   to_string(pair.after->type)));
+  if (!pair.key.may_meet.empty())
+    refuse(pair, "key-changed", fmt::format("of the key {}, so that two old keys could become one, and the sync engine never lets keys meet: keep the "
+                                            "key's fields, or say \"policy\": \"reset\"", pair.key.may_meet));
   if (pair.key.no_way_back.empty()) return;
   const std::string what = fmt::format("{} have no place in the old map: a rollback loses them", pair.key.no_way_back);
   if (pair.key.loses_back) return lossy(pair, what);

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 
+#include "update/map_class.h"
 #include "update/planner_maps.h"
 #include "update/schema_diff.h"
 
@@ -18,6 +19,7 @@ struct MapPlanner::Pair {
   int64_t epoch0 = 0, epoch1 = 0;
   SchemaDiff value = {};
   KeyDiff key = {};
+  MapClass klass = {};
   bool transform = false;   // a function of the new object's converts the values
   MapPlan out = {};
 };

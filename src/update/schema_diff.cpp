@@ -161,6 +161,8 @@ class Differ {
                                fmt::format("{} is merged as {}, and only sums of all CPUs can become one value: declare it sum (MS_SUM) if it "
                                            "is a counter, or keep the map per CPU", after.path, policy_of(choice.merge).name)});
     record(before, after, choice, made, hint);
+    if (!request_.transform.empty())  // what the function does not write
+      if (const auto value = default_of(after)) add_default(after, *value);
     compare(before, after, made);
     // A lock lets all of a value be written together.
     const bool wide = !locked() && std::any_of(made.ops.begin(), made.ops.end(), [](const SyncField& op) { return op.wide; });
@@ -174,12 +176,12 @@ class Differ {
     std::string inexact = made.inexact;
     if (!locked() && !made.late.empty()) inexact += (inexact.empty() ? "" : "; ") + made.late;
     const bool own_slot = request_.percpu && request_.preempted.empty();
-    if (!own_slot && !locked() && policy_of(choice.merge).needs_atomic) {
-      if (hint && !hint->atomic)
+    if (!own_slot && policy_of(choice.merge).needs_atomic) {
+      if (hint && !hint->atomic && !(locked() && hint->locked))
         inexact += fmt::format("{}changed without an atomic instruction ({}){}: a change that meets a sync can be lost",
                                inexact.empty() ? "" : "; ", hint->reason,
                                request_.percpu ? " by a program that may be preempted (" + request_.preempted + ")" : "");
-      else if (!hint && !request_.code_known)
+      else if (!hint && !request_.code_known && !locked())
         inexact += fmt::format("{}the programs could not be analysed to the end: changes without an atomic instruction cannot be excluded",
                                inexact.empty() ? "" : "; ");
     }
@@ -217,9 +219,14 @@ class Differ {
     append(out_.ops, made.ops);
   }
 
+  std::optional<int64_t> default_of(const Field& field) const {
+    const EffectiveRule rule = rule_for(field, request_.rules);
+    return rule.default_value ? rule.default_value : field.tags.default_value;
+  }
+
   void added(const Field& field) {
     const EffectiveRule rule = rule_for(field, request_.rules);
-    const std::optional<int64_t> value = rule.default_value ? rule.default_value : field.tags.default_value;
+    const std::optional<int64_t> value = default_of(field);
     const auto merge = rule.merge ? rule.merge : field.tags.merge;
     FieldRecord entry{field.path, "", std::string(policy_of(merge.value_or(Merge::kLatest)).name),
                       rule.merge ? "manifest" : field.tags.merge ? "declared" : "default"};
@@ -237,35 +244,10 @@ class Differ {
     differ(fmt::format("{}: new", field.path));
   }
 
-  void add_default(const Field& whole, int64_t value) {
-    const Field field = as_elements(whole);
-    const bool integer = field.kind == FieldKind::kInt || field.kind == FieldKind::kBool || field.kind == FieldKind::kEnum;
-    if (!integer) {
-      out_.refusals.push_back({"bad-default", at(field), fmt::format("{} is {}: a default is for integers", field.path, describe(whole))});
-      return;
-    }
-    if (!fits(field, value)) {
-      out_.refusals.push_back({"bad-default", at(field), fmt::format("the default {} does not fit into {}", value, describe(field))});
-      return;
-    }
-    if (value == 0 || !small()) return;
-    const uint64_t mask = field.size == 8 ? UINT64_MAX : (uint64_t{1} << (field.size * 8)) - 1;
-    std::vector<uint32_t> offsets{field.offset};
-    for (const Dimension& dim : field.dims) {
-      std::vector<uint32_t> next;
-      for (const uint32_t offset : offsets)
-        for (uint32_t i = 0; i < dim.count; ++i) next.push_back(offset + i * dim.stride);
-      offsets = std::move(next);
-    }
-    for (const uint32_t offset : offsets)
-      out_.defaults.push_back({static_cast<uint16_t>(offset), static_cast<uint8_t>(field.size), static_cast<uint64_t>(value) & mask});
-  }
-
-  static bool fits(const Field& field, int64_t value) {
-    if (field.kind == FieldKind::kBool) return value == 0 || value == 1;
-    if (field.size == 8) return true;
-    const int64_t span = int64_t{1} << (field.size * 8 - (field.is_signed ? 1 : 0));
-    return value < span && value >= (field.is_signed ? -span : 0);
+  void add_default(const Field& field, int64_t value) {
+    const DefaultOps made = make_defaults(field, value);
+    if (!made.refusal.empty()) out_.refusals.push_back({"bad-default", at(field), made.refusal});
+    if (small()) append(out_.defaults, made.defaults);
   }
 
   void dropped(const Field& field) {
@@ -308,18 +290,6 @@ class Differ {
       all->atomic = atomic;
     }
     return all;
-  }
-
-  static std::vector<std::pair<uint32_t, uint32_t>> element_offsets(const Field& a, const Field& b) {
-    std::vector<std::pair<uint32_t, uint32_t>> spots{{a.offset, b.offset}};
-    for (size_t d = 0; d < a.dims.size() && a.dims.size() == b.dims.size(); ++d) {
-      std::vector<std::pair<uint32_t, uint32_t>> next;
-      for (const auto& [x, y] : spots)
-        for (uint32_t i = 0; i < std::min(a.dims[d].count, b.dims[d].count); ++i)
-          next.emplace_back(x + i * a.dims[d].stride, y + i * b.dims[d].stride);
-      spots = std::move(next);
-    }
-    return spots;
   }
 
   MergeChoice choose(FieldPair pair, const std::optional<InferredMerge>& hint) {

@@ -30,11 +30,11 @@ struct SchemaRequest {
   ValueLayout old_value, new_value;
   std::map<std::string, FieldRule> rules = {};  // of the manifest
   bool percpu = false;
-  std::string preempted = {}; // of per-CPU maps: a program that writes it and that another task may interrupt
-  bool add_up = false;      // the old map has a value for each CPU and the new one does not: only sums can become one
   bool section = false;     // global variables: the value's fields are the variables
   bool code_known = true;   // false when the analysis of some program gave up
   FieldInference infer = {};  // may be empty
+  std::string preempted = {}; // of per-CPU maps: a program that writes it and that another task may interrupt
+  bool add_up = false;        // the old map has a value for each CPU and the new one does not: only sums can become one
   std::string transform = {}; // a function converts the values first: both layouts are the new one
 };
 

@@ -13,6 +13,8 @@ bool is_hash(MapType type) {
 
 }  // namespace
 
+bool is_walked(MapType type) { return is_hash(type) || is_array(type); }
+
 TypeChange type_change(MapType before, MapType after) {
   if (before == after) return TypeChange::kNone;
   const bool same_keys = (is_hash(before) && is_hash(after)) || (is_array(before) && is_array(after));

@@ -7,6 +7,9 @@
 
 namespace mapshift::update {
 
+// Hash maps and arrays: what the engine's programs walk.
+[[nodiscard]] bool is_walked(MapType type);
+
 // What a change of a map's type asks of its synchronisation.
 enum class TypeChange : uint8_t {
   kNone,    // the same type

@@ -74,8 +74,8 @@ TEST(Locks, LieOutsideOfTheFields) {
   const auto before = structure("v", {{"lock", lock()}, {"n", u32()}});
   const auto after = structure("v", {{"n", u64()}, {"lock", lock()}});
   SchemaRequest request{.where = "maps.m", .old_value = {before, 8}, .new_value = {after, 16}};
-  request.infer = [](uint32_t, uint32_t, uint32_t, uint32_t) { return InferredMerge{Merge::kSum, "load, add, store at insn 7", false, false}; };
-  const SchemaDiff d = diff_values(request);
+  request.infer = [](uint32_t, uint32_t, uint32_t, uint32_t) { return InferredMerge{.merge = Merge::kSum, .reason = "load, add, store at insn 7", .atomic = false, .locked = true}; };
+  SchemaDiff d = diff_values(request);
   EXPECT_THAT(d.refusals, IsEmpty());
   EXPECT_EQ(d.lock0, 0);
   EXPECT_EQ(d.lock1, 8);
@@ -83,6 +83,9 @@ TEST(Locks, LieOutsideOfTheFields) {
   EXPECT_EQ(field(d, "lock"), nullptr);
   EXPECT_TRUE(field(d, "n")->exact) << "plain additions under the lock";
   EXPECT_THAT(d.notes, Contains(HasSubstr("under their lock")));
+  request.infer = [](uint32_t, uint32_t, uint32_t, uint32_t) { return InferredMerge{.merge = Merge::kSum, .reason = "load, add, store", .atomic = false}; };
+  d = diff_values(request);
+  EXPECT_FALSE(field(d, "n")->exact) << "some addition is made without the lock";
 }
 
 TEST(Locks, LetWideFieldsTravelWithTheirGroup) {

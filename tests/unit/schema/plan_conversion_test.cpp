@@ -57,17 +57,15 @@ TEST(PlanKeys, AConvertedKeyReachesTheEngine) {
   EXPECT_FALSE(plan.lossy);
 }
 
-TEST(PlanKeys, KeysThatMeetNeedValuesThatMerge) {
+TEST(PlanKeys, ThatMeetAreRefusedAndThatStayBehindAreLost) {
   Two two;
   const auto pair = structure("k", {{"ip", u32()}, {"port", u32()}}), one = structure("k", {{"ip", u32()}});
   two.maps(map_of("m", MapType::kHash, pair, sums()), map_of("m", MapType::kHash, one, sums()));
-  two.maps(map_of("n", MapType::kHash, pair, v1()), map_of("n", MapType::kHash, one, v1()));
   two.maps(map_of("o", MapType::kHash, one, sums()), map_of("o", MapType::kHash, pair, sums()));
   const Plan plan = two.plan();
-  EXPECT_TRUE(map_plan(plan, "m").sync);
-  EXPECT_FALSE(map_plan(plan, "n").sync);
+  EXPECT_FALSE(map_plan(plan, "m").sync);
   EXPECT_THAT(codes(plan.refusals), ElementsAre("key-changed"));
-  EXPECT_THAT(messages(plan.refusals), HasSubstr("state is merged as latest"));
+  EXPECT_THAT(messages(plan.refusals), HasSubstr("port is dropped, so that two old keys could become one"));
   EXPECT_TRUE(map_plan(plan, "o").record.lossy) << "a rollback has no place for its new keys";
 }
 
@@ -136,6 +134,17 @@ TEST(PlanTransforms, ServeAMeaningThatChangedAndAreDoneOnce) {
   EXPECT_EQ(map_plan(two.plan(), "m").policy, Policy::kReuse) << "the running values have the new form";
 }
 
+TEST(PlanTransforms, FindDefaultsWhereTheyWriteNothing) {
+  Converted two;
+  two.rule().fields["w"].default_value = 3;
+  ASSERT_TRUE(map_plan(two.plan(), "m").sync);
+  ASSERT_EQ(map_plan(two.plan(), "m").sync->defaults1.size(), 1U);
+  EXPECT_EQ(map_plan(two.plan(), "m").sync->defaults1[0].offset, 16);
+  two.before.object.maps[0].type = two.after.object.maps[0].type = MapType::kArray;
+  EXPECT_THAT(map_plan(two.plan(), "m").sync->defaults1, IsEmpty());
+  EXPECT_THAT(codes(two.plan().warnings), Contains("unused-default"));
+}
+
 TEST(PlanTransforms, NameFunctionsOfTheObject) {
   Converted two;
   two.rule().transform_up = "flow_uq";
@@ -185,12 +194,31 @@ TEST(Classes, FollowFromWhatBothGenerationsDo) {
   EXPECT_EQ(class_of(two), "state");
 }
 
+TEST(Classes, WorkingMemoryStartsAnewOnlyWhereItsFormChanges) {
+  Two two;
+  two.maps(map_of("m", MapType::kPercpuArray, u32(), sums(), 1), map_of("m", MapType::kPercpuArray, u32(), v2(), 1));
+  two.after.facts.maps = {access("run", false, false, true)};
+  EXPECT_EQ(class_of(two), "scratch");
+  EXPECT_EQ(map_plan(two.plan(), "m").policy, Policy::kReset);
+  EXPECT_EQ(map_plan(two.plan(), "m").record.reason, "scratch: each run writes it before it reads it (run)");
+  EXPECT_FALSE(two.plan().lossy);
+  two.before.facts.maps = {access("run", false, false, true)};
+  two.before.facts.maps[0].reads_earlier = true;
+  EXPECT_EQ(class_of(two), "state") << "what a run of the old generation left counts";
+  two.before.facts.maps.clear();
+  two.after.facts.maps[0].reads_value = false;
+  EXPECT_EQ(class_of(two), "state") << "user space reads what no program does";
+  two.after.facts.maps[0].reads_value = true;
+  two.after.object.maps[0] = two.before.object.maps[0];
+  EXPECT_EQ(map_plan(two.plan(), "m").policy, Policy::kReuse);
+}
+
 TEST(Classes, NeverLoseWhatWasNotUnderstood) {
   Two two;
   two.maps(map_of("m", MapType::kPercpuArray, u32(), sums()), map_of("m", MapType::kPercpuArray, u32(), v2()));
   two.after.facts.maps = {access("run", false, false, true)};
   two.after.facts.fields = {change(AccessKind::kStore)};
-  EXPECT_EQ(class_of(two), "state") << "scratch is declared, never inferred";
+  EXPECT_EQ(class_of(two), "state") << "of many elements scratch is declared, never inferred";
   EXPECT_EQ(map_plan(two.plan(), "m").policy, Policy::kSync);
   two.after.facts = {};
   two.after.facts.gave_up = {"run: too many instructions"};
