@@ -22,7 +22,7 @@ bool written_by_programs(const CodeFacts& facts, const std::string& map) {
 
 SchemaDiff diff_inner(const KindRequest& request) {
   const MapSpec &before = *request.before.inner, &after = *request.after.inner;
-  SchemaRequest schema{request.where, {before.value, before.value_size}, {after.value, after.value_size}, request.rules, is_percpu(after.type), {}, false, false,
+  SchemaRequest schema{request.where, {before.value, before.value_size}, {after.value, after.value_size}, request.rules, is_percpu(after.type), false,
                        request.old_side.facts.gave_up.empty() && request.next.facts.gave_up.empty()};
   if (request.env.infer) {
     schema.infer = [&](uint32_t offset0, uint32_t size0, uint32_t offset1, uint32_t size1) {
