@@ -23,7 +23,7 @@ _mapshift() {
     word=${COMP_WORDS[i]}
     if ((skip)); then skip=0; continue; fi
     case $word in
-      --agent | --token-file | --run-dir | --output | --set | --bake | --if-generation | --reason | --since) skip=1 ;;
+      --agent | --token-file | --run-dir | --output | --set | --bake | --if-generation | --reason | --since | --link | --program | --manifest) skip=1 ;;
       -*) ;;
       *) if [[ -z $command ]]; then command=$word; else sub=$word; fi ;;
     esac
@@ -31,16 +31,17 @@ _mapshift() {
   COMPREPLY=()
   case $previous in
     --output) mapfile -t COMPREPLY < <(compgen -W "text json" -- "$current"); return ;;
-    --token-file) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+    --token-file | --manifest) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
     --run-dir) mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
-    --agent | --set | --bake | --if-generation | --reason | --since) return ;;
+    --agent | --set | --bake | --if-generation | --reason | --since | --link | --program) return ;;
   esac
   local options="--help --agent --token-file --run-dir --output" words=""
   case $command in
-    "") words="load plan update rollback commit abort unload status history explain changes go check completion"; options+=" --version" ;;
+    "") words="load plan update rollback commit abort unload adopt status history explain changes go check completion"; options+=" --version" ;;
     load | plan) options+=" --set" ;;
     update) options+=" --set --bake --wait --if-generation --allow-lossy --force-quarantined" ;;
     rollback | commit | abort) options+=" --reason" ;;
+    adopt) options+=" --link --program --manifest --set" ;;
     changes) options+=" --since --follow" ;;
     check) if [[ -z $sub ]]; then words="config module host"; elif [[ $sub == module ]]; then options+=" --set"; fi ;;
     completion) words="bash" ;;

@@ -17,7 +17,8 @@ constexpr size_t kUpdatesLookedAt = 100;  // for the one that made the running g
 }  // namespace
 
 Agent::Agent(config::Config config, std::string config_path, std::unique_ptr<Kernel> kernel, std::unique_ptr<store::Store> store,
-             metrics::Metrics& metrics, GoCapture::Start start_go, Changes::Engines engines)
+             metrics::Metrics& metrics, GoCapture::Start start_go, Changes::Engines engines,
+             Leases::FindHolders find_holders)
     : config_(std::move(config)), config_path_(std::move(config_path)), kernel_(std::move(kernel)), store_(std::move(store)),
       metrics_(metrics), observer_(metrics),
       changes_(config_.bpffs, config_.changes, std::move(engines),
@@ -25,7 +26,7 @@ Agent::Agent(config::Config config, std::string config_path, std::unique_ptr<Ker
                  MS_CHECK(row(module));
                  return kernel_->list(update::Paths(config_.bpffs, module).root() + "/maps");
                }),
-      go_(std::move(start_go)), alerts_(*store_, metrics, alert_hooks()) {
+      leases_(*kernel_, *store_, config_.bpffs, std::move(find_holders)), go_(std::move(start_go)), alerts_(*store_, metrics, alert_hooks()) {
   metrics_.set_collector([this](metrics::Metrics& out) { collect(out); });
   counter_ = std::thread([this] { count_entries(); });
 }
@@ -48,6 +49,7 @@ void Agent::stop() {
   }
   wake_.notify_all();
   if (counter_.joinable()) counter_.join();
+  leases_.stop();
   std::map<std::string, std::shared_ptr<Active>> ending;
   {
     const std::lock_guard lock(mutex_);
@@ -147,9 +149,13 @@ update::ModuleRecord Agent::describe(const store::ModuleRow& row) {
     }
     {
       const std::lock_guard lock(mutex_);
-      if (auto found = usage_.find({row.name, name}); found != usage_.end()) map.entries = found->second.entries;
+      if (auto found = usage_.find({row.name, name}); found != usage_.end()) {
+        map.entries = found->second.entries;
+        map.uncounted = found->second.uncounted;
+      }
     }
     map.changes = changes_.describe({row.name, name});
+    map.kept = leases_.describe(row.name, name);
     out.maps.push_back(std::move(map));
   }
   if (auto active = active_of_module(row.name)) out.running_update.push_back(active->run->record());

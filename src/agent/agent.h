@@ -12,6 +12,7 @@
 #include "agent/alerts.h"
 #include "agent/changes.h"
 #include "agent/go_capture.h"
+#include "agent/leases.h"
 #include "agent/metrics_observer.h"
 #include "agent/prepare.h"
 #include "agent/store_journal.h"
@@ -30,9 +31,10 @@ namespace mapshift::agent {
 class Agent final : public http::Service {
  public:
   // Everything is injected; `config_path` is read again by reload(). Without `start_go` no Go processes are captured, without
-  // `engines` no changes are followed.
+  // `engines` no changes are followed. `find_holders` looks for the processes that hold a map.
   Agent(config::Config config, std::string config_path, std::unique_ptr<Kernel> kernel, std::unique_ptr<store::Store> store,
-        metrics::Metrics& metrics, GoCapture::Start start_go = {}, Changes::Engines engines = {});
+        metrics::Metrics& metrics, GoCapture::Start start_go = {}, Changes::Engines engines = {},
+        Leases::FindHolders find_holders = [](const std::set<uint32_t>& ids) { return map_holders(ids); });
   ~Agent() override;
 
   // Finishes or undoes what a former agent left; afterwards ready() is true. Log lines say which.
@@ -44,6 +46,7 @@ class Agent final : public http::Service {
   void on_tokens(SetTokens set_tokens) { set_tokens_ = std::move(set_tokens); }
 
   [[nodiscard]] Result<update::ModuleRecord> load(const update::Manifest& manifest) override;
+  [[nodiscard]] Result<update::ModuleRecord> adopt(const http::AdoptOptions& options) override;
   [[nodiscard]] std::vector<update::ModuleRecord> modules() override;
   [[nodiscard]] Result<update::ModuleRecord> module(const std::string& name) override;
   [[nodiscard]] Status unload(const std::string& name) override;
@@ -69,6 +72,7 @@ class Agent final : public http::Service {
   };
   struct Usage {
     uint64_t entries = 0;
+    std::string uncounted = {};  // why it cannot be counted
   };
 
   // agent.cpp
@@ -85,6 +89,10 @@ class Agent final : public http::Service {
   // loading.cpp
   [[nodiscard]] Status load_generation(const Prepared& prepared, const update::Plan& plan, const store::ModuleRow& row);
   [[nodiscard]] Status tear_down(const std::string& module);
+
+  // adopting.cpp
+  [[nodiscard]] Status take_over(const http::AdoptOptions& options, const std::optional<Prepared>& known, store::ModuleRow& row);
+  [[nodiscard]] Status release(const std::string& module);
 
   // updating.cpp
   struct Proposal {
@@ -136,6 +144,7 @@ class Agent final : public http::Service {
   bool stopping_ = false;                                                    // guarded by mutex_
   std::thread counter_;
   Changes changes_;
+  Leases leases_;
   std::mutex go_change_;  // before mutex_: of two that apply the configuration the later one sees the newer
   GoCapture go_;
   Alerts alerts_;  // last: its threads use all of the above

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <optional>
+
 #include "agent/agent.h"
 #include "config/manifest.h"
 #include "update/names.h"
@@ -32,6 +34,7 @@ void Agent::collect(metrics::Metrics& out) {
   alerts_.collect(out);
   changes_.collect(out);
   go_.collect(out);
+  leases_.collect(out);
   const auto rows = store_->modules();
   if (!rows) return;
   for (const store::ModuleRow& row : *rows) {
@@ -40,10 +43,11 @@ void Agent::collect(metrics::Metrics& out) {
     for (const std::string& map : kernel_->list(paths.generation(row.generation) + "/maps").value_or(std::vector<std::string>())) {
       const auto stats = kernel_->map_stats(paths.map(row.generation, map));
       if (!stats || is_change_log(map)) continue;
-      uint64_t entries = 0;
+      std::optional<uint64_t> entries;
       {
         const std::lock_guard lock(mutex_);
-        entries = usage_[{row.name, map}].entries;
+        const Usage& usage = usage_[{row.name, map}];
+        if (usage.uncounted.empty()) entries = usage.entries;
       }
       out.set_map_usage(row.name, map, entries, stats->memory_bytes);
     }
@@ -70,7 +74,10 @@ void Agent::count_entries() {
       const update::Paths paths(config_.bpffs, row.name);
       for (const std::string& map : kernel_->list(paths.root() + "/maps").value_or(std::vector<std::string>())) {
         if (is_change_log(map)) continue;
-        if (auto count = kernel_->count_entries(paths.published(map)); count) counted[{row.name, map}].entries = *count;
+        Usage& usage = counted[{row.name, map}];
+        auto count = kernel_->count_entries(paths.published(map));
+        if (count) usage.entries = *count;
+        else if (count.error().code == ErrorCode::kUnsupported) usage.uncounted = count.error().message;
       }
     }
     lock.lock();

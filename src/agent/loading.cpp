@@ -83,6 +83,7 @@ Status Agent::unload(const std::string& name) {
   found.state = "unloading";
   MS_CHECK(store_->put_module(found));
   changes_.unloaded(name);
+  leases_.end(name, "the module is unloaded");
   MS_CHECK(tear_down(name));
   MS_CHECK(store_->remove_module(name));
   metrics_.remove_module(name);

@@ -73,6 +73,11 @@ Result<Prepared> prepare(const update::Manifest& manifest, uint64_t generation, 
 }
 
 void adopt_running_layouts(Kernel& kernel, const update::Paths& paths, Prepared& prepared) {
+  // An adopted generation lacks the maps that none of its programs uses.
+  const auto pinned = kernel.list(paths.generation(prepared.input.ref.generation) + "/maps");
+  if (pinned && !pinned->empty()) {
+    std::erase_if(prepared.input.object.maps, [&](const MapSpec& map) { return std::ranges::find(*pinned, map.name) == pinned->end(); });
+  }
   for (MapSpec& map : prepared.input.object.maps) {
     auto running = kernel.read_map_spec(paths.map(prepared.input.ref.generation, map.name));
     if (!running) continue;
@@ -84,8 +89,19 @@ void adopt_running_layouts(Kernel& kernel, const update::Paths& paths, Prepared&
   }
 }
 
+Result<Prepared> prepare_adopted(Kernel& kernel, const update::Paths& paths, const update::Manifest& manifest, uint64_t generation) {
+  Prepared out;
+  MS_TRY(out.input.object, kernel.read_generation(paths.generation(generation)));
+  out.input.ref = {generation, manifest.version};
+  out.input.manifest = manifest;
+  MS_TRY(out.attach, update::attachments(manifest, out.input.object));
+  out.input.facts.gave_up = {"adopted: its instructions were not analysed"};
+  return out;
+}
+
 Result<Prepared> prepare_running(Kernel& kernel, const std::string& bpffs, const store::ModuleRow& row) {
   MS_TRY(const update::Manifest manifest, config::parse_manifest(row.manifest, "/", {}, "the stored manifest of " + row.name));
+  if (row.object_path.empty()) return prepare_adopted(kernel, update::Paths(bpffs, row.name), manifest, row.generation);
   MS_TRY(Prepared out, prepare(manifest, row.generation, row.object_path));
   adopt_running_layouts(kernel, update::Paths(bpffs, row.name), out);
   return out;
@@ -103,7 +119,13 @@ update::Plan plan_update(Kernel& kernel, const std::string& bpffs, const Prepare
     if (!resized || map.section != DataSection::kNone) continue;
     if (auto count = kernel.count_entries(paths.map(old_side.input.ref.generation, map.name)); count) env.live_entries[map.name] = *count;
   }
-  return update::make_plan(old_side.input, next.input, env);
+  // The kernel does not tell what a running program was compiled for. Its link was made, so it fits: as the next one must.
+  update::GenerationInput running = old_side.input;
+  for (ProgramSpec& program : running.object.programs) {
+    const auto same = std::ranges::find(next.input.object.programs, program.name, &ProgramSpec::name);
+    if (program.code.insns.empty() && same != next.input.object.programs.end()) program.expected_attach_type = same->expected_attach_type;
+  }
+  return update::make_plan(running, next.input, env);
 }
 
 update::Plan plan_load(Kernel& kernel, const Prepared& next, const update::Limits& limits) {

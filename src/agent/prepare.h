@@ -25,6 +25,8 @@ struct Prepared {
 [[nodiscard]] Result<Prepared> prepare(const update::Manifest& manifest, uint64_t generation, const std::string& object_path);
 // The generation of a module's row, its map layouts taken from the running maps' own BTF where they have it.
 [[nodiscard]] Result<Prepared> prepare_running(Kernel& kernel, const std::string& bpffs, const store::ModuleRow& row);
+// A generation without an object file, from its pins: it was adopted, or its row is gone.
+[[nodiscard]] Result<Prepared> prepare_adopted(Kernel& kernel, const update::Paths& paths, const update::Manifest& manifest, uint64_t generation);
 // The layouts that the generation's pinned maps have in the kernel, in place of what the object file says.
 void adopt_running_layouts(Kernel& kernel, const update::Paths& paths, Prepared& prepared);
 

@@ -28,6 +28,10 @@ void Agent::recover() {
     if (auto now = store_->module(row.name); now) recover_module(*now, false);
   }
   if (Status pruned = store_->prune_objects(); !pruned) log::warn("cannot remove unused objects", {{"error", pruned.error().message}});
+  std::vector<std::string> quiet;
+  for (const store::ModuleRow& row : *rows)
+    if (!active_of_module(row.name)) quiet.push_back(row.name);
+  leases_.start(quiet);
   alerts_.start();
   ready_.store(true);
   log::info("ready", {{"modules", std::to_string(rows->size())}});
@@ -37,7 +41,8 @@ void Agent::recover() {
 void Agent::recover_module(const store::ModuleRow& row, bool updating) {
   const update::Paths paths(config_.bpffs, row.name);
   if (row.state != "active") {  // the agent died in mid-load or mid-unload: both end with nothing there
-    Status gone = tear_down(row.name);
+    // What was only to be adopted is somebody else's still: it is not detached.
+    Status gone = row.state == "adopting" ? kernel_->remove_tree(paths.root()) : tear_down(row.name);
     if (gone) gone = store_->remove_module(row.name);
     if (gone) log::info("an unfinished " + row.state + " was undone", {{"module", row.name}});
     else log::error("an unfinished " + row.state + " could not be undone", {{"module", row.name}, {"error", gone.error().message}});
@@ -92,7 +97,8 @@ void Agent::recover_update(const store::StoredUpdate& stored) {
     if (row.generation == stored.record.from.generation) old_object = row.object_path;
   }
   Proposal proposal;
-  auto old_side = prepare(*old_manifest, stored.record.from.generation, old_object);
+  auto old_side = old_object.empty() ? prepare_adopted(*kernel_, update::Paths(config_.bpffs, name), *old_manifest, stored.record.from.generation)
+                                     : prepare(*old_manifest, stored.record.from.generation, old_object);
   auto next = prepare(*manifest, stored.record.to.generation, config_.state_dir + "/objects/" + stored.record.digest + ".bpf.o");
   if (!old_side || !next) return abandon(old_side ? next.error().message : old_side.error().message);
   proposal.old_side = std::move(*old_side);

@@ -28,6 +28,7 @@ class StoreJournal final : public update::Journal {
   [[nodiscard]] Status add_measurements(const std::string& update_id, const std::vector<slo::Measurement>& measurements) override {
     return store_.add_measurements(update_id, measurements);
   }
+  [[nodiscard]] Status keep(const update::KeptMap& map) override { return store_.keep_map(map); }
   [[nodiscard]] Status promote(const update::UpdateRecord& /*record*/) override {
     MS_CHECK(store_.put_module(next_));
     hooks_.promoted(next_);

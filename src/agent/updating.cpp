@@ -26,6 +26,8 @@ Result<Agent::Proposal> Agent::propose(const update::Manifest& manifest, const s
   out.plan.refusals.insert(out.plan.refusals.end(), judging.refusals.begin(), judging.refusals.end());
   out.plan.warnings.insert(out.plan.warnings.end(), judging.warnings.begin(), judging.warnings.end());
   out.analysis = std::move(judging.analysis);
+  const std::vector<Problem> kept = leases_.warnings(manifest.name);
+  out.plan.warnings.insert(out.plan.warnings.end(), kept.begin(), kept.end());
   return out;
 }
 
@@ -115,6 +117,7 @@ Result<update::UpdateRecord> Agent::start_update(const update::Manifest& manifes
   record.bake_seconds = Seconds(proposal.analysis.bake).count();
   MS_TRY(record.id, store_->create_update({record, manifest.text, running.manifest, options.idempotency_key}));
   store::ModuleRow next{manifest.name, running.generation + 1, manifest.version, record.digest, manifest.text, proposal.next.object_path, "active"};
+  leases_.end(manifest.name, "update " + record.id + " begins");
   update::RunInput input = run_input(std::move(proposal), record);
   begin(std::move(input), std::move(next), false);
   return record;
@@ -143,6 +146,7 @@ void Agent::begin(update::RunInput input, store::ModuleRow next, bool resumed) {
     const update::State state = run->record().state;
     if (update::is_final(state) && state != update::State::kCommitted) show_running(module);
     if (update::is_final(state)) changes_.settled(module);
+    if (state == update::State::kCommitted) leases_.take_up(module);
     wake_.notify_all();
   });
 }

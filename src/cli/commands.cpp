@@ -83,6 +83,20 @@ int unload(const Options& options, Agent& agent, Console& console) {
   return kDone;
 }
 
+int adopt(const Options& options, Agent& agent, Console& console) {
+  Json request = Json::object();
+  if (!options.manifest.empty()) {
+    Options of_manifest = options;
+    of_manifest.target = options.manifest;
+    request = manifest_request(of_manifest);
+  }
+  request["links"] = options.links;
+  if (options.program) request["program"] = *options.program;
+  const Answer<Json> module = agent.post("/api/v1/modules/" + encode(options.target) + "/adopt", request);
+  if (!module) return show(console, module.error());
+  return show_record(console, *module, module_from_json(*module), [](const auto& record) { return "Adopted " + render_module(record); });
+}
+
 int status(const Options& options, Agent& agent, Console& console) {
   if (!options.target.empty()) {
     const Answer<Json> module = agent.get("/api/v1/modules/" + encode(options.target));
@@ -131,6 +145,7 @@ int run_command(const Options& options, Transport& transport, Console& console) 
     case Command::kCommit:
     case Command::kAbort: return decide(options, agent, console);
     case Command::kUnload: return unload(options, agent, console);
+    case Command::kAdopt: return adopt(options, agent, console);
     case Command::kStatus: return status(options, agent, console);
     case Command::kHistory: return history(options, agent, console);
     case Command::kExplain: return explain(options, agent, console);

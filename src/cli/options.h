@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace mapshift::cli {
 
@@ -15,6 +16,7 @@ enum class Command : uint8_t {
   kCommit,
   kAbort,
   kUnload,
+  kAdopt,
   kStatus,
   kHistory,
   kExplain,
@@ -40,6 +42,9 @@ struct Options {
   bool allow_lossy = false;
   bool force_quarantined = false;
   std::string reason;
+  std::vector<uint32_t> links;          // adopt
+  std::optional<uint32_t> program;      // adopt
+  std::string manifest;                 // adopt
   std::optional<uint64_t> since;  // changes
   bool follow = false;            // changes
 };

@@ -86,7 +86,7 @@ std::string maps_table(const std::vector<ModuleMap>& maps) {
   Table table({"MAP", "TYPE", "ID", "KEY", "VALUE", "ENTRIES", "MAX", "MEMORY"});
   for (const ModuleMap& map : maps) {
     table.add({map.name, map.type, std::to_string(map.id), human_bytes(map.key_size), human_bytes(map.value_size),
-               std::to_string(map.entries), std::to_string(map.max_entries), human_bytes(map.memory_bytes)});
+               map.uncounted.empty() ? std::to_string(map.entries) : "-", std::to_string(map.max_entries), human_bytes(map.memory_bytes)});
   }
   return table.empty() ? std::string() : "\n" + table.text("  ");
 }
@@ -103,6 +103,23 @@ std::string changes_table(const std::vector<ModuleMap>& maps) {
     else if (!changes.reason.empty()) reasons += fmt::format("    {}: {}\n", map.name, changes.reason);
   }
   return table.empty() ? std::string() : "\n" + table.text("  ") + reasons;
+}
+
+// Old maps that processes still hold.
+std::string kept_lines(const std::vector<ModuleMap>& maps) {
+  std::string out;
+  for (const ModuleMap& map : maps) {
+    if (!map.kept) continue;
+    const KeptRecord& kept = *map.kept;
+    std::string holders;
+    for (const KeptHolder& holder : kept.holders) holders += fmt::format("{}{} ({})", holders.empty() ? "" : ", ", holder.pid, holder.comm);
+    if (kept.holder_count > kept.holders.size()) holders += fmt::format(" and {} more", kept.holder_count - kept.holders.size());
+    out += fmt::format("\n  {}: the former map, id {}, is kept in step until {}; held by {}\n", map.name, kept.id, kept.until,
+                       holders.empty() ? "nobody that was found" : holders);
+    if (!kept.problem.empty()) out += fmt::format("    NOT IN STEP: {}\n", kept.problem);
+    else if (!holders.empty()) out += fmt::format("    let them open {} again: then it is dropped\n", map.pin);
+  }
+  return out;
 }
 
 }  // namespace
@@ -126,7 +143,7 @@ std::string render_module(const ModuleRecord& module) {
   std::string out = fmt::format("{} {}, generation {}\n", module.name, module.version, module.generation);
   if (!module.digest.empty()) out += fmt::format("object {}\n", module.digest);
   for (const UpdateRecord& update : module.running_update) out += render_progress(update) + "\n";
-  return out + programs_table(module.programs) + maps_table(module.maps) + changes_table(module.maps);
+  return out + programs_table(module.programs) + maps_table(module.maps) + changes_table(module.maps) + kept_lines(module.maps);
 }
 
 std::string render_history(const std::vector<UpdateRecord>& updates) {

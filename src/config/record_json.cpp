@@ -110,11 +110,18 @@ Json module_map_json(const ModuleMap& map) {
   out["entries"] = map.entries;
   out["memory_bytes"] = map.memory_bytes;
   out["pin"] = valid_utf8(map.pin);
+  if (!map.uncounted.empty()) out["uncounted"] = valid_utf8(map.uncounted);
   if (map.changes) {
     out["changes"] = {{"source", valid_utf8(map.changes->source)}, {"mode", valid_utf8(map.changes->mode)},
                       {"complete", map.changes->complete},         {"reason", valid_utf8(map.changes->reason)},
                       {"problem", valid_utf8(map.changes->problem)}, {"version", map.changes->version},
                       {"seen", map.changes->seen},                 {"lost", map.changes->lost}};
+  }
+  if (map.kept) {
+    Json holders = Json::array();
+    for (const KeptHolder& holder : map.kept->holders) holders.push_back({{"pid", holder.pid}, {"comm", valid_utf8(holder.comm)}});
+    out["kept"] = {{"id", map.kept->id}, {"until", map.kept->until}, {"holders", std::move(holders)},
+                   {"holder_count", map.kept->holder_count}, {"problem", valid_utf8(map.kept->problem)}};
   }
   return out;
 }

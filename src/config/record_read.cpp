@@ -161,6 +161,17 @@ void read_map_changes(Members& in, MapChanges& out) {
   in.get("lost", out.lost);
 }
 
+void read_kept(Members& in, KeptRecord& out) {
+  in.get("id", out.id);
+  in.get("until", out.until);
+  in.array("holders", out.holders, [](Members& holder, KeptHolder& one) {
+    holder.get("pid", one.pid);
+    holder.get("comm", one.comm);
+  });
+  in.get("holder_count", out.holder_count);
+  in.get("problem", out.problem);
+}
+
 void read_module_map(Members& in, ModuleMap& out) {
   in.get("name", out.name);
   in.get("type", out.type);
@@ -171,7 +182,9 @@ void read_module_map(Members& in, ModuleMap& out) {
   in.get("entries", out.entries);
   in.get("memory_bytes", out.memory_bytes);
   in.get("pin", out.pin);
+  in.get("uncounted", out.uncounted);
   in.object("changes", [&](Members& changes) { read_map_changes(changes, out.changes.emplace()); });
+  in.object("kept", [&](Members& kept) { read_kept(kept, out.kept.emplace()); });
 }
 
 }  // namespace

@@ -69,6 +69,7 @@ Response App::dispatch(Action action, const Call& call) {
     case Action::kListModules: return list_modules();
     case Action::kShowModule: return show_module(call);
     case Action::kUnloadModule: return unload_module(call);
+    case Action::kAdopt: return adopt(call);
     case Action::kPlan: return plan(call);
     case Action::kStartUpdate: return start_update(call);
     case Action::kListUpdates: return list_updates(call);

@@ -52,6 +52,7 @@ class App {
   Response list_modules();
   Response show_module(const Call& call);
   Response unload_module(const Call& call);
+  Response adopt(const Call& call);  // adopt.cpp
   Response plan(const Call& call);
   Response reload();
   [[nodiscard]] Result<update::Manifest> read_manifest(const struct ManifestRequest& request) const;

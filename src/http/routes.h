@@ -17,7 +17,7 @@ enum class Auth : uint8_t {
 
 enum class Action : uint8_t {
   kIndex, kMetrics, kHealthy, kReady,
-  kOpenApi, kLoadModule, kListModules, kShowModule, kUnloadModule,
+  kOpenApi, kLoadModule, kListModules, kShowModule, kUnloadModule, kAdopt,
   kPlan, kStartUpdate, kListUpdates, kShowUpdate, kRollback, kCommit, kAbort, kAlerts,
   kListGo, kShowGo, kWatchChanges, kShowMap, kReplaceMap, kReload,
 };
@@ -43,6 +43,7 @@ inline constexpr auto kRoutes = std::to_array<Route>({
     {Listener::kApi, "GET", "/api/v1/modules", Auth::kToken, Action::kListModules, "list_modules", "All loaded modules"},
     {Listener::kApi, "GET", "/api/v1/modules/{name}", Auth::kToken, Action::kShowModule, "show_module", "One module"},
     {Listener::kApi, "DELETE", "/api/v1/modules/{name}", Auth::kToken, Action::kUnloadModule, "unload_module", "Detach and remove a module"},
+    {Listener::kApi, "POST", "/api/v1/modules/{name}/adopt", Auth::kToken, Action::kAdopt, "adopt", "Take over programs that somebody else attached"},
     {Listener::kApi, "POST", "/api/v1/plans", Auth::kToken, Action::kPlan, "plan", "What an update would do; changes nothing"},
     {Listener::kApi, "POST", "/api/v1/updates", Auth::kToken, Action::kStartUpdate, "start_update", "Start an update"},
     {Listener::kApi, "GET", "/api/v1/updates", Auth::kToken, Action::kListUpdates, "list_updates", "Updates, newest first"},

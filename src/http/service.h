@@ -24,6 +24,14 @@ struct UpdateOptions {
   std::string trigger = "api";
 };
 
+// Programs that somebody else attached, to become a module.
+struct AdoptOptions {
+  std::string name;
+  std::vector<uint32_t> links = {};
+  std::optional<uint32_t> program = {};            // that the first link must run
+  std::optional<update::Manifest> manifest = {};   // of what runs, with its object file
+};
+
 enum class Verdict : uint8_t { kRollback, kCommit, kAbort };
 
 // The Go processes of this host, as far as they are captured.
@@ -42,6 +50,8 @@ class Service {
  public:
   virtual ~Service() = default;
   [[nodiscard]] virtual Result<update::ModuleRecord> load(const update::Manifest& manifest) = 0;
+  // Takes over what runs, as generation 1; changes nothing that runs.
+  [[nodiscard]] virtual Result<update::ModuleRecord> adopt(const AdoptOptions& options) = 0;
   [[nodiscard]] virtual std::vector<update::ModuleRecord> modules() = 0;
   [[nodiscard]] virtual Result<update::ModuleRecord> module(const std::string& name) = 0;
   [[nodiscard]] virtual Status unload(const std::string& name) = 0;

@@ -11,7 +11,7 @@ namespace mapshift {
 
 Result<std::unique_ptr<Sync>> open_any_sync(const SyncSpec& spec, const std::string& map0, const std::string& map1,
                                             const std::string& sync_dir) {
-  if (spec.type0 == MapType::kLpmTrie && spec.type1 == MapType::kLpmTrie) return open_table_sync(spec, map0, map1, sync_dir);
+  if (spec.by_calls || (spec.type0 == MapType::kLpmTrie && spec.type1 == MapType::kLpmTrie)) return open_table_sync(spec, map0, map1, sync_dir);
   if (spec.type0 == MapType::kQueue || spec.type0 == MapType::kStack) return open_drain(spec, map0, map1, sync_dir);
   if (spec.type0 == MapType::kArrayOfMaps || spec.type0 == MapType::kHashOfMaps) return open_refill(spec, map0, map1, sync_dir);
   return open_linux_sync(spec, map0, map1, sync_dir);

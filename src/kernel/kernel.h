@@ -26,6 +26,7 @@ namespace mapshift {
 //   <bpffs>/mapshift/<module>/hooks/<program>/link     and for dispatchers: stub, slots, word, course, misses, sides
 //   <bpffs>/mapshift/<module>/together/course          the one word of all dispatchers of the module
 //   <bpffs>/mapshift/<module>/sync/<map>/base, state
+//   <bpffs>/mapshift/<module>/kept/<map>/old, sync/       after a commit: an old map that processes still hold, and its base
 // Thread safety: every member may be called from any thread; calls on the same path must not overlap.
 
 struct Hook {  // where a program attaches; the kernel layer's view of update::AttachSpec
@@ -54,6 +55,20 @@ struct LoadRequest {
   std::vector<std::string> optional_programs;          // may fail to load
   std::map<std::string, Hook> hooks;                   // programs that will attach: expected attach types come from here
   std::string log_dir;                                 // where a verifier log is kept when a program is refused
+};
+
+// Links of programs that somebody else attached.
+struct AdoptRequest {
+  std::vector<uint32_t> links;
+  std::optional<uint32_t> program;      // that the first of them must run: ids are given out again
+  std::string module_dir;               // <bpffs>/mapshift/<module>
+  uint64_t generation = 1;              // under which it is pinned
+  std::vector<std::string> map_names = {}, program_names = {};  // whole names, where an object file tells; the kernel cuts them
+};
+
+struct AdoptReport {
+  std::map<std::string, Hook> hooks;  // by program
+  std::vector<std::string> maps;
 };
 
 struct LoadReport {
@@ -159,6 +174,16 @@ class Kernel {
   // Makes `published` a pin of the object pinned at `source`: a new pin beside it, renamed over it (atomic in bpffs).
   [[nodiscard]] virtual Status publish(const std::string& source, const std::string& published) = 0;
   [[nodiscard]] virtual Status unpublish(const std::string& published) = 0;
+
+  // Pins links, their programs and those programs' maps as a generation that is attached. Nothing that runs is changed; on
+  // failure nothing is left behind. kUnsupported: a hook that is not served; kConflict: another module's, or changed meanwhile.
+  [[nodiscard]] virtual Result<AdoptReport> adopt(const AdoptRequest& /*request*/) {
+    return fail(ErrorCode::kUnsupported, "this kernel layer adopts nothing");
+  }
+  // What the pins below generation_dir tell of it: maps with the types of their BTF, programs without instructions.
+  [[nodiscard]] virtual Result<ObjectSpec> read_generation(const std::string& /*generation_dir*/) {
+    return fail(ErrorCode::kUnsupported, "this kernel layer reads no generations");
+  }
 
   // Checks that the hook exists and this kernel serves its type; changes nothing.
   [[nodiscard]] virtual Status check_hook(const Hook& hook) = 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/linux_kernel.h"
 
+#include "kernel/adopt.h"
 #include "kernel/loader.h"
 #include "kernel/map.h"
 #include "kernel/memory.h"
@@ -12,6 +13,10 @@ namespace mapshift {
 std::unique_ptr<Kernel> make_linux_kernel() { return std::make_unique<LinuxKernel>(); }
 
 Result<LoadReport> LinuxKernel::load(const LoadRequest& request) { return load_generation(request); }
+
+Result<AdoptReport> LinuxKernel::adopt(const AdoptRequest& request) { return adopt_links(request); }
+
+Result<ObjectSpec> LinuxKernel::read_generation(const std::string& generation_dir) { return read_pinned_generation(generation_dir); }
 
 Status LinuxKernel::publish(const std::string& source, const std::string& published) {
   MS_TRY(const Fd fd, open_pin(source));

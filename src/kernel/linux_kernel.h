@@ -17,6 +17,8 @@ class LinuxKernel final : public Kernel {
   [[nodiscard]] Status remove_tree(const std::string& dir) override;
   [[nodiscard]] Status publish(const std::string& source, const std::string& published) override;
   [[nodiscard]] Status unpublish(const std::string& published) override;
+  [[nodiscard]] Result<AdoptReport> adopt(const AdoptRequest& request) override;
+  [[nodiscard]] Result<ObjectSpec> read_generation(const std::string& generation_dir) override;
   [[nodiscard]] Status check_hook(const Hook& hook) override;
   [[nodiscard]] Result<SwapMode> swap_mode(const Hook& hook) override;
   [[nodiscard]] Status attach(const Hook& hook, const std::string& hook_dir, const std::string& program) override;

@@ -48,10 +48,10 @@ class RefillSync final : public Sync {
     puts0_.clear();  // of a pass that failed
     puts1_.clear();
     report_ = {};
-    report_.began = monotonic_now();
     MS_TRY(const Slots slots0, read_slots(outer0_));
     MS_TRY(const Slots slots1, read_slots(outer1_));
     MS_CHECK(follow(slots0, slots1));
+    report_.began = monotonic_now();  // making counterparts is no part of what tells a stalled pass
     MS_CHECK(pairs_->pass(phase, complete, report_));
     MS_CHECK(forget_unused());
     report_.ended = monotonic_now();

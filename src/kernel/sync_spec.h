@@ -59,6 +59,7 @@ struct SyncSpec {
   int32_t lock0 = -1, lock1 = -1;     // where the value's bpf_spin_lock lies; -1: it has none
   std::optional<SyncTransform> transform = {};
   std::shared_ptr<const SyncSpec> inner = {};  // maps of maps: of each pair of inner maps; null: inner maps are carried over as they are
+  bool by_calls = false;              // no program writes either map: system calls keep them in step, which needs no program for each pair
   bool in_slices = false;             // let other tasks run in mid-pass: hash maps of one value a key only, others ignore it
   bool follow_writes = false;         // let a handler bring update calls at once where the kernel allows one: shared values only
 };

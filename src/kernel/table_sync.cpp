@@ -274,7 +274,9 @@ Status TableSync::one_side(const Bytes& key, const Bytes& value, bool on1) {
     }
   } else {
     ++report_.from_passive;
-    if (!verdict.changed) return drop(key, on1);
+    const bool evicted = is_lru(on1 ? spec_.type0 : spec_.type1);
+    if (!verdict.changed && !evicted) return drop(key, on1);
+    take_out = take_out && !evicted;
   }
   MS_CHECK(forget(key));
   if (!take_out) return create(key, value, on1);

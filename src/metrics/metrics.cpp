@@ -174,10 +174,16 @@ void Metrics::set_consistency(std::string_view module, std::string_view map, uin
   impl_->series.set(Id::kConsistencyCheck, {module, map}, checked_at);
 }
 
-void Metrics::set_map_usage(std::string_view module, std::string_view map, uint64_t entries, uint64_t memory_bytes) {
+void Metrics::set_map_usage(std::string_view module, std::string_view map, std::optional<uint64_t> entries, uint64_t memory_bytes) {
   const std::lock_guard lock(impl_->mutex);
-  impl_->series.set(Id::kMapEntries, {module, map}, static_cast<double>(entries));
+  if (entries) impl_->series.set(Id::kMapEntries, {module, map}, static_cast<double>(*entries));
   impl_->series.set(Id::kMapMemory, {module, map}, static_cast<double>(memory_bytes));
+}
+
+void Metrics::set_kept_maps(const std::map<std::pair<std::string, std::string>, uint64_t>& holders) {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->series.remove(Id::kKeptMapHolders, {});
+  for (const auto& [name, count] : holders) impl_->series.set(Id::kKeptMapHolders, {name.first, name.second}, static_cast<double>(count));
 }
 
 void Metrics::set_program(std::string_view module, std::string_view program, const ProgramTotals& totals) {

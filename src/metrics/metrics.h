@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -71,7 +72,8 @@ class Metrics {
   void pass_finished(double seconds);
   // `checked_at` is Unix time in seconds.
   void set_consistency(std::string_view module, std::string_view map, uint64_t mismatched, double ratio, double checked_at);
-  void set_map_usage(std::string_view module, std::string_view map, uint64_t entries, uint64_t memory_bytes);
+  // Without `entries`: a kind of map whose elements nobody can count.
+  void set_map_usage(std::string_view module, std::string_view map, std::optional<uint64_t> entries, uint64_t memory_bytes);
   // The counters continue when the next generation's program, another id, starts at 0 again.
   void set_program(std::string_view module, std::string_view program, const ProgramTotals& totals);
 
@@ -90,6 +92,8 @@ class Metrics {
   void set_changes(const observe::changes::Stats& stats);
 
   // Likewise of modules' ring buffers.
+  // All of them: by module and map, how many processes hold the former generation's.
+  void set_kept_maps(const std::map<std::pair<std::string, std::string>, uint64_t>& holders);
   void set_rings(const std::vector<observe::changes::RingReport>& rings);
 
   void http_request(std::string_view handler, int status, double seconds);

@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/result.h"
 #include "store/rows.h"
+#include "update/kept_map.h"
 
 namespace mapshift::store {
 
@@ -84,6 +85,11 @@ class Store {
   [[nodiscard]] Result<std::string> last_automatic_rollback(const std::string& module);  // its time; empty: none
   // The automatic rollback because of which that object is quarantined: the last update to it that swapped ended so.
   [[nodiscard]] Result<std::optional<update::UpdateRecord>> quarantine(const std::string& module, const std::string& digest);
+
+  // Old maps that are kept for those who hold them, in the journal under "kept:MODULE".
+  [[nodiscard]] Status keep_map(const update::KeptMap& map);
+  [[nodiscard]] Result<std::vector<update::KeptMap>> kept_maps();
+  [[nodiscard]] Status drop_kept_map(const std::string& module, const std::string& map);  // not there: not an error
 
   // Before a step is taken. `detail` is what undoing it needs.
   [[nodiscard]] Status record_intent(const std::string& subject, const std::string& step, const std::string& detail = "{}");

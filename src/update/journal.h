@@ -5,6 +5,7 @@
 
 #include "base/result.h"
 #include "kernel/kernel.h"
+#include "update/kept_map.h"
 #include "update/record.h"
 
 namespace mapshift::update {
@@ -22,6 +23,8 @@ class Journal {
     for (const slo::Measurement& measurement : measurements) MS_CHECK(add_measurement(update_id, measurement));
     return {};
   }
+  // The old map stays for who holds it. Again for the same map: this one counts.
+  [[nodiscard]] virtual Status keep(const KeptMap& map) = 0;
   // The new generation is the module's only one from here on. One transaction with the record.
   [[nodiscard]] virtual Status promote(const UpdateRecord& record) = 0;
 };

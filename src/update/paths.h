@@ -18,6 +18,11 @@ class Paths {
   [[nodiscard]] std::string hook(const std::string& program) const { return root_ + "/hooks/" + program; }
   [[nodiscard]] std::string together() const { return root_ + "/together"; }
   [[nodiscard]] std::string sync(const std::string& map) const { return root_ + "/sync/" + map; }
+  // Old maps after a commit, see kept_map.h.
+  [[nodiscard]] std::string all_kept() const { return root_ + "/kept"; }
+  [[nodiscard]] std::string kept(const std::string& map) const { return all_kept() + "/" + map; }
+  [[nodiscard]] std::string kept_map(const std::string& map) const { return kept(map) + "/old"; }
+  [[nodiscard]] std::string kept_sync(const std::string& map) const { return kept(map) + "/sync"; }
   [[nodiscard]] std::string syncs() const { return root_ + "/sync"; }
 
  private:

@@ -59,6 +59,15 @@ KindPlan adapt_queue(const KindRequest& request, SyncSpec& spec, MapRecord& reco
             fmt::format("reading a {} is destructive: a rollback brings back what still waits in the new one, not what was read from it", what)}}, {}};
 }
 
+// Tables that only user space fills come by the thousand, and a program for each pair of them takes its time to load.
+bool only_by_calls(const KindRequest& request) {
+  const MapSpec &before = *request.before.inner, &after = *request.after.inner;
+  const bool served = after.type == MapType::kHash || after.type == MapType::kLruHash || after.type == MapType::kLpmTrie ||
+                      (after.type == MapType::kArray && before.max_entries == after.max_entries);
+  return served && request.old_side.facts.gave_up.empty() && request.next.facts.gave_up.empty() &&
+         !written_by_programs(request.old_side.facts, inner_name(request.before)) && !written_by_programs(request.next.facts, inner_name(request.after));
+}
+
 std::shared_ptr<const SyncSpec> inner_spec(const KindRequest& request, SchemaDiff& value) {
   const MapSpec &before = *request.before.inner, &after = *request.after.inner;
   SyncSpec spec;
@@ -74,6 +83,7 @@ std::shared_ptr<const SyncSpec> inner_spec(const KindRequest& request, SchemaDif
   spec.remaps = std::move(value.remaps);
   spec.lock0 = value.lock0;
   spec.lock1 = value.lock1;
+  spec.by_calls = only_by_calls(request);
   return std::make_shared<const SyncSpec>(std::move(spec));
 }
 
@@ -108,7 +118,9 @@ KindPlan adapt_outer(const KindRequest& request, SyncSpec& spec, MapRecord& reco
   record.fields = std::move(value.fields);
   record.reason = fmt::format("{}; each inner map gets a new one that is kept in step, those made at run time as well",
                               fmt::join(inner_differences(request.before, request.after), "; "));
-  if (out.refusals.empty()) spec.inner = inner_spec(request, value);
+  if (!out.refusals.empty()) return out;
+  spec.inner = inner_spec(request, value);
+  if (spec.inner->by_calls) record.reason += "; no program writes them, so that system calls keep them in step";
   return out;
 }
 

@@ -106,12 +106,28 @@ struct MapChanges {
   uint64_t version = 0, seen = 0, lost = 0;
 };
 
+// The former generation's map, which processes still hold: it is kept in step with this one.
+struct KeptHolder {
+  int pid = 0;
+  std::string comm;
+};
+struct KeptRecord {
+  uint32_t id = 0;
+  std::string until;                // when it is dropped, whoever holds it
+  std::vector<KeptHolder> holders;  // processes, at most kMaxKeptHolders of them
+  uint64_t holder_count = 0;
+  std::string problem = {};         // why it is not in step, though it should be
+};
+inline constexpr size_t kMaxKeptHolders = 32;
+
 struct ModuleMap {
   std::string name, type;
   uint32_t id = 0, key_size = 0, value_size = 0, max_entries = 0;
   uint64_t entries = 0, memory_bytes = 0;
   std::string pin;
+  std::string uncounted = {};  // why its entries cannot be counted; `entries` says nothing then
   std::optional<MapChanges> changes = {};  // absent: the configuration does not name it
+  std::optional<KeptRecord> kept = {};     // absent: no former map of it is there
 };
 
 struct ModuleRecord {

@@ -227,6 +227,7 @@ void Run::commit(const std::string& reason, const std::string& trigger) {
     return;
   }
   pairs_.clear();
+  keep_old_maps();
   if (Status promoted = journal_.promote(record()); !promoted) {
     finish(State::kStuck, "the new generation runs, but it could not be stored: " + promoted.error().message, "");
     return;

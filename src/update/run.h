@@ -131,6 +131,10 @@ class Run {
   void keep_warm();
   void verify();
 
+  // run_kept.cpp
+  void keep_old_maps();
+  [[nodiscard]] Status move_aside(const MapPlan& map);
+
   // run_swap.cpp
   [[nodiscard]] Status swap();
   [[nodiscard]] ProgramPlan::Swap swap_of(const ProgramPlan& program) const;

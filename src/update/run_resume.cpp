@@ -39,6 +39,7 @@ bool Run::nothing_left() {
 
 // The new generation was chosen: finish.
 void Run::resume_commit() {
+  keep_old_maps();
   if (Status promoted = journal_.promote(record()); !promoted) {
     finish(State::kStuck, "the new generation runs, but it could not be stored: " + promoted.error().message, "");
     return;

@@ -35,6 +35,7 @@ gauge     mapshift_map_change_subscribers
 counter   mapshift_map_change_resyncs_total
 gauge     mapshift_map_entries module map
 gauge     mapshift_map_memory_bytes module map
+gauge     mapshift_kept_map_holders module map
 counter   mapshift_program_run_seconds_total module program
 counter   mapshift_program_runs_total module program
 counter   mapshift_program_missed_total module program

@@ -110,6 +110,16 @@ TEST(Render, AModule) {
   EXPECT_THAT(render_modules({module}), HasSubstr("u-000001 baking"));
 }
 
+TEST(Render, WhoHoldsTheFormerMap) {
+  update::ModuleRecord module = module_with({});
+  module.maps = {{"flows", "hash", 9, 13, 24, 65536, 12, 4 << 20, "/p"}};
+  module.maps[0].kept = {7, "2026-01-01T00:10:00.000Z", {{4711, "reader"}, {4712, "other"}}, 3, ""};
+  EXPECT_THAT(render_module(module), HasSubstr("flows: the former map, id 7, is kept in step until 2026-01-01T00:10:00.000Z; held by 4711 (reader), "
+                                               "4712 (other) and 1 more\n    let them open /p again: then it is dropped\n"));
+  module.maps[0].kept = {7, "2026-01-01T00:10:00.000Z", {}, 0, "no room"};
+  EXPECT_THAT(render_module(module), HasSubstr("held by nobody that was found\n    NOT IN STEP: no room\n"));
+}
+
 TEST(Render, History) {
   EXPECT_THAT(render_history({}), HasSubstr("No update yet"));
   EXPECT_THAT(render_history({record_in(State::kCommitted)}),

@@ -103,6 +103,8 @@ TEST(RecordJson, AModuleReadsBackToTheSame) {
   module.generation = 2;
   module.programs = {{"count_packets", "xdp", "xdp on eth0 (native)", 7, 100, 1, 0.5}};
   module.maps = {{"flows", "hash", 9, 13, 24, 65536, 12, 4096, "/sys/fs/bpf/x"}};
+  module.maps[0].kept = {7, "2026-01-01T00:10:00.000Z", {{4711, "reader"}}, 40, "why"};
+  EXPECT_EQ(to_json(module).at("maps").at(0).at("kept").at("holders").at(0).at("pid"), 4711);
   EXPECT_TRUE(to_json(module).at("running_update").is_null());
   module.running_update = {full_record()};
   const Json document = to_json(module);

@@ -18,6 +18,13 @@ Result<update::ModuleRecord> FakeService::load(const update::Manifest& manifest)
   return loaded[manifest.name] = {manifest.name, manifest.version, "digest", 1, {}, {}, {}};
 }
 
+Result<update::ModuleRecord> FakeService::adopt(const AdoptOptions& options) {
+  const std::lock_guard lock(mutex);
+  last_adoption = options;
+  if (error) return fail(*error);
+  return loaded[options.name] = {options.name, "adopted", "", 1, {}, {}, {}};
+}
+
 std::vector<update::ModuleRecord> FakeService::modules() {
   const std::lock_guard lock(mutex);
   std::vector<update::ModuleRecord> all;

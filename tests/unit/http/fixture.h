@@ -34,6 +34,8 @@ class FakeService : public Service {
   std::atomic<int> reloads = 0, waiting = 0;
 
   Result<update::ModuleRecord> load(const update::Manifest& manifest) override;
+  std::optional<AdoptOptions> last_adoption;
+  Result<update::ModuleRecord> adopt(const AdoptOptions& options) override;
   std::vector<update::ModuleRecord> modules() override;
   Result<update::ModuleRecord> module(const std::string& name) override;
   Status unload(const std::string& name) override;

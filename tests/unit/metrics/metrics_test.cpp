@@ -56,6 +56,7 @@ TEST(Metrics, ShowsEachMetricOfTheTable) {
   metrics.set_go_processes({full_go_report()}, 1);
   metrics.set_changes(one_followed_map());
   metrics.set_rings({{{"flowmeter", "events"}, 5, 40, 1, 8, 4096}});
+  metrics.set_kept_maps({{{"flowmeter", "flows"}, 1}});
   const std::string text = metrics.serialise();
   for (const Metric& metric : kMetrics) {
     SCOPED_TRACE(metric.name);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <map>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@ class FakeJournal final : public Journal {
   std::string intent;
   uint64_t promoted = 0;  // generation; 0: none
   std::vector<slo::Measurement> measurements;
+  std::map<std::string, KeptMap> kept;  // by map
   std::vector<State> states;  // as they were saved
 
   [[nodiscard]] Status save(const UpdateRecord& next) override {
@@ -36,6 +38,12 @@ class FakeJournal final : public Journal {
   [[nodiscard]] Status add_measurement(const std::string& /*update_id*/, const slo::Measurement& measurement) override {
     return step("journal measurement", [&]() -> Status {
       measurements.push_back(measurement);
+      return {};
+    });
+  }
+  [[nodiscard]] Status keep(const KeptMap& map) override {
+    return step("journal keep " + map.map, [&]() -> Status {
+      kept[map.map] = map;
       return {};
     });
   }

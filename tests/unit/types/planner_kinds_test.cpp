@@ -104,6 +104,10 @@ TEST(PlanKinds, MapsInsideFollowTheRuleOfTheirOwnType) {
     ASSERT_TRUE(map_plan(changed, "m").sync->inner);
     EXPECT_EQ(map_plan(changed, "m").sync->inner->fields.size(), 2u);
     EXPECT_THAT(map_plan(changed, "m").record.reason, HasSubstr("widened u32 to u64"));
+    EXPECT_TRUE(map_plan(changed, "m").sync->inner->by_calls);
+    Two written = two_of(of_maps(outer, old_inner), of_maps(outer, new_inner));
+    written.after.facts.maps = {{"m[]", "p", true, false, false, true, false}};
+    EXPECT_FALSE(map_plan(written.plan(), "m").sync->inner->by_calls);
     EXPECT_EQ(map_plan(changed, "m").record.fields.size(), 2u);
     const Plan other = two_of(of_maps(outer, old_inner), of_maps(outer, map_of("i", MapType::kArray, u32(), v1()))).plan();
     EXPECT_THAT(codes(other.refusals), Contains("inner-type"));
