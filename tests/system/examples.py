@@ -99,6 +99,7 @@ class Example:
     def __init__(self, lab, say=lambda text: None):
         self.lab, self.agent, self.say = lab, lab.agent, say
         self.version = 0
+        self.baking = False  # two generations are there
         self.source = None
         self.updates = []  # records of all, as the agent gave them
 
@@ -210,6 +211,7 @@ class Example:
         record = self.agent.follow(identity, ("baking",), PATIENCE)
         if record["state"] != "baking":
             return self.finished(record, version, "baking")
+        self.baking = True
         problems = [f"in the bake of version {version}: {text}" for text in self.pause()]
         self.go()
         self.before_rollback()
@@ -219,6 +221,7 @@ class Example:
 
     def finished(self, record, version, want):
         self.updates.append(record)
+        self.baking = False
         if record["state"] == "committed":
             self.version = version
         if record["state"] != want:

@@ -98,4 +98,23 @@ int judge(struct xdp_md *ctx)
 	return XDP_PASS;
 }
 
+static __always_inline void turn_priority(const struct rule *from, struct rule *to)
+{
+	to->action = from->action;
+	to->id = from->id;
+	to->priority = ~from->priority; // what came first still does
+	to->expires = from->expires;
+}
+
+// Between versions 2 and 3, both ways: policy_v3_converted.json names them, as would the manifest for an update back to version 2.
+MS_TRANSFORM(rule_up, struct rule, struct rule)
+{
+	turn_priority(from, to);
+}
+
+MS_TRANSFORM(rule_down, struct rule, struct rule)
+{
+	turn_priority(from, to);
+}
+
 char LICENSE[] SEC("license") = "GPL";
