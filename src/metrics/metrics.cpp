@@ -101,7 +101,7 @@ void Metrics::remove_map(std::string_view module, std::string_view map) {
 
 void Metrics::remove_program(std::string_view module, std::string_view program) {
   const std::lock_guard lock(impl_->mutex);
-  for (Id id : {Id::kProgramRunSeconds, Id::kProgramRuns, Id::kProgramMissed}) impl_->series.remove(id, {module, program});
+  for (Id id : {Id::kProgramRunSeconds, Id::kProgramRuns, Id::kProgramMissed, Id::kGenerationEvents, Id::kGenerationRunTime}) impl_->series.remove(id, {module, program});
   impl_->forget(module, program);
 }
 

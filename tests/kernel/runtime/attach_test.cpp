@@ -65,7 +65,7 @@ TEST_F(AttachTest, PresentTargetsPass) {
 TEST_F(AttachTest, PinsLinkAndDispatcherThenCleansUp) {
   ASSERT_TRUE(ok(kernel_->load(request(1))));
   ASSERT_TRUE(ok(attach(kTracepoint, "on_tracepoint")));
-  EXPECT_THAT(*kernel_->list(hook_dir("on_tracepoint")), UnorderedElementsAre("link", "misses", "slots", "word"));
+  EXPECT_THAT(*kernel_->list(hook_dir("on_tracepoint")), UnorderedElementsAre("course", "link", "misses", "sides", "slots", "stub", "word"));
   const auto again = attach(kTracepoint, "on_tracepoint");
   ASSERT_FALSE(again);
   EXPECT_EQ(again.error().code, ErrorCode::kConflict);
