@@ -6,6 +6,7 @@
 #include <elf.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -65,7 +66,7 @@ TEST_F(UserElfTest, WhatIsNoProgramIsSaid) {
 TEST_F(UserElfTest, GoIsKnownByItsNotes) {
   std::vector<char> bytes = own_bytes();
   const std::string before = ".note.ABI-tag", go = ".go.buildinfo";
-  const auto name = std::search(bytes.begin(), bytes.end(), before.begin(), before.end());
+  const auto name = std::find_end(bytes.begin(), bytes.end(), before.begin(), before.end());  // sections' names come last
   ASSERT_NE(name, bytes.end());
   std::copy(go.begin(), go.end(), name);
   const auto elf = UserElf::open(write(bytes));
