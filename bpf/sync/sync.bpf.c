@@ -11,7 +11,8 @@
  * tables.h   the maps, the field table, arguments; access to a field by side
  * convert.h  one scalar from one layout to the other; comparing a value with base
  * merge.h    both sides have the key      create.h    one side has it, the other never had
- * presence.h one side lost it             verify.h    comparing without writing
+ * presence.h one side lost it             rebase.h    what a side did since base
+ * verify.h   comparing without writing
  * keys.h     the key of each side
  * written.h  what a handler saw written   staged.h   values with a lock
  * transform.h  values that the module's author converts
