@@ -15,6 +15,7 @@ class Report {
   // `line` 0: the complaint is not about a place in the file.
   void add(std::string code, std::string where, int line, const std::string& message);
   [[nodiscard]] bool empty() const { return problems_.empty(); }
+  [[nodiscard]] size_t size() const { return problems_.size() + left_out_; }
   // kInvalid, with every problem; the message holds them all, one a line.
   [[nodiscard]] Error error() const;
 
