@@ -58,8 +58,8 @@ class Instances(SystemTest):
         self.load(agent, self.two(1))
         senders = self.both()
         analysis = {"bake": "500ms", "interval": "50ms", "objectives": [
-            {"name": "frames", "indicator": "map", "value": "totals.frames", "min": 1},
-            {"name": "runs", "indicator": "program", "program": "enter", "value": "runs_rate", "min": 1}]}
+            {"name": "frames", "indicator": "map", "counter": "totals.frames", "min": 1},
+            {"name": "runs", "indicator": "program", "program": "enter", "value": "run_time_avg", "max": 1}]}
         done = agent.json("update", self.two(2, swap="together", analysis=analysis), "--wait")
         self.assertEqual((done[0], done[1].get("state"), done[1].get("swap")), (0, "committed", "together"), done[2])
         self.assert_all_counted(agent, senders)

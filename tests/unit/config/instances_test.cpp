@@ -85,7 +85,8 @@ TEST(Instances, SayWhatIsWrongWithThem) {
   EXPECT_THAT(message(xdp + R"("instances": [{"IFACE": ["eth0"]}])"), HasSubstr("string"));
   EXPECT_THAT(message(xdp + R"("instances": [{"IFACE": "eth0", "attach": {"count": {"type": "xdp", "interface": "eth1"}}}])"),
               HasSubstr("says where it attaches, too"));
-  EXPECT_THAT(message(xdp + R"("rodata": {"name": "$IFACE"},
+  EXPECT_THAT(message(xdp + R"(
+    "rodata": {"name": "$IFACE"},
     "instances": [{"IFACE": "eth0"}, {"IFACE": "eth1"}])"), HasSubstr("line 2: \"rodata.name\": $IFACE differs between the instances"));
   EXPECT_THAT(message(kTwo, {{"UPLINK", "eth1"}, {"UPLNK", "x"}}), HasSubstr("the manifest has no $UPLNK; did you mean \"UPLINK\"?"));
   std::string many = xdp + R"("instances": [{})";

@@ -41,7 +41,9 @@ class Pair {
 
   void expect_whole(const std::string& history) const {
     const uint64_t active = journal->promoted != 0 ? journal->promoted : 1;
-    if (active == 1) EXPECT_EQ(kernel.state(), before) << history;
+    if (active == 1) {
+      EXPECT_EQ(kernel.state(), before) << history;
+    }
     for (const char* program : kPrograms) {
       EXPECT_EQ(kernel.runs(hook_dir(program)), pin(active, std::string("progs/") + program)) << history;
       EXPECT_EQ(kernel.unseen(hook_dir(program)), 0u) << history << program;
@@ -92,8 +94,8 @@ class Pair {
       manifest->maps["own"].per_instance = true;
       for (const char* name : kPrograms) manifest->programs[name].attach = AttachSpec{.type = "xdp", .interface = name};
     }
-    for (const char* name : {"count", "log"}) input.new_object.programs.push_back({.name = name});
-    for (const char* name : {"own", "total"}) input.new_object.maps.push_back({.name = name, .type = MapType::kHash});
+    for (const char* name : {"count", "log"}) input.new_object.programs.emplace_back().name = name;
+    for (const char* name : {"own", "total"}) input.new_object.maps.emplace_back().name = name;
     input.record.id = "u-000001";
     input.record.module = "meter";
     input.record.from = plan.from;
