@@ -31,6 +31,8 @@ class Report {
 [[nodiscard]] std::string suggestion(std::string_view name, const std::vector<std::string>& candidates);
 // [A-Za-z0-9_-]{1,63}: safe as a file name, a label and a part of a path.
 [[nodiscard]] bool is_name(std::string_view text);
+// The same, perhaps of one instance of a module: "count@eth0".
+[[nodiscard]] bool is_full_name(std::string_view text);
 inline constexpr std::string_view kNameRule = "a name: 1 to 63 letters, digits, '_' and '-'";
 
 }  // namespace mapshift::config

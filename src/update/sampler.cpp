@@ -165,7 +165,7 @@ Status check_subject(const slo::Objective& objective, const ObjectSpec& object,
     return fail(ErrorCode::kNotFound, "the module attaches no program \"" + objective.program + "\"");
   }
   if (objective.indicator == slo::Indicator::kMigration && !objective.map.empty()) {
-    const auto is_it = [&](const MapSpec& map) { return map.name == objective.map; };
+    const auto is_it = [&](const MapSpec& map) { return map.name == base_name(objective.map); };
     if (std::none_of(object.maps.begin(), object.maps.end(), is_it)) {
       return fail(ErrorCode::kNotFound, "the module has no map \"" + objective.map + "\"");
     }

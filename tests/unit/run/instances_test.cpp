@@ -4,6 +4,7 @@
 #include <array>
 
 #include "run_fixture.h"
+#include "type_builder.h"
 
 namespace mapshift::update {
 namespace {
@@ -154,6 +155,42 @@ TEST_P(RunInstances, RunOneGenerationWhereverTheAgentDied) {
       ASSERT_FALSE(HasFailure());
     }
   }
+}
+
+TEST(SamplerInstances, AreJudgedByTheirSumOrOneByOne) {
+  Pair pair(false);
+  pair.kernel.element = std::vector<std::byte>(8, std::byte{0});
+  pair.kernel.element->front() = std::byte{5};
+  ObjectSpec object;
+  object.maps.emplace_back().name = "own";
+  object.maps.back().type = MapType::kArray;
+  object.maps.back().value = types::structure("own", {{"n", types::u64()}});
+  object.maps.back().value_size = 8;
+  const Paths paths("/fs", "meter");
+  const auto read = [&](const slo::Objective& objective, bool several) {
+    return Sampler(pair.kernel, paths, "meter", {}, {}, several).read(objective, object, 1);
+  };
+  slo::Objective counter;
+  counter.indicator = slo::Indicator::kMap;
+  counter.counter = "own.n";
+  EXPECT_EQ(read(counter, true).value, 10);
+  EXPECT_NE(read(counter, false).error, "");
+  slo::Objective runs;
+  runs.indicator = slo::Indicator::kProgram;
+  runs.value = "runs_rate";
+  runs.program = "count";
+  for (int i = 0; i < 3; ++i) pair.kernel.traffic();
+  const auto counted = [&](const std::string& map) { return static_cast<double>(pair.kernel.count(std::string(kRoot) + "/maps/" + map)); };
+  const double before = counted("own@a") + counted("own@b");  // each call is one event more
+  EXPECT_GE(read(runs, true).value, before);
+  runs.program = "count@b";
+  const auto one = read(runs, true).value;
+  EXPECT_LE(one, counted("own@b"));
+  EXPECT_TRUE(check_subject(runs, object, {"count@a", "count@b"}));
+  runs.program = "count";
+  EXPECT_TRUE(check_subject(runs, object, {"count@a", "count@b"}));
+  runs.program = "count@c";
+  EXPECT_FALSE(check_subject(runs, object, {"count@a", "count@b"}));
 }
 
 INSTANTIATE_TEST_SUITE_P(Moves, RunInstances, ::testing::Bool(),
