@@ -67,6 +67,9 @@ Result<update::ModuleRecord> Agent::adopt(const http::AdoptOptions& options) {
   if (options.manifest && options.manifest->name != options.name) {
     return fail(ErrorCode::kInvalid, "the manifest is of a module \"" + options.manifest->name + "\", not of \"" + options.name + "\"");
   }
+  if (options.manifest && !options.manifest->instances.empty()) {
+    return fail(ErrorCode::kUnsupported, "programs that run have no instances: adopt each place as a module of its own");
+  }
   // Without hooks yet: the row names the module before anything is pinned, so that a restart finds what to release.
   MS_TRY(const update::Manifest empty, config::parse_manifest(config::adopted_manifest_text(options.name, "adopted", {}), "/", {}, options.name));
   store::ModuleRow row{options.name, 1, empty.version, "", empty.text, "", "adopting"};

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "kernel/instance_name.h"
 #include "kernel/map_contents.h"
 #include "mapshift/changes.h"
 #include "update/paths.h"
@@ -67,7 +68,7 @@ bool Changes::logs(const MapName& name) const {
 std::optional<bool> Changes::programs_write(const MapName& name) const {
   const Generation* generation = running(name.module);
   if (generation == nullptr) return {};
-  const bool written = generation->written.contains(name.map);
+  const bool written = generation->written.contains(std::string(base_name(name.map)));
   if (!written && !generation->understood) return {};
   return written;
 }

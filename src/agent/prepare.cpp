@@ -8,6 +8,7 @@
 
 #include "config/manifest.h"
 #include "kernel/any_sync.h"
+#include "kernel/instance_name.h"
 #include "kernel/object_file.h"
 #include "kernel/record_type.h"
 #include "update/declared_types.h"
@@ -62,6 +63,13 @@ update::PlannerEnvironment environment(Kernel& kernel, const Prepared& next, con
   return env;
 }
 
+// Pins of a generation's map: of each instance, where each has its own.
+std::vector<std::string> pins_of(const std::vector<std::string>& pinned, const std::string& map) {
+  std::vector<std::string> pins;
+  std::ranges::copy_if(pinned, std::back_inserter(pins), [&](const std::string& pin) { return base_name(pin) == map; });
+  return pins;
+}
+
 }  // namespace
 
 std::vector<std::string> attached_programs(const Prepared& generation) {
@@ -87,10 +95,11 @@ void adopt_running_layouts(Kernel& kernel, const update::Paths& paths, Prepared&
   // An adopted generation lacks the maps that none of its programs uses.
   const auto pinned = kernel.list(paths.generation(prepared.input.ref.generation) + "/maps");
   if (pinned && !pinned->empty()) {
-    std::erase_if(prepared.input.object.maps, [&](const MapSpec& map) { return std::ranges::find(*pinned, map.name) == pinned->end(); });
+    std::erase_if(prepared.input.object.maps, [&](const MapSpec& map) { return pins_of(*pinned, map.name).empty(); });
   }
   for (MapSpec& map : prepared.input.object.maps) {
-    auto running = kernel.read_map_spec(paths.map(prepared.input.ref.generation, map.name));
+    const auto pins = pins_of(pinned.value_or(std::vector<std::string>()), map.name);
+    auto running = kernel.read_map_spec(paths.map(prepared.input.ref.generation, pins.empty() ? map.name : pins.front()));
     if (!running) continue;
     map.max_entries = running->max_entries;
     map.value_size = running->value_size;
@@ -122,13 +131,17 @@ update::Plan plan_update(Kernel& kernel, const std::string& bpffs, const Prepare
                          const update::Limits& limits) {
   update::PlannerEnvironment env = environment(kernel, next, limits);
   const update::Paths paths(bpffs, old_side.input.manifest.name);
+  const auto pinned = kernel.list(paths.generation(old_side.input.ref.generation) + "/maps").value_or(std::vector<std::string>());
   for (const MapSpec& map : old_side.input.object.maps) {
     // Counting walks the map: only where the answer decides something.
     const auto rule = next.input.manifest.maps.find(map.name);
     const auto same = std::find_if(next.input.object.maps.begin(), next.input.object.maps.end(), [&](const MapSpec& m) { return m.name == map.name; });
     const bool resized = rule != next.input.manifest.maps.end() || same == next.input.object.maps.end() || same->max_entries < map.max_entries;
     if (!resized || map.section != DataSection::kNone) continue;
-    if (auto count = kernel.count_entries(paths.map(old_side.input.ref.generation, map.name)); count) env.live_entries[map.name] = *count;
+    for (const std::string& pin : pins_of(pinned, map.name)) {  // of several instances the fullest decides
+      const auto count = kernel.count_entries(paths.map(old_side.input.ref.generation, pin));
+      if (count) env.live_entries[map.name] = std::max(env.live_entries[map.name], *count);
+    }
   }
   // The kernel does not tell what a running program was compiled for. Its link was made, so it fits: as the next one must.
   update::GenerationInput running = old_side.input;

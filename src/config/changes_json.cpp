@@ -37,7 +37,7 @@ Watch read_map(ObjectReader& map) {
   map.require("module");
   map.require("map");
   map.text("module", out.name.module, is_name, kNameRule);
-  map.text("map", out.name.map, is_name, kNameRule);
+  map.text("map", out.name.map, is_full_name, kNameRule);
   read_sources(map, out);
   map.choice<Mode>("mode", out.mode, kModes);
   map.duration("interval", out.pull_interval, 10ms, 1h);

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "config/attach_json.h"
+#include "config/instances_json.h"
 #include "config/map_rule_json.h"
 #include "config/moving_json.h"
 #include "config/object_reader.h"
@@ -168,12 +169,24 @@ Result<Manifest> parse_manifest(const std::string& text, const std::string& dir,
   const MakeAbsolute absolute = [&dir](const std::string& path) {
     return path.empty() || path.front() == '/' ? path : (std::filesystem::path(dir) / path).lexically_normal().string();
   };
-  substitute(document, set, report);
+  Values values = take_params(document, report);
+  const Values declared = values;
+  for (const auto& [name, value] : set) values[name] = value;
+  Substitution substitution(std::move(values), report);
+  Instances instances = take_instances(document, substitution, report);
+  substitution.fill(document, "");
+  check_set(set, declared, substitution.used(), report);
   Manifest manifest;
   ObjectReader reader(report, document, "");
   read_module(reader, absolute, manifest);
+  read_instances(instances, absolute, report, manifest);
   if (!report.empty()) return fail(report.error());
+  put_back(instances, document);
   manifest.text = canonical_text(std::move(document), absolute);
+  // The places of many instances written out may be more than one reads again.
+  if (!manifest.instances.empty()) {
+    MS_TRY([[maybe_unused]] const JsonValue again, parse_json(manifest.text, file_name + " with its instances written out"));
+  }
   return manifest;
 }
 

@@ -50,7 +50,7 @@ const slo::Figure* read_figure(ObjectReader& reader, Objective& out) {
 
 void read_program(ObjectReader& reader, Objective& out) {
   reader.require("program");
-  reader.text("program", out.program, is_name, kNameRule);
+  reader.text("program", out.program, is_full_name, kNameRule);
   read_figure(reader, out);
 }
 
@@ -118,10 +118,10 @@ void read_indicator(ObjectReader& reader, Objective& out) {
       return reader.text("query", out.query, is_query, "a query of at most 8192 bytes");
     case Indicator::kVerdict:
       reader.require("program");
-      reader.text("program", out.program, is_name, kNameRule);
+      reader.text("program", out.program, is_full_name, kNameRule);
       return reader.text("value", out.value);
     case Indicator::kMigration:
-      reader.text("map", out.map, is_name, kNameRule);
+      reader.text("map", out.map, is_full_name, kNameRule);
       return static_cast<void>(read_figure(reader, out));
     case Indicator::kHost: return read_host(reader, out);
     case Indicator::kAlert: return read_alert(reader, out);

@@ -5,6 +5,8 @@
 #include <cctype>
 #include <numeric>
 
+#include "kernel/instance_name.h"
+
 namespace mapshift::config {
 namespace {
 
@@ -80,6 +82,11 @@ std::string suggestion(std::string_view name, const std::vector<std::string>& ca
 bool is_name(std::string_view text) {
   const auto allowed = [](unsigned char c) { return std::isalnum(c) != 0 || c == '_' || c == '-'; };
   return !text.empty() && text.size() <= 63 && std::ranges::all_of(text, allowed);
+}
+
+bool is_full_name(std::string_view text) {
+  const std::string_view base = base_name(text);
+  return is_name(base) && (base == text || is_name(text.substr(base.size() + 1)));
 }
 
 }  // namespace mapshift::config

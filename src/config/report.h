@@ -15,6 +15,7 @@ class Report {
   // `line` 0: the complaint is not about a place in the file.
   void add(std::string code, std::string where, int line, const std::string& message);
   [[nodiscard]] bool empty() const { return problems_.empty(); }
+  [[nodiscard]] size_t size() const { return problems_.size() + left_out_; }
   // kInvalid, with every problem; the message holds them all, one a line.
   [[nodiscard]] Error error() const;
 
@@ -30,6 +31,8 @@ class Report {
 [[nodiscard]] std::string suggestion(std::string_view name, const std::vector<std::string>& candidates);
 // [A-Za-z0-9_-]{1,63}: safe as a file name, a label and a part of a path.
 [[nodiscard]] bool is_name(std::string_view text);
+// The same, perhaps of one instance of a module: "count@eth0".
+[[nodiscard]] bool is_full_name(std::string_view text);
 inline constexpr std::string_view kNameRule = "a name: 1 to 63 letters, digits, '_' and '-'";
 
 }  // namespace mapshift::config

@@ -34,100 +34,101 @@ Reference reference_at(const std::string& text, size_t at) {
   return {text.substr(begin, end - begin), end - at + (braced ? 1 : 0)};
 }
 
-class Substitution {
- public:
-  Substitution(std::map<std::string, std::string> values, Report& report) : values_(std::move(values)), report_(report) {}
+}  // namespace
 
-  void fill(JsonValue& value, const std::string& where) {
-    if (value.kind == Kind::kString) fill_text(value, where);
-    for (size_t i = 0; i < value.items.size(); ++i) fill(value.items[i], fmt::format("{}[{}]", where, i));
-    for (auto& [key, member] : value.members) fill(member, where.empty() ? key : where + "." + key);
-  }
-  [[nodiscard]] const std::set<std::string>& used() const { return used_; }
+void Substitution::fill(JsonValue& value, const std::string& where) {
+  if (value.kind == Kind::kString) fill_text(value, where);
+  for (size_t i = 0; i < value.items.size(); ++i) fill(value.items[i], fmt::format("{}[{}]", where, i));
+  for (auto& [key, member] : value.members) fill(member, where.empty() ? key : where + "." + key);
+}
 
- private:
-  void fill_text(JsonValue& value, const std::string& where) {
-    std::string out;
-    for (size_t at = 0; at < value.text.size();) {
-      if (value.text[at] != '$') {
-        out += value.text[at++];
-        continue;
-      }
-      const bool doubled = at + 1 < value.text.size() && value.text[at + 1] == '$';
-      const Reference reference = doubled ? Reference{} : reference_at(value.text, at);
-      if (reference.length == 0) {
-        out += '$';
-        at += doubled ? 2 : 1;
-        continue;
-      }
-      out += resolve(reference.name, value, where);
-      value.substituted = reference.length == value.text.size();
-      at += reference.length;
+void Substitution::fill_text(JsonValue& value, const std::string& where) {
+  std::string out;
+  for (size_t at = 0; at < value.text.size();) {
+    if (value.text[at] != '$') {
+      out += value.text[at++];
+      continue;
     }
-    filled_ += out.size();
-    if (filled_ > kMaxFilled && !too_large_) {
-      too_large_ = true;
-      report_.add("too-large", where, value.line, "the values filled in for $NAMEs make more than 1 MiB");
+    const bool doubled = at + 1 < value.text.size() && value.text[at + 1] == '$';
+    const Reference reference = doubled ? Reference{} : reference_at(value.text, at);
+    if (reference.length == 0) {
+      out += '$';
+      at += doubled ? 2 : 1;
+      continue;
     }
-    value.text = too_large_ ? std::string() : std::move(out);
+    out += resolve(reference.name, value, where);
+    value.substituted = reference.length == value.text.size();
+    at += reference.length;
   }
+  filled_ += out.size();
+  if (filled_ > kMaxFilled && !too_large_) {
+    too_large_ = true;
+    report_.add("too-large", where, value.line, "the values filled in for $NAMEs make more than 1 MiB");
+  }
+  value.text = too_large_ ? std::string() : std::move(out);
+}
 
-  std::string resolve(const std::string& name, const JsonValue& value, const std::string& where) {
-    used_.insert(name);
-    const auto found = values_.find(name);
-    if (found != values_.end()) return too_large_ ? std::string() : found->second;
-    report_.add(
-        "unresolved-name", where, value.line,
-        fmt::format("\"{}\": nothing gives ${} a value; add --set {}=…, or \"{}\" to \"params\"", where, name, name, name));
+std::string Substitution::resolve(const std::string& name, const JsonValue& value, const std::string& where) {
+  used_.insert(name);
+  if (forbidden_.contains(name)) {
+    report_.add("instance-parameter", where, value.line,
+                fmt::format("\"{}\": ${} differs between the instances, and only \"attach\" may name it", where, name));
     return {};
   }
+  const auto found = values_.find(name);
+  if (found != values_.end()) return too_large_ ? std::string() : found->second;
+  report_.add(
+      "unresolved-name", where, value.line,
+      fmt::format("\"{}\": nothing gives ${} a value; add --set {}=…, or \"{}\" to \"params\"", where, name, name, name));
+  return {};
+}
 
-  std::map<std::string, std::string> values_;
-  Report& report_;
-  std::set<std::string> used_;
-  size_t filled_ = 0;
-  bool too_large_ = false;
-};
-
-std::map<std::string, std::string> read_params(JsonValue& document, Report& report) {
-  std::map<std::string, std::string> params;
-  JsonValue* value = document.find("params");
-  if (value == nullptr || !expect_kind(report, *value, "params", Kind::kObject)) return params;
-  for (auto& [name, param] : value->members) {
-    const std::string where = "params." + name;
-    const bool well_named = !name.empty() && is_name_start(name.front()) && std::ranges::all_of(name, is_name_part);
-    if (!well_named)
-      report.add("bad-name", where, param.line,
-                 fmt::format("\"{}\": a parameter's name is made of letters, digits and '_'", where));
-    switch (param.kind) {
-      case Kind::kString: params[name] = param.text; break;
-      case Kind::kBool:
-      case Kind::kSigned:
-      case Kind::kUnsigned:
-      case Kind::kFloat: params[name] = dump_json(param); break;
-      case Kind::kNull:
-      case Kind::kArray:
-      case Kind::kObject: (void)expect_kind(report, param, where, Kind::kString); break;
-    }
+std::optional<std::string> read_param(const std::string& name, const JsonValue& value, const std::string& where, Report& report) {
+  const bool well_named = !name.empty() && is_name_start(name.front()) && std::ranges::all_of(name, is_name_part);
+  if (!well_named)
+    report.add("bad-name", where, value.line, fmt::format("\"{}\": a parameter's name is made of letters, digits and '_'", where));
+  switch (value.kind) {
+    case Kind::kString: return value.text;
+    case Kind::kBool:
+    case Kind::kSigned:
+    case Kind::kUnsigned:
+    case Kind::kFloat: return dump_json(value);
+    case Kind::kNull:
+    case Kind::kArray:
+    case Kind::kObject: (void)expect_kind(report, value, where, Kind::kString); break;
   }
+  return std::nullopt;
+}
+
+Values take_params(JsonValue& document, Report& report) {
+  Values params;
+  JsonValue* value = document.find("params");
+  if (value != nullptr && expect_kind(report, *value, "params", Kind::kObject)) {
+    for (auto& [name, param] : value->members)
+      if (auto text = read_param(name, param, "params." + name, report)) params[name] = *std::move(text);
+  }
+  std::erase_if(document.members, [](const auto& member) { return member.first == "params"; });
   return params;
 }
 
-}  // namespace
-
-void substitute(JsonValue& document, const std::map<std::string, std::string>& set, Report& report) {
-  std::map<std::string, std::string> values = read_params(document, report);
+void check_set(const Values& set, const Values& declared, const std::set<std::string>& used, Report& report) {
   std::vector<std::string> known;
-  for (const auto& [name, value] : values) known.push_back(name);
-  for (const auto& [name, value] : set) values[name] = value;
-  std::erase_if(document.members, [](const auto& member) { return member.first == "params"; });
-  Substitution substitution(std::move(values), report);
-  substitution.fill(document, "");
-  known.insert(known.end(), substitution.used().begin(), substitution.used().end());
+  for (const auto& [name, value] : declared) known.push_back(name);
+  known.insert(known.end(), used.begin(), used.end());
   for (const auto& [name, value] : set) {
     if (std::ranges::find(known, name) != known.end()) continue;
     report.add("unused-set", name, 0, fmt::format("--set {}: the manifest has no ${}{}", name, name, suggestion(name, known)));
   }
+}
+
+bool refers_to(const JsonValue& value, const std::set<std::string>& names) {
+  for (size_t at = 0; at < value.text.size(); ++at) {
+    if (value.text[at] != '$') continue;
+    if (at + 1 < value.text.size() && value.text[at + 1] == '$') ++at;
+    else if (names.contains(reference_at(value.text, at).name)) return true;
+  }
+  return std::ranges::any_of(value.items, [&](const JsonValue& item) { return refers_to(item, names); }) ||
+         std::ranges::any_of(value.members, [&](const auto& member) { return refers_to(member.second, names); });
 }
 
 void escape_dollars(JsonValue& value) {

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -56,6 +57,9 @@ struct LoadRequest {
   std::vector<std::string> optional_programs;          // may fail to load
   std::map<std::string, Hook> hooks;                   // programs that will attach: expected attach types come from here
   std::string log_dir;                                 // where a verifier log is kept when a program is refused
+  // The object is loaded once for each of these; hooks, pins to reuse and the report have full names (kernel/instance_name.h).
+  std::vector<std::string> instances = {};             // empty: once, for all
+  std::set<std::string> instance_maps = {}, instance_programs = {};  // that each has of its own; program arrays are among them
 };
 
 // Links of programs that somebody else attached.

@@ -5,8 +5,12 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
+#include <map>
+#include <set>
+#include <utility>
 
 #include "kernel/digest.h"
+#include "kernel/instance_name.h"
 #include "kernel/object.h"
 #include "kernel/pin.h"
 
@@ -87,25 +91,97 @@ Status check_unused(const std::string& generation_dir) {
   return {};
 }
 
+// One generation while it is loaded: once for each instance of the module, or once. What is pinned goes again unless kept.
+class Generation {
+ public:
+  Generation(const LoadRequest& request, const std::vector<std::byte>& bytes) : request_(request), bytes_(bytes) {}
+
+  // The first one's maps serve the others, but for those of which each has its own.
+  Status load(const std::string& instance, bool first) {
+    LoadRequest own = request_of(instance);
+    if (!first) own.reuse.insert(shared_.begin(), shared_.end());
+    const size_t skipped_before = skipped_.size();
+    MS_TRY(const Object object, load_object(own, bytes_, skipped_));
+    MS_CHECK(object.fill_prog_arrays(own));
+    if (first) {
+      MS_CHECK(pins_.dir(maps_));
+      MS_CHECK(pins_.dir(programs_));
+    }
+    MS_CHECK(pin_maps(object, instance, first));
+    MS_CHECK(pin_programs(object, own, instance, first));
+    for (size_t i = 0; i < skipped_.size(); ++i) {
+      const bool often = request_.instance_programs.contains(skipped_[i]);
+      if (often && own.hooks.contains(skipped_[i])) report_.skipped_programs.push_back(instance_name(skipped_[i], instance));
+      else if (!often && i >= skipped_before) report_.skipped_programs.push_back(skipped_[i]);
+    }
+    return {};
+  }
+
+  LoadReport keep() && {
+    pins_.keep();
+    return std::move(report_);
+  }
+
+ private:
+  // Under the names that the object itself has.
+  [[nodiscard]] LoadRequest request_of(const std::string& instance) const {
+    LoadRequest own = request_;
+    const auto pick = [&](auto& named, const std::set<std::string>& often) {
+      auto all = std::exchange(named, {});
+      for (auto& [name, value] : all) {
+        const std::string base(base_name(name));
+        if (!often.contains(base) || instance_name(base, instance) == name) named.emplace(base, std::move(value));
+      }
+    };
+    pick(own.hooks, request_.instance_programs);
+    pick(own.reuse, request_.instance_maps);
+    return own;
+  }
+
+  Status pin_maps(const Object& object, const std::string& instance, bool first) {
+    for (const auto& map : object.maps()) {
+      const bool own = request_.instance_maps.contains(map.name);
+      if (!own && !first) continue;
+      const std::string path = maps_ + "/" + (own ? instance_name(map.name, instance) : map.name);
+      MS_CHECK(pins_.pin(map.fd, path));
+      if (!own && !map.constant) shared_[map.name] = path;
+    }
+    for (const auto& [outer, form] : object.templates()) {
+      const bool own = request_.instance_maps.contains(outer);
+      if (own || first) MS_CHECK(pins_.pin(form.fd(), template_pin(maps_ + "/" + (own ? instance_name(outer, instance) : outer))));
+    }
+    return {};
+  }
+
+  Status pin_programs(const Object& object, const LoadRequest& own, const std::string& instance, bool first) {
+    for (const auto& program : object.programs()) {
+      const bool often = request_.instance_programs.contains(program.name);
+      if (often ? !own.hooks.contains(program.name) : !first) continue;
+      const std::string name = often ? instance_name(program.name, instance) : program.name;
+      MS_CHECK(pins_.pin(program.fd, programs_ + "/" + name));
+      report_.programs.push_back(name);
+    }
+    return {};
+  }
+
+  const LoadRequest& request_;
+  const std::vector<std::byte>& bytes_;
+  const std::string maps_ = request_.generation_dir + "/maps", programs_ = request_.generation_dir + "/progs";
+  PinGuard pins_;
+  std::map<std::string, std::string> shared_ = {};  // pins by map
+  std::vector<std::string> skipped_ = {};           // by their names in the object
+  LoadReport report_ = {};
+};
+
 }  // namespace
 
 Result<LoadReport> load_generation(const LoadRequest& request) {
   MS_CHECK(check_unused(request.generation_dir));
   MS_TRY(const auto bytes, read_verified(request));
-  LoadReport report;
-  MS_TRY(const Object object, load_object(request, bytes, report.skipped_programs));
-  MS_CHECK(object.fill_prog_arrays(request));
-  PinGuard pins;
-  MS_CHECK(pins.dir(request.generation_dir + "/maps"));
-  MS_CHECK(pins.dir(request.generation_dir + "/progs"));
-  for (const auto& map : object.maps()) MS_CHECK(pins.pin(map.fd, request.generation_dir + "/maps/" + map.name));
-  for (const auto& [outer, form] : object.templates()) MS_CHECK(pins.pin(form.fd(), template_pin(request.generation_dir + "/maps/" + outer)));
-  for (const auto& program : object.programs()) {
-    MS_CHECK(pins.pin(program.fd, request.generation_dir + "/progs/" + program.name));
-    report.programs.push_back(program.name);
-  }
-  pins.keep();
-  return report;
+  Generation generation(request, bytes);
+  if (request.instances.empty()) MS_CHECK(generation.load("", true));
+  for (size_t i = 0; i < request.instances.size(); ++i) MS_CHECK(generation.load(request.instances[i], i == 0));
+  return std::move(generation).keep();
 }
 
 }  // namespace mapshift

@@ -144,7 +144,10 @@ std::vector<Object::Loaded> Object::maps() const {
   auto name = map_names_.begin();
   bpf_map* map = nullptr;
   bpf_object__for_each_map(map, object_.get()) {
-    if (bpf_map__autocreate(map) && bpf_map__fd(map) >= 0) loaded.push_back({*name, bpf_map__fd(map)});
+    if (bpf_map__autocreate(map) && bpf_map__fd(map) >= 0) {
+      const bool constant = bpf_map__is_internal(map) && (bpf_map__map_flags(map) & BPF_F_RDONLY_PROG) != 0;
+      loaded.push_back({*name, bpf_map__fd(map), constant});
+    }
     ++name;
   }
   return loaded;

@@ -38,6 +38,7 @@ class Object {
   struct Loaded {
     std::string name;
     int fd = -1;  // owned by the object
+    bool constant = false;  // .rodata and what libbpf fills in: written once, when the object is loaded
   };
   [[nodiscard]] std::vector<Loaded> maps() const;      // sections by their names in MapSpec
   [[nodiscard]] std::vector<Loaded> programs() const;  // that were loaded

@@ -5,7 +5,10 @@
 #include <cstring>
 #include <set>
 
+#include "kernel/instance_name.h"
 #include "update/attach_section.h"
+#include "update/instances.h"
+#include "update/names.h"
 #include "update/overlap.h"
 
 namespace mapshift::update {
@@ -100,12 +103,15 @@ Result<std::map<std::string, AttachSpec>> attachments(const Manifest& manifest, 
   for (const auto& [map, slots] : manifest.prog_arrays) {
     for (const auto& [slot, program] : slots) tail_called.insert(program);
   }
+  std::set<std::string_view> said;
+  for (const auto& [name, rule] : manifest.programs) {
+    if (!rule.attach || find_program(object, base_name(name)) == nullptr) continue;
+    out.emplace(name, *rule.attach);
+    said.insert(base_name(name));
+  }
   for (const ProgramSpec& program : object.programs) {
+    if (said.contains(program.name)) continue;
     const auto rule = manifest.programs.find(program.name);
-    if (rule != manifest.programs.end() && rule->second.attach) {
-      out.emplace(program.name, *rule->second.attach);
-      continue;
-    }
     if (tail_called.contains(program.name)) continue;
     auto from_section = attach_from_section(program.section);
     if (!from_section) {
@@ -149,6 +155,9 @@ Result<LoadRequest> load_request(const Manifest& manifest, const ObjectSpec& obj
   request.prog_arrays = manifest.prog_arrays;
   request.optional_programs = manifest.optional_programs;
   request.log_dir = log_dir;
+  request.instances = instance_names(manifest);
+  request.instance_maps = instance_maps(manifest, object);
+  request.instance_programs = instance_programs(manifest);
   MS_TRY(request.rodata, rodata_bytes(manifest, object));
   if (const Variable* own = find_rodata(object, kGenerationVariable); own != nullptr && own->size == sizeof(uint32_t)) {
     std::vector<std::byte>& bytes = request.rodata[kGenerationVariable];

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "update/module_check.h"
 
+#include "update/instances.h"
 #include "update/load_request.h"
 #include "update/module_check_next.h"
 #include "update/names.h"
@@ -16,6 +17,7 @@ void append(std::vector<Problem>& to, const std::vector<Problem>& from) { to.ins
 ModuleCheck check_module(const Manifest& manifest, const ObjectSpec& object) {
   ModuleCheck out;
   append(out.problems, check_names(manifest, object));
+  append(out.problems, check_instances(manifest, object));
   std::vector<std::string> attached;
   if (const auto found = attachments(manifest, object); found) {
     for (const auto& [name, attach] : *found) attached.push_back(name);

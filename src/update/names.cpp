@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "kernel/instance_name.h"
 #include "update/schema_diff.h"
 #include "update/schema_diff_layout.h"
 #include "update/schema_diff_section.h"
@@ -55,7 +56,8 @@ class Check {
       : manifest_(manifest), object_(object), maps_(map_names(object)), programs_(program_names(object)) {}
 
   std::vector<Problem> run() && {
-    for (const auto& [name, rule] : manifest_.programs) expect("program", name, "programs." + name, programs_);
+    for (const auto& [name, rule] : manifest_.programs)
+      if (base_name(name) == name) expect("program", name, "programs." + name, programs_);  // instances have what this has
     for (const std::string& name : manifest_.optional_programs) expect("program", name, "optional", programs_);
     for (const auto& [name, rule] : manifest_.maps) check_map(name, rule);
     for (const auto& [name, rule] : manifest_.ringbufs) check_ring(name);

@@ -3,6 +3,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "kernel/instance_name.h"
+#include "update/instances.h"
 #include "update/names.h"
 #include "update/planner_maps.h"
 #include "update/planner_programs.h"
@@ -20,14 +24,16 @@ uint64_t plus(uint64_t a, uint64_t b) {
   return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
 }
 
-uint64_t memory_of(const Plan& plan, const ObjectSpec& object, const PlannerEnvironment& env) {
+uint64_t memory_of(const Plan& plan, const GenerationInput& next, const PlannerEnvironment& env) {
+  const ObjectSpec& object = next.object;
+  const uint64_t loads = std::max<uint64_t>(1, next.manifest.instances.size());
   uint64_t bytes = 0;
   for (const MapPlan& map : plan.maps) {
-    const MapSpec* spec = find_map(object, map.name);
+    const MapSpec* spec = find_map(object, base_name(map.name));
     if (spec != nullptr && map.policy != Policy::kReuse) bytes = plus(bytes, map_memory(*spec, map.max_entries, env.possible_cpus));
     if (map.sync) bytes = plus(bytes, base_memory(*map.sync, env.possible_cpus));
   }
-  for (const ProgramSpec& program : object.programs) bytes = plus(bytes, kProgramBytes + program.code.insns.size() * kInsnBytes);
+  for (const ProgramSpec& program : object.programs) bytes = plus(bytes, loads * (kProgramBytes + program.code.insns.size() * kInsnBytes));
   return bytes;
 }
 
@@ -54,12 +60,20 @@ Plan make_plan(const GenerationInput& old_side, const GenerationInput& next, con
   plan.refusals = env.problems;
   const std::vector<Problem> names = check_names(next.manifest, next.object);
   plan.refusals.insert(plan.refusals.end(), names.begin(), names.end());
+  const std::vector<Problem> instances = check_instances(next.manifest, next.object);
+  plan.refusals.insert(plan.refusals.end(), instances.begin(), instances.end());
   MapPlanner(old_side, next, env, plan).run();
-  plan_programs(old_side, next, env, plan);
+  if (old_side.manifest.instances.empty() && next.manifest.instances.empty()) {
+    plan_programs(old_side, next, env, plan);
+  } else {
+    expand_maps(old_side, next, plan);
+    plan_programs(with_instances(old_side), with_instances(next), env, plan);
+    check_moves(plan);
+  }
   plan_together(next, plan);
   for (const std::string& text : next.facts.gave_up)
     plan.warnings.push_back({"analysis-bounded", "programs", fmt::format("the instructions were not followed to the end: {}", text)});
-  plan.memory_bytes = memory_of(plan, next.object, env);
+  plan.memory_bytes = memory_of(plan, next, env);
   check_memory(env, plan);
   return plan;
 }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "kernel/instance_name.h"
 #include "update/names.h"
 #include "update/overlap.h"
 
@@ -101,8 +102,9 @@ class ProgramPlanner {
   [[nodiscard]] std::map<std::string, ProgramOrder> turns() const {
     std::vector<std::string> names;
     for (const ProgramPlan& program : plan_.programs)
-      if (program.swap != Swap::kDetach && !program.attach.type.empty()) names.push_back(program.name);
+      if (program.swap != Swap::kDetach && !program.attach.type.empty()) names.emplace_back(base_name(program.name));
     std::sort(names.begin(), names.end());
+    names.erase(std::unique(names.begin(), names.end()), names.end());  // all instances of a program in one turn
     std::map<std::string, ProgramOrder> by_name;
     if (env_.order) {
       for (ProgramOrder& turn : env_.order(next_.facts, names)) by_name[turn.name] = std::move(turn);
@@ -118,7 +120,7 @@ class ProgramPlanner {
     int last = 0;
     for (const auto& [name, turn] : by_name) last = std::max(last, turn.order);
     for (ProgramPlan& program : plan_.programs) {
-      const auto turn = by_name.find(program.name);
+      const auto turn = by_name.find(std::string(base_name(program.name)));
       if (program.swap == Swap::kDetach) {
         program.record.order = last + 1;
         program.record.reason = "not attached by the new generation: detached last";

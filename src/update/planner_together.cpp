@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "kernel/instance_name.h"
+
 namespace mapshift::update {
 namespace {
 
@@ -82,7 +84,7 @@ void warn_of_both(const GenerationInput& next, Plan& plan) {
                                fmt::format("both generations write it during the canary: where both wrote {} of a key between two passes, "
                                            "the running generation's value stays, and a conflict is counted", latest)});
     }
-    if (deletes(next, map.name)) {
+    if (deletes(next, std::string(base_name(map.name)))) {
       plan.warnings.push_back({"canary-deletes", where,
                                "its programs delete keys: what the new generation counted for a key since the last pass goes with the "
                                "running generation's deletion, counted; \"on_delete\": \"keep_delta\" keeps it"});

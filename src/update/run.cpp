@@ -8,7 +8,8 @@ namespace mapshift::update {
 
 Run::Run(Kernel& kernel, Journal& journal, Observer& observer, RunInput input)
     : kernel_(kernel), journal_(journal), observer_(observer), input_(std::move(input)), paths_(input_.bpffs, input_.record.module),
-      sampler_(kernel, paths_, input_.record.module, input_.sources, [this](const slo::Objective& objective) { return migration(objective); }),
+      sampler_(kernel, paths_, input_.record.module, input_.sources, [this](const slo::Objective& objective) { return migration(objective); },
+               !input_.new_manifest.instances.empty() || !input_.old_manifest.instances.empty()),
       began_(monotonic_now()), phase_began_(began_), record_(input_.record) {}
 
 Run::~Run() = default;

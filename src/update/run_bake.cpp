@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "kernel/instance_name.h"
 #include "update/run.h"
 
 namespace mapshift::update {
@@ -70,7 +71,7 @@ void Run::measure_baseline() {
 Result<double> Run::migration(const slo::Objective& objective) {
   double value = 0;
   for (Pair& pair : pairs_) {
-    if (!objective.map.empty() && objective.map != pair.plan->name) continue;
+    if (!objective.map.empty() && objective.map != pair.plan->name && objective.map != base_name(pair.plan->name)) continue;
     if (objective.value == "mismatches") MS_CHECK(compare(pair));
     if (objective.value == "stall") {
       const Nanos now = monotonic_now();

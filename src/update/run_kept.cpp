@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "kernel/instance_name.h"
 #include "update/kept_map.h"
 #include "update/run.h"
 
@@ -12,7 +13,7 @@ namespace mapshift::update {
 // May be done already, or in part: it names the same objects again. What cannot be kept is said and goes: the commit stands.
 void Run::keep_old_maps() {
   for (const MapPlan& map : input_.plan.maps) {
-    const auto rule = input_.new_manifest.maps.find(map.name);
+    const auto rule = input_.new_manifest.maps.find(std::string(base_name(map.name)));
     if (!map.sync || rule == input_.new_manifest.maps.end() || !rule->second.keep_old) continue;
     Status kept = move_aside(map);
     if (kept) {

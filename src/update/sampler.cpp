@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "kernel/instance_name.h"
 #include "slo/indicator.h"
 #include "slo/limits.h"
 #include "slo/return_code.h"
@@ -10,20 +11,53 @@
 
 namespace mapshift::update {
 
+// What pins in `dir` are of `name`: one, or one of each instance.
+Result<std::vector<std::string>> Sampler::full_names(const std::string& dir, const std::string& name) const {
+  if (!several_) return std::vector<std::string>{name};
+  MS_TRY(std::vector<std::string> names, kernel_.list(dir));
+  std::erase_if(names, [&](const std::string& full) { return full != name && base_name(full) != name; });
+  if (names.empty()) names.push_back(name);
+  return names;
+}
+
 Result<double> Sampler::counter(const std::string& path, const ObjectSpec& object, uint64_t generation) const {
   MS_TRY(const Counter found, find_counter(object, path));
-  MS_TRY(const auto element, kernel_.read_element(paths_.map(generation, found.map), std::vector<std::byte>(4)));
-  return read_counter(found, element);
+  MS_TRY(const auto maps, full_names(paths_.generation(generation) + "/maps", found.map));
+  double sum = 0;
+  for (const std::string& map : maps) {
+    MS_TRY(const auto element, kernel_.read_element(paths_.map(generation, map), std::vector<std::byte>(4)));
+    sum += read_counter(found, element);
+  }
+  return sum;
+}
+
+Result<SidesReport> Sampler::sides(const std::string& program, uint64_t generation) const {
+  MS_TRY(const auto names, full_names(paths_.root() + "/hooks", program));
+  SidesReport sum;
+  for (const std::string& name : names) {
+    MS_TRY(const SidesReport one, kernel_.side_stats(paths_.hook(name), "", paths_.program(generation, name)));
+    sum.to.run_ns += one.to.run_ns;
+    sum.to.timed += one.to.timed;
+    for (const auto& [answer, count] : one.to.verdicts) sum.to.verdicts[answer] += count;
+  }
+  return sum;
 }
 
 Status Sampler::read_program(const slo::Objective& objective, uint64_t generation, slo::Sample& sample) const {
   if (watched_.load() && objective.value == "run_time_avg") {
-    MS_TRY(const SidesReport sides, kernel_.side_stats(paths_.hook(objective.program), "", paths_.program(generation, objective.program)));
-    sample.num = static_cast<double>(sides.to.run_ns) / 1e9;
-    sample.den = static_cast<double>(sides.to.timed);
+    MS_TRY(const SidesReport both, sides(objective.program, generation));
+    sample.num = static_cast<double>(both.to.run_ns) / 1e9;
+    sample.den = static_cast<double>(both.to.timed);
     return {};
   }
-  MS_TRY(const ProgramStats stats, kernel_.hook_stats(paths_.hook(objective.program)));
+  ProgramStats stats;
+  MS_TRY(const auto hooks, full_names(paths_.root() + "/hooks", objective.program));
+  for (const std::string& hook : hooks) {
+    MS_TRY(const ProgramStats one, kernel_.hook_stats(paths_.hook(hook)));
+    stats.runs += one.runs;
+    stats.run_ns += one.run_ns;
+    stats.missed += one.missed;
+  }
   const auto runs = static_cast<double>(stats.runs);
   if (objective.value == "run_time_avg") {
     sample.num = static_cast<double>(stats.run_ns) / 1e9;
@@ -38,11 +72,11 @@ Status Sampler::read_program(const slo::Objective& objective, uint64_t generatio
 Status Sampler::read_verdict(const slo::Objective& objective, uint64_t generation, slo::Sample& sample) const {
   const auto code = slo::return_code(objective.value);
   if (!code) return fail(ErrorCode::kInvalid, "\"" + objective.value + "\" is no return code");
-  MS_TRY(const SidesReport sides, kernel_.side_stats(paths_.hook(objective.program), "", paths_.program(generation, objective.program)));
+  MS_TRY(const SidesReport both, sides(objective.program, generation));
   double all = 0;
-  for (const auto& [answer, count] : sides.to.verdicts) all += static_cast<double>(count);
-  const auto counted = sides.to.verdicts.find(*code);
-  sample.num = counted == sides.to.verdicts.end() ? 0 : static_cast<double>(counted->second);
+  for (const auto& [answer, count] : both.to.verdicts) all += static_cast<double>(count);
+  const auto counted = both.to.verdicts.find(*code);
+  sample.num = counted == both.to.verdicts.end() ? 0 : static_cast<double>(counted->second);
   sample.den = all;
   return {};
 }
@@ -56,15 +90,20 @@ Status Sampler::read_map(const slo::Objective& objective, const ObjectSpec& obje
   MS_TRY(const Counter num, find_counter(object, objective.ratio_num));
   MS_TRY(const Counter den, find_counter(object, objective.ratio_den));
   // Both from one reading where they lie together: read one after the other, what counts between the two skews the ratio.
-  const std::vector<std::byte> first(4);
-  MS_TRY(const auto element, kernel_.read_element(paths_.map(generation, num.map), first));
-  sample.num = read_counter(num, element);
   if (den.map == num.map) {
-    sample.den = read_counter(den, element);
+    MS_TRY(const auto maps, full_names(paths_.generation(generation) + "/maps", num.map));
+    double counted = 0, all = 0;
+    for (const std::string& map : maps) {
+      MS_TRY(const auto element, kernel_.read_element(paths_.map(generation, map), std::vector<std::byte>(4)));
+      counted += read_counter(num, element);
+      all += read_counter(den, element);
+    }
+    sample.num = counted;
+    sample.den = all;
     return {};
   }
-  MS_TRY(const auto other, kernel_.read_element(paths_.map(generation, den.map), first));
-  sample.den = read_counter(den, other);
+  MS_TRY(sample.num, counter(objective.ratio_num, object, generation));
+  MS_TRY(sample.den, counter(objective.ratio_den, object, generation));
   return {};
 }
 
@@ -119,14 +158,15 @@ slo::Sample Sampler::read(const slo::Objective& objective, const ObjectSpec& obj
 Status check_subject(const slo::Objective& objective, const ObjectSpec& object,
                      const std::vector<std::string>& attached_programs) {
   const auto& programs = attached_programs;
-  const bool attached = std::find(programs.begin(), programs.end(), objective.program) != programs.end();
+  const auto same = [&](const std::string& name) { return name == objective.program || base_name(name) == objective.program; };
+  const bool attached = std::any_of(programs.begin(), programs.end(), same);
   const bool of_program = objective.indicator == slo::Indicator::kProgram || objective.indicator == slo::Indicator::kVerdict;
   if (of_program && !attached) {
     return fail(ErrorCode::kNotFound, "the module attaches no program \"" + objective.program + "\"");
   }
   if (objective.indicator == slo::Indicator::kMigration && !objective.map.empty()) {
-    const auto same = [&](const MapSpec& map) { return map.name == objective.map; };
-    if (std::none_of(object.maps.begin(), object.maps.end(), same)) {
+    const auto is_it = [&](const MapSpec& map) { return map.name == base_name(objective.map); };
+    if (std::none_of(object.maps.begin(), object.maps.end(), is_it)) {
       return fail(ErrorCode::kNotFound, "the module has no map \"" + objective.map + "\"");
     }
   }

@@ -20,8 +20,10 @@ class Sampler {
  public:
   // A figure of the indicator `migration`: the update itself knows it.
   using Migration = std::function<Result<double>(const slo::Objective&)>;
-  Sampler(Kernel& kernel, const Paths& paths, std::string module, Sources sources, Migration migration)
-      : kernel_(kernel), paths_(paths), module_(std::move(module)), sources_(std::move(sources)), migration_(std::move(migration)) {}
+  // `several`: the module has instances, and what an objective names may be there once for each: it is their sum.
+  Sampler(Kernel& kernel, const Paths& paths, std::string module, Sources sources, Migration migration, bool several = false)
+      : kernel_(kernel), paths_(paths), module_(std::move(module)), sources_(std::move(sources)), migration_(std::move(migration)),
+        several_(several) {}
   // Trouble is in the sample. `object`, `generation`: the one that is active.
   [[nodiscard]] slo::Sample read(const slo::Objective& objective, const ObjectSpec& object, uint64_t generation) const;
   // While both generations run, a program's run time is what its dispatcher measures of the new one. Thread-safe.
@@ -33,7 +35,9 @@ class Sampler {
   }
 
  private:
+  [[nodiscard]] Result<std::vector<std::string>> full_names(const std::string& dir, const std::string& name) const;
   [[nodiscard]] Result<double> counter(const std::string& path, const ObjectSpec& object, uint64_t generation) const;
+  [[nodiscard]] Result<SidesReport> sides(const std::string& program, uint64_t generation) const;
   [[nodiscard]] Status read_map(const slo::Objective& objective, const ObjectSpec& object, uint64_t generation,
                                 slo::Sample& sample) const;
   [[nodiscard]] Status read_program(const slo::Objective& objective, uint64_t generation, slo::Sample& sample) const;
@@ -49,6 +53,7 @@ class Sampler {
   const std::string module_;
   const Sources sources_;
   const Migration migration_;
+  const bool several_;
   std::atomic<bool> watched_{false};
 };
 

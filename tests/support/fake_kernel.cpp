@@ -5,8 +5,20 @@
 #include <cerrno>
 #include <sstream>
 
+#include "kernel/instance_name.h"
+
 namespace mapshift {
 namespace {
+
+// What is there once for each instance, by the names that it has then.
+std::vector<std::string> full_names(const LoadRequest& request, const std::set<std::string>& often, const std::vector<std::string>& names) {
+  std::vector<std::string> all;
+  for (const std::string& name : names) {
+    if (!often.contains(name)) all.push_back(name);
+    else for (const std::string& instance : request.instances) all.push_back(instance_name(name, instance));
+  }
+  return all;
+}
 
 std::string last_part(const std::string& path) { return path.substr(path.find_last_of('/') + 1); }
 
@@ -159,7 +171,7 @@ Result<LoadReport> FakeKernel::load(const LoadRequest& request) {
     if (pins_.lower_bound(dir + "/") != pins_.lower_bound(dir + "0")) return fail(ErrorCode::kConflict, dir + " holds pins already");
     const FakeObject& object = objects.at(request.object_path);
     std::map<std::string, ThingRef> maps;
-    for (const std::string& name : object.maps) {
+    for (const std::string& name : full_names(request, request.instance_maps, object.maps)) {
       const auto reused = request.reuse.find(name);
       if (reused == request.reuse.end()) {
         maps[name] = make('m');
@@ -170,13 +182,18 @@ Result<LoadReport> FakeKernel::load(const LoadRequest& request) {
     LoadReport report;
     for (const auto& [name, map] : maps) pins_[dir + "/maps/" + name] = map;
     if (half) return report;
-    for (const auto& [name, map] : object.programs) {
-      if (object.broken.contains(name)) {
+    std::vector<std::string> programs;
+    for (const auto& [name, map] : object.programs) programs.push_back(name);
+    for (const std::string& name : full_names(request, request.instance_programs, programs)) {
+      const std::string base(base_name(name));
+      if (object.broken.contains(base)) {
         report.skipped_programs.push_back(name);
         continue;
       }
       const ThingRef program = make('p');
-      program->counts_in = maps.at(map);
+      const std::string& map = object.programs.at(base);
+      const std::string own = map + name.substr(base.size());
+      program->counts_in = maps.at(request.instance_maps.contains(map) ? own : map);
       pins_[dir + "/progs/" + name] = program;
       report.programs.push_back(name);
     }
