@@ -84,6 +84,8 @@ class Taking {
 
   void take_explicit(JsonValue& attaches, const std::string& instance, const std::string& where) {
     if (!expect_kind(report_, attaches, where, Kind::kObject)) return;
+    if (out_.attaches.size() + attaches.members.size() > kMaxAttaches)
+      return report_.add("too-many", where, attaches.line, fmt::format("all instances together attach more than {} programs", kMaxAttaches));
     for (auto& [program, attach] : attaches.members) {
       const std::string place = where + "." + program;
       if (!is_name(program)) report_.add("bad-name", place, attach.line, "\"" + program + "\" is not " + std::string(kNameRule));

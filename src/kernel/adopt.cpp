@@ -20,35 +20,17 @@
 namespace mapshift {
 namespace {
 
-constexpr size_t kMaxLinks = 64, kMaxMaps = 256, kMaxPrograms = 256;
+constexpr size_t kMaxLinks = 64, kMaxPrograms = 256;
 constexpr uint32_t kMaxSlots = 4096;  // of a program array that are looked at
 constexpr size_t kKernelName = BPF_OBJ_NAME_LEN - 1;
-
-Result<bpf_prog_info> program_info(int fd) {
-  bpf_prog_info info{};
-  uint32_t length = sizeof info;
-  if (bpf_prog_get_info_by_fd(fd, &info, &length) != 0) return fail_errno(errno, "read a program");
-  return info;
-}
-
-Result<std::vector<uint32_t>> map_ids(int program_fd) {
-  MS_TRY(const bpf_prog_info seen, program_info(program_fd));
-  std::vector<uint32_t> ids(std::min<size_t>(seen.nr_map_ids, kMaxMaps));
-  if (seen.nr_map_ids > kMaxMaps) return fail(ErrorCode::kTooLarge, "the program uses more than " + std::to_string(kMaxMaps) + " maps");
-  bpf_prog_info info{};
-  uint32_t length = sizeof info;
-  info.nr_map_ids = static_cast<uint32_t>(ids.size());
-  info.map_ids = reinterpret_cast<uint64_t>(ids.data());
-  if (!ids.empty() && bpf_prog_get_info_by_fd(program_fd, &info, &length) != 0) return fail_errno(errno, "read a program's maps");
-  return ids;
-}
 
 // The variables of ".maps": the names that their author gave to maps.
 std::vector<std::string> maps_in_btf(int program_fd) {
   std::vector<std::string> names;
-  const auto info = program_info(program_fd);
-  if (!info || info->btf_id == 0) return names;
-  const std::unique_ptr<btf, void (*)(btf*)> types(btf__load_from_kernel_by_id(info->btf_id), btf__free);
+  bpf_prog_info info{};
+  uint32_t length = sizeof info;
+  if (bpf_prog_get_info_by_fd(program_fd, &info, &length) != 0 || info.btf_id == 0) return names;
+  const std::unique_ptr<btf, void (*)(btf*)> types(btf__load_from_kernel_by_id(info.btf_id), btf__free);
   const int section = types ? btf__find_by_name_kind(types.get(), ".maps", BTF_KIND_DATASEC) : -1;
   if (section <= 0) return names;
   const btf_type* list = btf__type_by_id(types.get(), static_cast<uint32_t>(section));
@@ -72,6 +54,11 @@ struct Piece {  // one pin to be
   std::string name;
 };
 
+struct ProgramPiece {
+  Program program;
+  std::string name;
+};
+
 // What is to be pinned, collected before anything is.
 class Adoption {
  public:
@@ -82,6 +69,11 @@ class Adoption {
     if (request_.links.size() > kMaxLinks) return fail(ErrorCode::kTooLarge, "more than " + std::to_string(kMaxLinks) + " links are named");
     MS_CHECK(check_owners());
     for (const uint32_t id : request_.links) MS_CHECK(add_link(id));
+    // Only now, for what is found by tail calls makes way for the names of what links run.
+    for (const LinkedProgram& linked : linked_) {
+      MS_TRY(const Program program, Program::by_id(linked.program));
+      MS_CHECK(add_maps(program));
+    }
     return {};
   }
 
@@ -94,7 +86,7 @@ class Adoption {
       MS_CHECK(pins.pin(map.fd.get(), generation + "/maps/" + map.name));
       report_.maps.push_back(map.name);
     }
-    for (const Piece& program : programs_) MS_CHECK(pins.pin(program.fd.get(), generation + "/progs/" + program.name));
+    for (const ProgramPiece& piece : programs_) MS_CHECK(pins.pin(piece.program.fd(), generation + "/progs/" + piece.name));
     for (const Piece& link : links_) MS_CHECK(pins.pin(link.fd.get(), request_.module_dir + "/hooks/" + link.name + "/link"));
     MS_CHECK(check_unchanged());
     pins.keep();
@@ -145,11 +137,9 @@ class Adoption {
   Status add_program(uint32_t id, const std::string& name) {
     if (!program_ids_.insert(id).second) return {};
     if (program_ids_.size() > kMaxPrograms) return fail(ErrorCode::kTooLarge, "more than " + std::to_string(kMaxPrograms) + " programs belong to the links");
-    Fd program(bpf_prog_get_fd_by_id(id));
-    if (!program.valid()) return fail_errno(errno, "open " + describe_program(id));
-    const int fd = program.get();
+    MS_TRY(Program program, Program::by_id(id));
     programs_.push_back({std::move(program), name});
-    return add_maps(fd);
+    return {};
   }
 
   // What a program reaches by tail calls belongs to it, with the maps of that.
@@ -157,20 +147,20 @@ class Adoption {
     for (uint32_t slot = 0; slot < std::min(slots, kMaxSlots); ++slot) {
       uint32_t id = 0;
       if (bpf_map_lookup_elem(prog_array, &slot, &id) != 0 || program_ids_.contains(id)) continue;
-      const Fd program(bpf_prog_get_fd_by_id(id));
-      if (!program.valid()) return fail_errno(errno, "open " + describe_program(id));
-      MS_TRY(const std::string name, program_name(program.get()));
+      MS_TRY(const Program program, Program::by_id(id));
+      MS_TRY(const std::string name, program_name(program.fd()));
       const std::string pinned = pin_name(whole_name(name, request_.program_names), "program_" + std::to_string(id));
-      const bool twice = std::ranges::find(programs_, pinned, &Piece::name) != programs_.end();
+      const bool twice = std::ranges::find(programs_, pinned, &ProgramPiece::name) != programs_.end();
       MS_CHECK(add_program(id, twice ? pinned + "_" + std::to_string(id) : pinned));
+      MS_CHECK(add_maps(program));
     }
     return {};
   }
 
-  Status add_maps(int program) {
-    MS_TRY(const auto ids, map_ids(program));
+  Status add_maps(const Program& program) {
+    MS_TRY(const auto ids, program.maps());
     std::vector<std::string> names = request_.map_names;
-    for (std::string& name : maps_in_btf(program)) names.push_back(std::move(name));
+    for (std::string& name : maps_in_btf(program.fd())) names.push_back(std::move(name));
     std::ranges::sort(names);
     names.erase(std::unique(names.begin(), names.end()), names.end());
     for (const uint32_t id : ids) {
@@ -204,7 +194,8 @@ class Adoption {
   const AdoptRequest& request_;
   AdoptReport report_ = {};
   std::vector<LinkedProgram> linked_ = {};
-  std::vector<Piece> maps_ = {}, programs_ = {}, links_ = {};
+  std::vector<Piece> maps_ = {}, links_ = {};
+  std::vector<ProgramPiece> programs_ = {};
   std::set<uint32_t> map_ids_ = {}, program_ids_ = {};
 };
 

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -24,6 +25,7 @@ namespace {
 
 // Newer than some headers: BPF_LINK_TYPE_TCX since Linux 6.6, BPF_LINK_TYPE_NETKIT since 6.7.
 constexpr uint32_t kTcxLink = 11, kNetkitLink = 13;
+constexpr uint32_t kMaxAtOnePlace = 64;  // programs on one side of an interface (BPF_MPROG_MAX)
 
 // All of these begin with an interface's index, and those that have one follow with the attach type.
 struct InterfaceInfo {
@@ -57,7 +59,13 @@ Result<Hook> interface_hook(const bpf_link_info& info) {
   MS_TRY(const AttachType* type, find_attach_type(hook.type));
   for (const char* direction : {"ingress", "egress", "primary", "peer"}) {
     hook.direction = direction;
-    if (type->expected_attach_type(hook).value_or(UINT32_MAX) == at.attach_type) return hook;
+    if (type->expected_attach_type(hook).value_or(UINT32_MAX) != at.attach_type) continue;
+    std::array<uint32_t, kMaxAtOnePlace> links{};
+    LIBBPF_OPTS(bpf_prog_query_opts, query, .prog_cnt = kMaxAtOnePlace);
+    query.link_ids = links.data();
+    const int err = bpf_prog_query_opts(static_cast<int>(at.index), static_cast<bpf_attach_type>(at.attach_type), &query);
+    if (err == 0 && std::ranges::find(links, info.id) != links.end()) return hook;
+    return fail(ErrorCode::kUnsupported, "its interface is not in the agent's network namespace");
   }
   return fail(ErrorCode::kUnsupported, "its attach type " + std::to_string(at.attach_type) + " is not served");
 }

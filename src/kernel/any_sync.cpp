@@ -30,7 +30,9 @@ Status check_any_sync(const SyncSpec& spec) {
   switch (means_for(spec)) {
     case Means::kEngine: return check_sync_spec(spec);
     case Means::kCalls: return check_table_spec(spec);
-    case Means::kDrain: return check_as_they_are(spec);
+    case Means::kDrain:
+      MS_CHECK(check_as_they_are(spec));
+      return check_merge_table(spec);
     case Means::kRefill: break;
   }
   MS_CHECK(check_as_they_are(spec));

@@ -23,19 +23,20 @@ HostFact fact(std::string name, const Status& tried, std::string how = {}) {
   return {std::move(name), tried.has_value(), tried ? std::move(how) : tried.error().message};
 }
 
+HostFact cgroup_fact(const AttachType& type) {
+  std::string missing;
+  size_t served = 0;
+  for (const std::string& hook : cgroup_hooks()) {
+    if (probe_attach_type(type, {.type = "cgroup", .hook = hook})) ++served;
+    else missing += (missing.empty() ? "not " : ", ") + hook;
+  }
+  return {"cgroup", served != 0, missing.empty() ? std::to_string(served) + " hooks" : missing};
+}
+
 std::vector<HostFact> attach_facts() {
   std::vector<HostFact> facts;
   for (const AttachType& type : attach_types()) {
-    facts.push_back(type.name == "cgroup" ? HostFact{} : fact(std::string(type.name), probe_attach_type(type, sample_hook(type))));
-    if (type.name != "cgroup") continue;
-    std::string missing;
-    size_t served = 0;
-    for (const std::string& hook : cgroup_hooks()) {
-      const Status tried = probe_attach_type(type, {.type = "cgroup", .hook = hook});
-      if (tried) ++served;
-      if (!tried) missing += (missing.empty() ? "not " : ", ") + hook;
-    }
-    facts.back() = {"cgroup", served != 0, missing.empty() ? std::to_string(served) + " hooks" : missing};
+    facts.push_back(type.name == "cgroup" ? cgroup_fact(type) : fact(std::string(type.name), probe_attach_type(type, sample_hook(type))));
   }
   return facts;
 }

@@ -9,7 +9,6 @@
 #include "kernel/pin.h"
 
 namespace mapshift {
-namespace {
 
 Status check_program_type(const AttachType& type, const Hook& hook, const Program& program) {
   MS_TRY(const uint32_t wanted, program_type_of(type, hook));
@@ -17,6 +16,8 @@ Status check_program_type(const AttachType& type, const Hook& hook, const Progra
   return fail(ErrorCode::kRefused, program.name() + " is a program of another type (" + std::to_string(program.type()) +
                                        ") and cannot attach to " + std::string(type.name));
 }
+
+namespace {
 
 SwapMode mode_of(const AttachType& type, const Hook& hook) { return hook.trace.overlap ? SwapMode::kOverlap : type.swap; }
 

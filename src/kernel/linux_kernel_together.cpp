@@ -12,13 +12,9 @@ namespace mapshift {
 namespace {
 
 // The program pinned at `path`; none for an empty path.
-Result<std::optional<Program>> open_program(const std::string& path, const AttachType* type = nullptr) {
+Result<std::optional<Program>> open_program(const std::string& path) {
   if (path.empty()) return std::optional<Program>();
   MS_TRY(Program program, Program::open(path));
-  if (type != nullptr && program.type() != type->program_type) {
-    return fail(ErrorCode::kRefused, path + " is a program of another type (" + std::to_string(program.type()) +
-                                         ") and cannot attach to " + std::string(type->name));
-  }
   return std::optional<Program>(std::move(program));
 }
 
@@ -27,7 +23,7 @@ uint32_t id_of(const std::optional<Program>& program) { return program ? program
 const Program* pointer_to(const std::optional<Program>& program) { return program ? &*program : nullptr; }
 
 Status runs_other(const std::string& dir, uint32_t id, const std::string& expected) {
-  return fail(ErrorCode::kConflict, dir + " runs program " + std::to_string(id) + ", not " +
+  return fail(ErrorCode::kConflict, dir + " runs " + (id == 0 ? std::string("no program") : describe_program(id)) + ", not " +
                                         (expected.empty() ? "none" : expected) + ": somebody else changed it");
 }
 
@@ -46,14 +42,15 @@ Status shares_word(const std::string& dir, const std::string& together_dir) {
 Status LinuxKernel::stage(const Hook& hook, const std::string& hook_dir, const std::string& from, const std::string& to) {
   MS_TRY(const AttachType* type, find_attach_type(hook.type));
   MS_TRY(const auto before, open_program(from));
-  MS_TRY(const auto after, open_program(to, type));
+  MS_TRY(const auto after, open_program(to));
+  if (after) MS_CHECK(check_program_type(*type, hook, *after));
+  if (before && after && type->before_swap != nullptr) MS_CHECK(type->before_swap(*before, *after));
   const DispatcherHook dispatcher{*type, hook_dir};
   if (!pin_exists(hook_dir + "/link")) {
     if (before) return fail(ErrorCode::kConflict, hook_dir + " is not attached any more");
     MS_CHECK(type->check(hook));
     MS_CHECK(remove_pins(hook_dir));
-    MS_CHECK(dispatcher.attach(hook, nullptr));
-    return dispatcher.fill_idle(pointer_to(after));
+    return dispatcher.attach(hook, nullptr, pointer_to(after));
   }
   MS_TRY(const bool stands, dispatcher.stands());
   if (!stands && type->swap != SwapMode::kNative) {

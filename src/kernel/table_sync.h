@@ -64,6 +64,8 @@ class TableSync final : public Sync {
   bool stale_ = false;  // a call failed: the base table knows more than we do
 };
 
+// FieldMerge takes the fields, defaults and remaps of a spec as they are: this looks whether all of them are inside.
+[[nodiscard]] Status check_merge_table(const SyncSpec& spec);
 [[nodiscard]] Status check_table_spec(const SyncSpec& spec);
 
 // Maps that only user space can walk, by their pins; the base is a hash map pinned as sync_dir/base.

@@ -184,8 +184,9 @@ Status UserElf::functions_of(const Section& table, const std::function<bool(std:
 
 Result<std::vector<UserFunction>> UserElf::functions(const std::function<bool(std::string_view)>& wanted) const {
   std::vector<UserFunction> out;
-  for (const Section& table : sections_) {
-    if (table.type == SHT_SYMTAB || table.type == SHT_DYNSYM) MS_CHECK(functions_of(table, wanted, out));
+  for (const uint32_t type : {uint32_t{SHT_SYMTAB}, uint32_t{SHT_DYNSYM}}) {  // a file has one of each at most
+    const auto table = std::ranges::find(sections_, type, &Section::type);
+    if (table != sections_.end()) MS_CHECK(functions_of(*table, wanted, out));
   }
   return out;
 }

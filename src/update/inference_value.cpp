@@ -183,22 +183,22 @@ bool merge_frame(Frame& old, const Frame& next, uint32_t seed, const Absence& ab
   return changed;
 }
 
-// What both paths have written.
+constexpr size_t kMaxWritten = 32;
+
+// What both paths have written; what there is no room for counts as not written.
 bool join_written(std::vector<Written>& old, const std::vector<Written>& next) {
   if (old == next) return false;
   std::vector<Written> out;
   for (const auto& a : old) {
     for (const auto& b : next) {
       const uint32_t begin = std::max(a.begin, b.begin), end = std::min(a.end, b.end);
-      if (a.element == b.element && begin < end) out.push_back({a.element, begin, end});
+      if (out.size() < kMaxWritten && a.element == b.element && begin < end) out.push_back({a.element, begin, end});
     }
   }
   const bool changed = out != old;
   old = std::move(out);
   return changed;
 }
-
-constexpr size_t kMaxWritten = 32;
 
 }  // namespace
 

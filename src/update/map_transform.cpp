@@ -31,8 +31,8 @@ SchemaDiff diff_transformed(SchemaRequest request, const MapRule& rule, const Ob
   const Layout before = read_layout(old_value.type, old_value.size, request.where);
   request.transform = rule.transform_up;
   request.old_value = request.new_value;
+  request.lock0 = before.locks.empty() ? -1 : static_cast<int32_t>(before.locks.front().offset);
   SchemaDiff diff = diff_values(request);
-  diff.lock0 = before.locks.empty() ? -1 : static_cast<int32_t>(before.locks.front().offset);
   check_function(rule.transform_up, request.where + ".transform.up", object, diff.refusals);
   check_function(rule.transform_down, request.where + ".transform.down", object, diff.refusals);
   diff.refusals.insert(diff.refusals.end(), before.problems.begin(), before.problems.end());

@@ -70,7 +70,7 @@ Plan make_plan(const GenerationInput& old_side, const GenerationInput& next, con
     plan_programs(with_instances(old_side), with_instances(next), env, plan);
     check_moves(plan);
   }
-  plan_together(next, plan);
+  plan_together(old_side, next, plan);
   for (const std::string& text : next.facts.gave_up)
     plan.warnings.push_back({"analysis-bounded", "programs", fmt::format("the instructions were not followed to the end: {}", text)});
   plan.memory_bytes = memory_of(plan, next, env);

@@ -6,19 +6,11 @@
 
 #include <algorithm>
 
+#include "update/inference.h"
 #include "update/map_ability.h"
 
 namespace mapshift::update {
 namespace {
-
-// The instructions' facts name the maps inside of a map so.
-std::string inner_name(const MapSpec& outer) { return outer.name + "[]"; }
-
-bool written_by_programs(const CodeFacts& facts, const std::string& map) {
-  return std::any_of(facts.maps.begin(), facts.maps.end(), [&](const MapAccess& access) {
-    return access.map == map && (access.updates || access.deletes || access.writes_value);
-  });
-}
 
 SchemaDiff diff_inner(const KindRequest& request) {
   const MapSpec &before = *request.before.inner, &after = *request.after.inner;
@@ -30,7 +22,7 @@ SchemaDiff diff_inner(const KindRequest& request) {
                        .code_known = request.old_side.facts.gave_up.empty() && request.next.facts.gave_up.empty()};
   if (request.env.infer) {
     schema.infer = [&](uint32_t offset0, uint32_t size0, uint32_t offset1, uint32_t size1) {
-      return request.env.infer(request.old_side.facts, inner_name(request.before), request.next.facts, inner_name(request.after), offset0, size0,
+      return request.env.infer(request.old_side.facts, inner_name(request.before.name), request.next.facts, inner_name(request.after.name), offset0, size0,
                                offset1, size1);
     };
   }
@@ -38,7 +30,7 @@ SchemaDiff diff_inner(const KindRequest& request) {
 }
 
 KindPlan adapt_trie(const KindRequest& request, MapRecord& record) {
-  const bool written = written_by_programs(request.old_side.facts, request.before.name) || written_by_programs(request.next.facts, request.after.name);
+  const bool written = use_of(request.old_side.facts, request.before.name).written() || use_of(request.next.facts, request.after.name).written();
   const bool known = request.old_side.facts.gave_up.empty() && request.next.facts.gave_up.empty();
   for (FieldRecord& field : record.fields) {
     // System calls replace a value as a whole: no field is too wide for that.
@@ -69,10 +61,10 @@ bool only_by_calls(const KindRequest& request) {
   const bool served = after.type == MapType::kHash || after.type == MapType::kLruHash || after.type == MapType::kLpmTrie ||
                       (after.type == MapType::kArray && before.max_entries == after.max_entries);
   return served && request.old_side.facts.gave_up.empty() && request.next.facts.gave_up.empty() &&
-         !written_by_programs(request.old_side.facts, inner_name(request.before)) && !written_by_programs(request.next.facts, inner_name(request.after));
+         !use_of(request.old_side.facts, inner_name(request.before.name)).written() && !use_of(request.next.facts, inner_name(request.after.name)).written();
 }
 
-std::shared_ptr<const SyncSpec> inner_spec(const KindRequest& request, SchemaDiff& value) {
+std::shared_ptr<const SyncSpec> inner_spec(const KindRequest& request, SchemaDiff& value, bool keep_delta) {
   const MapSpec &before = *request.before.inner, &after = *request.after.inner;
   SyncSpec spec;
   spec.type0 = before.type;
@@ -87,6 +79,7 @@ std::shared_ptr<const SyncSpec> inner_spec(const KindRequest& request, SchemaDif
   spec.remaps = std::move(value.remaps);
   spec.lock0 = value.lock0;
   spec.lock1 = value.lock1;
+  spec.keep_delta = keep_delta;
   spec.by_calls = value.lock0 < 0 && value.lock1 < 0 && only_by_calls(request);
   return std::make_shared<const SyncSpec>(std::move(spec));
 }
@@ -123,7 +116,7 @@ KindPlan adapt_outer(const KindRequest& request, SyncSpec& spec, MapRecord& reco
   record.reason = fmt::format("{}; each inner map gets a new one that is kept in step, those made at run time as well",
                               fmt::join(inner_differences(request.before, request.after), "; "));
   if (!out.refusals.empty()) return out;
-  spec.inner = inner_spec(request, value);
+  spec.inner = inner_spec(request, value, spec.keep_delta);
   if (spec.inner->by_calls) record.reason += "; no program writes them, so that system calls keep them in step";
   return out;
 }

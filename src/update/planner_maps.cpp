@@ -259,7 +259,7 @@ void MapPlanner::plan_sync(Pair& pair) {
   if (pair.transform) pair.out.sync->transform = SyncTransform{next_.object.path, pair.rule.transform_up, pair.rule.transform_down};
   const KindRequest kind{before, after, old_, next_, env_, pair.rule.fields, pair.where};
   take_kind(pair, adapt_to_kind(kind, *pair.out.sync, pair.out.record));
-  if (pair.out.sync && is_walked(after.type)) check_engine(pair);
+  if (pair.out.sync) check_engine(pair);
 }
 
 void MapPlanner::plan_renewed(Pair& pair) {

@@ -36,7 +36,9 @@ void MapPlanner::tell_notes(Pair& pair) {
   notes.insert(notes.end(), pair.value.notes.begin(), pair.value.notes.end());
   if (pair.rule.on_delete == OnDelete::kKeepDelta)
     notes.emplace_back("a key that is deleted while its other side still counted comes back with what had not moved yet (on_delete keep_delta)");
-  if (pair.rule.keep_old)
+  if (pair.rule.keep_old && ability_of(pair.after->type) == MapAbility::kRefilled)
+    warn(pair, "not-kept", "a map of maps is not kept after the commit: leave \"keep_old\" out");
+  else if (pair.rule.keep_old)
     notes.push_back(fmt::format("after the commit the old map stays in step for {:g} s, for who holds it open", *pair.rule.keep_old));
 }
 

@@ -34,6 +34,7 @@ std::string others(const Plan& plan, const ProgramPlan& self) {
 void plan_hook(const Plan& plan, ProgramPlan& program) {
   const std::string company = others(plan, program);
   const std::string with = company.empty() ? "" : fmt::format(" together with {}", company);
+  if (!moves(program)) return;
   program.record.order = 1;
   switch (program.swap) {
     case Swap::kNone: return;
@@ -71,7 +72,7 @@ bool deletes(const GenerationInput& side, const std::string& map) {
 }
 
 // During a canary both generations write, and both sides are reconciled by passes.
-void warn_of_both(const GenerationInput& next, Plan& plan) {
+void warn_of_both(const GenerationInput& old_side, Plan& plan) {
   for (const MapPlan& map : plan.maps) {
     if (!map.sync) continue;
     std::string latest;
@@ -84,9 +85,9 @@ void warn_of_both(const GenerationInput& next, Plan& plan) {
                                fmt::format("both generations write it during the canary: where both wrote {} of a key between two passes, "
                                            "the running generation's value stays, and a conflict is counted", latest)});
     }
-    if (deletes(next, std::string(base_name(map.name)))) {
+    if (!map.sync->keep_delta && deletes(old_side, std::string(base_name(map.from)))) {
       plan.warnings.push_back({"canary-deletes", where,
-                               "its programs delete keys: what the new generation counted for a key since the last pass goes with the "
+                               "the running programs delete keys: what the new generation counted for a key since the last pass goes with the "
                                "running generation's deletion, counted; \"on_delete\": \"keep_delta\" keeps it"});
     }
   }
@@ -94,7 +95,7 @@ void warn_of_both(const GenerationInput& next, Plan& plan) {
 
 }  // namespace
 
-void plan_together(const GenerationInput& next, Plan& plan) {
+void plan_together(const GenerationInput& old_side, const GenerationInput& next, Plan& plan) {
   plan.together = next.manifest.swap == SwapTogether::kTogether;
   if (!plan.together) return;
   for (ProgramPlan& program : plan.programs) plan_hook(plan, program);
@@ -102,7 +103,7 @@ void plan_together(const GenerationInput& next, Plan& plan) {
   plan.canary = next.manifest.canary;
   if (!plan.canary || plan.from.generation == 0) return;
   if (plan.canary->by == Canary::By::kFlow) check_flows(plan);
-  warn_of_both(next, plan);
+  warn_of_both(old_side, plan);
 }
 
 }  // namespace mapshift::update

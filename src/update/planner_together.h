@@ -6,6 +6,6 @@ namespace mapshift::update {
 
 // What a module that moves as one, or by a canary, changes in a plan whose programs and maps are planned: every hook behind a
 // dispatcher, one turn for all; what is not exact while both generations write.
-void plan_together(const GenerationInput& next, Plan& plan);
+void plan_together(const GenerationInput& old_side, const GenerationInput& next, Plan& plan);
 
 }  // namespace mapshift::update

@@ -67,7 +67,6 @@ Status Run::canary() {
     done = canary_step(step);
   }
   compare_sides();
-  worker_.reset();
   sampler_.watch(false);
   const Order order = pending_order();
   if (order == Order::kRollback || order == Order::kAbort) urgent_ = true;
@@ -80,6 +79,7 @@ Status Run::canary_step(size_t step) {
   MS_CHECK(steer(false, share, true));
   publish_record(
       [&](UpdateRecord& record) {
+        record.reason.clear();  // why the step before was held
         if (!record.canary) return;
         record.canary->step = static_cast<int>(step) + 1;
         record.canary->share = share;

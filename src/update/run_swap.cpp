@@ -153,13 +153,8 @@ Status Run::restore(bool swapped) {
     MS_CHECK(restore_together());
   } else if (swapped) {
     // The last pass may be long ago: what only the new generation has seen since must not meet an old program as news.
-    for (Pair& pair : pairs_) {
-      MS_TRY([[maybe_unused]] const PassReport report, pass(pair, SyncPhase::kLiveNew, true));
-    }
-    const Nanos fresh_since = monotonic_now();
-    for (Pair& pair : pairs_) {
-      if (auto report = pair.sync->pass_hot(SyncPhase::kLiveNew); !report) return fail(report.error());
-    }
+    Nanos fresh_since{0};
+    MS_CHECK(bring_up_to_date(SyncPhase::kLiveNew, fresh_since));
     const Status back = swap_back(fresh_since);
     catch_up_journal();
     MS_CHECK(back);

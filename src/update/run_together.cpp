@@ -84,7 +84,7 @@ Result<SwapReport> Run::steer(bool to_new, double share, bool watched) {
   MS_TRY(const Course now, kernel_.course(paths_.together()));
   Course next = now;
   next.odd = now.odd != (is_new != to_new);
-  next.share = static_cast<uint32_t>(std::llround(share * kAllShares));
+  next.share = static_cast<uint32_t>(std::min<long long>(std::llround(share * kAllShares), UINT32_MAX));
   next.by_flow = share > 0 && input_.plan.canary && input_.plan.canary->by == Canary::By::kFlow;
   next.watched = watched;
   if (next == now) return SwapReport{monotonic_now(), monotonic_now()};
@@ -107,13 +107,10 @@ Status Run::move_back() {
 
 Status Run::restore_together() {
   MS_TRY(const bool is_new, runs_new());
-  const Nanos fresh_since = monotonic_now();
+  Nanos fresh_since = monotonic_now();
   // The last pass may be long ago: what only the new generation has seen since must not meet an old program as news.
-  for (Pair& pair : pairs_) {
-    if (!is_new) break;  // the old programs never rested
-    MS_TRY([[maybe_unused]] const PassReport report, pass(pair, SyncPhase::kLiveNew, true));
-    if (auto hot = pair.sync->pass_hot(SyncPhase::kLiveNew); !hot) return fail(hot.error());
-  }
+  // Without a swap the old programs never rested.
+  if (is_new) MS_CHECK(bring_up_to_date(SyncPhase::kLiveNew, fresh_since));
   Status back;
   {
     const Refresher refresher(pairs_, SyncPhase::kLiveOld, fresh_since);

@@ -101,6 +101,7 @@ class Differ {
     append(out_.reuse_refusals, old_.problems);
     append(out_.reuse_refusals, new_.problems);
     if (!old_.locks.empty()) out_.lock0 = static_cast<int32_t>(old_.locks.front().offset);
+    if (request_.lock0) out_.lock0 = *request_.lock0;
     if (!new_.locks.empty()) out_.lock1 = static_cast<int32_t>(new_.locks.front().offset);
     for (const std::string& special : united(old_.specials, new_.specials)) {
       Problem problem{"special-field", request_.where,
@@ -120,7 +121,7 @@ class Differ {
       return;
     }
     const bool added = out_.lock1 >= 0;
-    const std::string& path = added ? new_.locks.front().path : old_.locks.front().path;
+    const std::string path = added ? new_.locks.front().path : old_.locks.empty() ? "of the value" : old_.locks.front().path;
     differ(fmt::format("{}: the lock is {}", path, added ? "new" : "gone"));
     out_.notes.push_back(fmt::format("the lock {} is taken in the {} generation only", path, added ? "new" : "old"));
   }

@@ -36,6 +36,7 @@ struct SchemaRequest {
   std::string preempted = {}; // of per-CPU maps: a program that writes it and that another task may interrupt
   bool add_up = false;        // the old map has a value for each CPU and the new one does not: only sums can become one
   std::string transform = {}; // a function converts the values first: both layouts are the new one
+  std::optional<int32_t> lock0 = {}; // as in SyncSpec, where old_value is not the running layout
 };
 
 // The difference of two value layouts: for people (`fields`, `differences`) and for the engine (`ops` …).

@@ -75,9 +75,9 @@ Result<Parts> open_parts(const std::string& dir) {
   return parts;
 }
 
-// A stub with the program in the slot that events will go to. The kind of XDP program that takes several buffers says so
+// A stub with the program in the slot that events will go to, and one that waits in the other. The kind of XDP program that takes several buffers says so
 // nowhere but by being refused by the other kind's slots.
-Result<Stub> load_filled(const AttachType& type, const Hook& hook, const Program* program) {
+Result<Stub> load_filled(const AttachType& type, const Hook& hook, const Program* program, const Program* waiting = nullptr) {
   Fd course;
   uint32_t active = 0;
   if (!hook.together.empty()) {
@@ -87,7 +87,8 @@ Result<Stub> load_filled(const AttachType& type, const Hook& hook, const Program
   }
   for (const bool frags : {false, true}) {
     MS_TRY(Stub stub, Stub::load(type, hook, course.get(), frags));
-    const Status filled = program == nullptr ? Status() : fill_slot(stub.slots(), active, *program);
+    Status filled = program == nullptr ? Status() : fill_slot(stub.slots(), active, *program);
+    if (filled && waiting != nullptr) filled = fill_slot(stub.slots(), active ^ 1, *waiting);
     if (filled) return stub;
     if (filled.error().sys_errno != EINVAL || hook.type != "xdp" || frags) return fail(filled.error());
   }
@@ -104,11 +105,11 @@ Result<bool> DispatcherHook::stands() const {
   return stub.id() == id;
 }
 
-Status DispatcherHook::attach(const Hook& hook, const Program* program) const {
-  MS_TRY(const Stub stub, load_filled(type, hook, program));
+Status DispatcherHook::attach(const Hook& hook, const Program* program, const Program* waiting) const {
+  MS_TRY(const Stub stub, load_filled(type, hook, program, waiting));
   PinGuard pins;
   MS_CHECK(stub.pin(pins, dir));
-  MS_TRY(const std::vector<Fd> links, open_links(type, hook, stub.program(), program));
+  MS_TRY(const std::vector<Fd> links, open_links(type, hook, stub.program(), program != nullptr ? program : waiting));
   for (size_t i = links.size(); i-- > 0;) MS_CHECK(pins.pin(links[i].get(), dir + "/link" + (i == 0 ? "" : "_" + std::to_string(i))));
   pins.keep();
   return {};

@@ -76,7 +76,8 @@ Result<FilterPlace> read_place(int map) {
 }
 
 Status check_interface(const FilterPlace& place) {
-  if (static_cast<int32_t>(::if_nametoindex(place.interface.data())) == place.index) return {};
+  std::array<char, IF_NAMESIZE> name{};  // it may have been renamed
+  if (::if_indextoname(static_cast<unsigned>(place.index), name.data()) != nullptr) return {};
   return fail(ErrorCode::kConflict, "the filter at " + place.text() + " is no longer attached: its interface is gone");
 }
 
@@ -150,7 +151,7 @@ Status hand_over(const std::string& dir, const FilterPlace& place) {
     if (name == path.filename().string() || !pin_exists(other)) continue;
     MS_TRY(const Fd map, open_pin(other));
     MS_TRY(FilterPlace neighbour, read_place(map.get()));
-    if (neighbour.index != place.index || neighbour.interface != place.interface) continue;
+    if (neighbour.index != place.index) continue;
     neighbour.made_qdisc = 1;
     return write_place(map.get(), neighbour);
   }

@@ -8,6 +8,9 @@
 
 namespace mapshift {
 
+// Whether a program of this type can be attached there.
+[[nodiscard]] Status check_program_type(const AttachType& type, const Hook& hook, const Program& program);
+
 // The two ways in which a hook changes what it runs. All state is in hook_dir, none in the process. "link" is pinned last
 // and so says that an attachment is complete.
 
@@ -28,8 +31,8 @@ struct DispatcherHook {
   std::string dir;
   // Whether the pinned link runs the pinned stub. Neither there: false.
   [[nodiscard]] Result<bool> stands() const;
-  // Null: events find no program there.
-  [[nodiscard]] Status attach(const Hook& hook, const Program* program) const;
+  // Null: events find no program there, but `waiting` takes the idle slot.
+  [[nodiscard]] Status attach(const Hook& hook, const Program* program, const Program* waiting = nullptr) const;
   // Puts a hook whose link runs `program` behind a stub, which runs it on: no event falls between.
   [[nodiscard]] Status take_over(const Hook& hook, const Program& program) const;
   // The opposite: the link runs `program` itself, and the stub goes.

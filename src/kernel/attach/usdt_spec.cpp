@@ -63,7 +63,7 @@ std::optional<UsdtArgument> read_argument(std::string_view text) {
   const size_t at = text.find('@');
   if (at == std::string_view::npos) return std::nullopt;
   const auto size = number(text.substr(0, at));
-  if (!size) return std::nullopt;
+  if (!size || *size < -8 || *size > 8) return std::nullopt;
   const int64_t bytes = *size < 0 ? -*size : *size;
   UsdtArgument out;
   out.is_signed = *size < 0 ? 1 : 0;

@@ -31,6 +31,25 @@ TEST_F(CgroupHooksTest, EachIsSwappedByItsLink) {
   }
 }
 
+TEST_F(CgroupHooksTest, EachMovesWithOthersByTheirWord) {
+  for (const std::string name : {"skb_ingress", "sock_ops", "device", "sysctl", "setsockopt", "sock_create"}) {
+    SCOPED_TRACE(name);
+    Hook together = hook(name);
+    together.together = module() + "/together";
+    for (const int n : {1, 2}) ASSERT_TRUE(ok(pin_tiny(n, together)));
+    ASSERT_TRUE(ok(kernel_->attach(together, hook_dir("tiny"), tiny(1))));
+    ASSERT_TRUE(ok(kernel_->stage(together, hook_dir("tiny"), tiny(1), tiny(2))));
+    const auto now = kernel_->course(together.together);
+    ASSERT_TRUE(ok(now));
+    Course next = *now;
+    next.odd = !next.odd;
+    ASSERT_TRUE(ok(kernel_->set_course(together.together, *now, next)));
+    EXPECT_EQ(kernel_->running(together, hook_dir("tiny"), tiny(1), tiny(2)).value(), 1);
+    ASSERT_TRUE(ok(kernel_->detach(hook_dir("tiny"))));
+    for (const int n : {1, 2}) ASSERT_TRUE(ok(kernel_->remove_tree(generation(n))));
+  }
+}
+
 bool may_connect() {
   const Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   sockaddr_in to{};

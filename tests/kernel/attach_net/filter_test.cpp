@@ -142,6 +142,18 @@ TEST_F(FilterTest, QdiscGoesWithTheLastFilter) {
   EXPECT_THAT(qdiscs(), Not(HasSubstr("clsact")));
 }
 
+TEST_F(FilterTest, IsFoundAfterItsInterfaceWasRenamed) {
+  const auto ip = [](const std::string& arguments) { return std::system(("ip link set dev " + arguments).c_str()); };
+  const std::string near = PrivateNet::kNear, other = near + "_x";
+  for (const int n : {1, 2}) ASSERT_TRUE(ok(pin_tiny(n, ingress())));
+  ASSERT_TRUE(ok(kernel_->attach(ingress(), hook_dir("tiny"), tiny(1))));
+  ASSERT_EQ(ip(near + " down") + ip(near + " name " + other), 0);
+  EXPECT_TRUE(ok(kernel_->swap(ingress(), hook_dir("tiny"), tiny(1), tiny(2))));
+  EXPECT_TRUE(ok(kernel_->detach(hook_dir("tiny"))));
+  EXPECT_THAT(output_of("tc filter show dev " + other + " ingress"), ::testing::IsEmpty());
+  EXPECT_EQ(ip(other + " name " + near), 0);
+}
+
 TEST_F(FilterTest, QdiscOfOthersStays) {
   ASSERT_EQ(std::system((std::string("tc qdisc add dev ") + PrivateNet::kNear + " clsact").c_str()), 0);
   swap_there_and_back(ingress());

@@ -83,6 +83,23 @@ TEST_F(UprobeTest, StaticProbesAreSeenExactlyOnce) {
   EXPECT_TRUE(eventually([] { return *static_cast<volatile uint16_t*>(&ms_event_semaphore) == 0; }));
 }
 
+TEST_F(UprobeTest, ANewStaticProbeWaitsForItsWord) {
+  const Hook hook{.type = "usdt", .name = "event", .path = own_executable(), .trace = {.provider = "mapshift"}, .together = module() + "/together"};
+  ASSERT_TRUE(ok(kernel_->load(trace_request(1, "on_static", hook))));
+  ASSERT_TRUE(ok(kernel_->stage(hook, hook_dir("on_static"), "", program(1, "on_static"))));
+  const Ledger seen(map(1, "seen"));
+  ms_static_probe(0);
+  EXPECT_EQ(seen.times(0), 0u);
+  const auto now = kernel_->course(hook.together);
+  ASSERT_TRUE(ok(now));
+  Course next = *now;
+  next.odd = !next.odd;
+  ASSERT_TRUE(ok(kernel_->set_course(hook.together, *now, next)));
+  ms_static_probe(1);
+  EXPECT_EQ(seen.times(1), 1u);
+  ASSERT_TRUE(ok(kernel_->detach(hook_dir("on_static"))));
+}
+
 TEST_F(UprobeTest, AStaticProbeIsToldThatItIsHeard) {
   const Hook hook{.type = "usdt", .name = "event", .path = own_executable(), .trace = {.provider = "mapshift"}};
   ASSERT_TRUE(ok(kernel_->load(trace_request(1, "on_static", hook))));

@@ -79,12 +79,16 @@ TEST(PlanEngine, WhatItDoesNotServeIsRefusedBeforeAnythingIsLoaded) {
   EXPECT_FALSE(map_plan(plan, "m").sync);
 }
 
-TEST(PlanEngine, IsNotAskedAboutMapsThatItDoesNotWalk) {
+TEST(PlanEngine, IsAskedAboutInnerMapsToo) {
   Two two;
-  two.maps(map_of("routes", MapType::kLpmTrie, u64(), v1()), map_of("routes", MapType::kLpmTrie, u64(), v2()));
-  two.env.engine = [](const SyncSpec&) -> Status { return fail(ErrorCode::kUnsupported, "no trie"); };
-  EXPECT_THAT(messages(two.plan().refusals), IsEmpty());
-  EXPECT_TRUE(map_plan(two.plan(), "routes").sync) << "system calls keep it in step";
+  MapSpec before = map_of("routes", MapType::kHashOfMaps, u64(), u32()), after = before;
+  before.inner = std::make_shared<const MapSpec>(map_of("inner", MapType::kHash, u64(), v1()));
+  after.inner = std::make_shared<const MapSpec>(map_of("inner", MapType::kHash, u64(), v2()));
+  two.maps(before, after);
+  two.env.engine = [](const SyncSpec& spec) -> Status {
+    return spec.inner ? fail(ErrorCode::kUnsupported, "not inside") : Status{};
+  };
+  EXPECT_THAT(messages(two.plan().refusals), HasSubstr("not inside"));
 }
 
 struct Converted : Two {

@@ -66,7 +66,7 @@ TEST(PlanTogether, ACanarySaysWhatIsNotExactWhileBothWrite) {
   deletes.map = "m";
   deletes.program = "p";
   deletes.deletes = true;
-  two.after.facts.maps = {deletes};
+  two.before.facts.maps = {deletes};
   EXPECT_THAT(codes(two.plan().warnings), Contains("canary-deletes"));
 }
 

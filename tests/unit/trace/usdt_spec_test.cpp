@@ -40,7 +40,7 @@ TEST(UsdtSpec, NoArgumentsAreFineEverywhere) {
 }
 
 TEST(UsdtSpec, WhatCannotBeReadIsNamed) {
-  for (const std::string text : {"8@%xmm0", "4@", "@%rdi", "4%rdi", "3@%rdi", "8@-16(%rax,%rdi,4)", "8@symbol(%rip)", "4@$", "4@$7x", "8f@%rdi", "4@(%rdi"}) {
+  for (const std::string text : {"8@%xmm0", "4@", "@%rdi", "4%rdi", "3@%rdi", "8@-16(%rax,%rdi,4)", "8@symbol(%rip)", "4@$", "4@$7x", "8f@%rdi", "4@(%rdi", "-9223372036854775808@%rdi"}) {
     const auto spec = parse_usdt_arguments("4@$1 " + text, EM_X86_64);
     ASSERT_FALSE(spec) << text;
     EXPECT_THAT(spec.error().message, HasSubstr(text));
