@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "kernel/instance_name.h"
 #include "update/kept_map.h"
+#include "update/map_ability.h"
 #include "update/run.h"
 
 namespace mapshift::update {
@@ -15,6 +16,7 @@ void Run::keep_old_maps() {
   for (const MapPlan& map : input_.plan.maps) {
     const auto rule = input_.new_manifest.maps.find(std::string(base_name(map.name)));
     if (!map.sync || rule == input_.new_manifest.maps.end() || !rule->second.keep_old) continue;
+    if (ability_of(map.sync->type1) == MapAbility::kRefilled) continue;  // the plan said so
     Status kept = move_aside(map);
     if (kept) {
       const auto lease = std::chrono::duration_cast<WallTime::duration>(Seconds(*rule->second.keep_old));

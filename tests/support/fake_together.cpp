@@ -34,7 +34,7 @@ bool FakeKernel::goes_astray(const std::string& hook_dir, uint64_t event) const 
   return event * course_->share >> 32 != (event - 1) * course_->share >> 32;
 }
 
-Status FakeKernel::stage(const Hook& hook, const std::string& hook_dir, const std::string& from, const std::string& to) {
+Status FakeKernel::stage(const Hook& /*hook*/, const std::string& hook_dir, const std::string& from, const std::string& to) {
   return step("stage " + hook_dir, [&](bool half) -> Status {
     ThingRef before, after;
     if (!from.empty()) {
@@ -55,7 +55,6 @@ Status FakeKernel::stage(const Hook& hook, const std::string& hook_dir, const st
     const bool active = staged.own != course_->odd;
     staged.slots[active ? 1 : 0] = before;
     staged.slots[active ? 0 : 1] = after;
-    (void)hook;
     return {};
   });
 }

@@ -17,7 +17,8 @@ class PrivateCgroup {
         root_ = mount, path_ = mount + "/mapshift-test-" + std::to_string(::getpid());
       }
     }
-    if (!path_.empty() && std::filesystem::create_directory(path_)) enter(path_);
+    std::error_code refused;
+    if (!path_.empty() && std::filesystem::create_directory(path_, refused)) enter(path_);
   }
   PrivateCgroup(const PrivateCgroup&) = delete;
   PrivateCgroup& operator=(const PrivateCgroup&) = delete;

@@ -32,12 +32,17 @@ def probe():
     os.close(fd)
 
 
+def open_pin(path):
+    """A descriptor of what is pinned there."""
+    name = ctypes.create_string_buffer(os.fsencode(str(path)))
+    return _bpf(_GET, struct.pack("=QII", _address(name), 0, 0))[0]
+
+
 class Map:
     """A map opened by its pin, or by a descriptor that it takes over. Keys and values are bytes; closed when it goes out of scope."""
 
     def __init__(self, path=None, fd=None):
-        name = ctypes.create_string_buffer(os.fsencode(str(path)))
-        self.fd = _bpf(_GET, struct.pack("=QII", _address(name), 0, 0))[0] if fd is None else fd
+        self.fd = open_pin(path) if fd is None else fd
         info = _info(self.fd)
         self.type, self.id, self.key_size, self.value_size, self.max_entries = struct.unpack_from("=5I", info)
         per_cpu = self.type in (5, 6, 10)  # BPF_MAP_TYPE_PERCPU_HASH, _PERCPU_ARRAY, _LRU_PERCPU_HASH
@@ -161,8 +166,7 @@ def pins(bpffs):
         if path.is_dir():
             out[str(path.relative_to(folder))] = "folder"
             continue
-        name = ctypes.create_string_buffer(os.fsencode(str(path)))
-        fd, _ = _bpf(_GET, struct.pack("=QII", _address(name), 0, 0))
+        fd = open_pin(path)
         kind = os.readlink(f"/proc/self/fd/{fd}").rpartition("bpf")[2].strip("-_")
         out[str(path.relative_to(folder))] = (kind, struct.unpack_from("=II", _info(fd))[1])
         os.close(fd)

@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import signal
+import subprocess
 import sys
 import time
 
@@ -53,7 +54,7 @@ def play(options, example):
     """The whole story; its exit status."""
     began = time.monotonic()
     example.start()
-    problems = example.chain(options.times) + example.finale()
+    problems = example.chain(options.times)
     result = figures(example, time.monotonic() - began, problems)
     report(example, result)
     for problem in problems:
@@ -85,7 +86,7 @@ def main():
     try:
         with Lab() as lab:
             return play(options, EXAMPLES[options.module](lab, say))
-    except (ExampleError, AssertionError, OSError) as error:
+    except (ExampleError, AssertionError, OSError, RuntimeError, ValueError, subprocess.SubprocessError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -153,4 +153,3 @@ class Flowagg(Example):
 
 def _frame(slot):
     return ipv4_frame(FIRST, 0xC6336401, 17, FIRST_PORT + slot, 4739, 18 + slot)
-

@@ -87,8 +87,8 @@ class Policy(Example):
         problems = []
         for rule_id in range(RULES):
             rule = got.get(FIRST_PORT + rule_id, {})
-            first = rule.get("priority") in (PRIORITY.values() if self.baking else (PRIORITY[self.version],))
-            if rule.get("id") != rule_id or not first or not str(rule.get("action", "")).endswith(action_of(rule_id).upper()):
+            priority_is_right = rule.get("priority") in (PRIORITY.values() if self.baking else (PRIORITY[self.version],))
+            if rule.get("id") != rule_id or not priority_is_right or not str(rule.get("action", "")).endswith(action_of(rule_id).upper()):
                 problems.append(f"rule {rule_id} became {rule}")
         if self.written and got.get(OWN_PORT, {}).get("id") != 500 + self.written % 500:
             problems.append(f"what was written through the descriptor held did not arrive: {got.get(OWN_PORT)}, expected {500 + self.written % 500}")

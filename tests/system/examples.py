@@ -81,10 +81,6 @@ class Lab:
     def __exit__(self, *_):
         self.stack.close()
 
-    def dropped(self):
-        """Frames that the device dropped; each was reported to its sender, who sent it again."""
-        return json.loads(run("ip", "-s", "-j", "link", "show", PEER).stdout)[0]["stats64"]["tx"]["dropped"]
-
 
 class Example:
     """One module. Subclasses say what loads it and what it must have counted."""
@@ -125,10 +121,6 @@ class Example:
 
     def rows(self):
         """More lines for the report: (what, figure)."""
-        return []
-
-    def finale(self):
-        """What else is to be shown once the versions were gone through; what was wrong."""
         return []
 
     # What all share.

@@ -1,44 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
 """Programs that somebody else loaded and attached become a module, and are updated like any other."""
 
+import contextlib
 import os
 import pathlib
 import socket
 import struct
-import subprocess
 import tempfile
 import time
 
 import bpf
 from lab import FIXTURES, SystemTest, run
 
-LINK_CREATE, LINK_DETACH, XDP, CGROUP_EGRESS = 28, 34, 37, 1
+RAW_TRACEPOINT_OPEN, LINK_CREATE, LINK_UPDATE, XDP = 17, 28, 29, 37
 
 
-def fd_of(pin):
-    name = bpf.ctypes.create_string_buffer(os.fsencode(str(pin)))
-    return bpf._bpf(bpf._GET, struct.pack("=QII", bpf._address(name), 0, 0))[0]
+@contextlib.contextmanager
+def bpffs():
+    """A bpf file system of the caller's own while it lasts."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="mapshift-foreign-"))
+    run("mount", "-t", "bpf", "bpf", folder)
+    try:
+        yield folder
+    finally:
+        run("umount", folder)
+        os.rmdir(folder)
 
 
 class Foreign:
     """What another loader did: the meter's first version at an interface, its tail call filled, held by descriptors only."""
 
     def __init__(self, test, version=1):
-        folder = pathlib.Path(tempfile.mkdtemp(prefix="mapshift-foreign-"))
-        run("mount", "-t", "bpf", "bpf", folder)
-        try:
+        with bpffs() as folder:
             run("bpftool", "prog", "loadall", FIXTURES / f"system_meter_v{version}.bpf.o", folder / "progs", "pinmaps", folder / "maps")
-            program, tail = fd_of(folder / "progs" / "enter"), fd_of(folder / "progs" / "count")
+            program, tail = bpf.open_pin(folder / "progs" / "enter"), bpf.open_pin(folder / "progs" / "count")
             with bpf.Map(folder / "maps" / "next") as slots:
                 slots.update(bytes(4), struct.pack("=I", tail))
             index = socket.if_nametoindex(test.LINK)
             self.link, _ = bpf._bpf(LINK_CREATE, struct.pack("=IIII", program, index, XDP, 0))
-            self.slots = fd_of(folder / "maps" / "next")  # empties itself with its last reference
+            self.slots = bpf.open_pin(folder / "maps" / "next")  # empties itself with its last reference
             os.close(program)
             os.close(tail)
-        finally:
-            run("umount", folder)
-            os.rmdir(folder)
         _, self.id, self.program = struct.unpack_from("=3I", bpf._info(self.link))
         test.addCleanup(self.close)
 
@@ -121,39 +123,29 @@ class Adoption(SystemTest):
 
     def test_a_tracing_link_is_refused_by_what_it_is(self):
         agent = self.agent()
-        folder = pathlib.Path(tempfile.mkdtemp(prefix="mapshift-foreign-"))
-        run("mount", "-t", "bpf", "bpf", folder)
-        try:
+        with bpffs() as folder:
             run("bpftool", "prog", "loadall", FIXTURES / "system_events_v1.bpf.o", folder / "p")
-            program = fd_of(folder / "p" / "on_raw")
+            program = bpf.open_pin(folder / "p" / "on_raw")
             name = bpf.ctypes.create_string_buffer(b"sys_enter")
-            link, _ = bpf._bpf(17, struct.pack("=QI", bpf._address(name), program))  # BPF_RAW_TRACEPOINT_OPEN
+            link, _ = bpf._bpf(RAW_TRACEPOINT_OPEN, struct.pack("=QI", bpf._address(name), program))
             identity = struct.unpack_from("=2I", bpf._info(link))[1]
             done = agent.cli("adopt", "events", "--link", identity)
             self.assertEqual(done.status, 1)
             self.assertIn("does not replace the program of a tracing link", done.err)
             os.close(link)
             os.close(program)
-        finally:
-            run("umount", folder)
-            os.rmdir(folder)
 
     def test_somebody_else_updates_the_adopted_link(self):
         """Compare-and-swap: the update fails, names the program that holds the hook, and leaves it there."""
         agent = self.agent()
-        foreign, other = Foreign(self), None
+        foreign = Foreign(self)
         self.assertEqual(agent.cli("adopt", "meter", "--link", foreign.id).status, 0)
-        folder = pathlib.Path(tempfile.mkdtemp(prefix="mapshift-foreign-"))
-        run("mount", "-t", "bpf", "bpf", folder)
-        try:
+        with bpffs() as folder:
             run("bpftool", "prog", "loadall", FIXTURES / "system_meter_v2.bpf.o", folder / "p")
-            other = fd_of(folder / "p" / "enter")
-            bpf._bpf(29, struct.pack("=III", foreign.link, other, 0))  # BPF_LINK_UPDATE
+            other = bpf.open_pin(folder / "p" / "enter")
+            bpf._bpf(LINK_UPDATE, struct.pack("=III", foreign.link, other, 0))
             done = agent.cli("update", self.meter(2), "--wait")
             self.assertEqual(done.status, 1, done.out)
             held = struct.unpack_from("=3I", bpf._info(foreign.link))[2]
             self.assertIn(f"program {held} (enter)", done.out + done.err)
-        finally:
-            run("umount", folder)
-            os.rmdir(folder)
             os.close(other)

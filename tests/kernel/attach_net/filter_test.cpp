@@ -50,13 +50,17 @@ void FilterTest::numbered_frames(const Hook& hook) {
   ASSERT_TRUE(ok(attach(hook, "on_tcx")));
   const Ledger ledger1(map(1, "seen")), ledger2(map(2, "seen"));
   std::atomic<uint32_t> next{0};
-  std::atomic<bool> stop{false}, refused{false};
+  std::atomic<bool> refused{false};
   const auto processed = [&](uint32_t n) { return ledger1.times(n) + ledger2.times(n) > 0; };
+  auto all_processed = [&, first = 0u](uint32_t sent) mutable {
+    while (first < sent && processed(first)) ++first;
+    return first == sent;
+  };
   std::vector<std::jthread> senders;
   for (int i = 0; i < 2; ++i) {
-    senders.emplace_back([&] {
+    senders.emplace_back([&](const std::stop_token& over) {
       const Fd socket = open_frame_socket(PrivateNet::kFar);
-      for (uint32_t n = 0; !stop && (n = next.fetch_add(1)) < kLedgerEntries;) {
+      for (uint32_t n = 0; !over.stop_requested() && (n = next.fetch_add(1)) < kLedgerEntries;) {
         if (!send_frame(socket, PrivateNet::kFar, n)) refused = true;
         if (n % 16 == 0 && !eventually([&] { return processed(n); })) refused = true;
       }
@@ -70,11 +74,10 @@ void FilterTest::numbered_frames(const Hook& hook) {
     const uint32_t seen = next;
     ASSERT_TRUE(eventually([&] { return next > seen; }));
   }
-  stop = true;
   senders.clear();
   ASSERT_FALSE(refused);
   const uint32_t sent = std::min(next.load(), kLedgerEntries);
-  (void)eventually([&] { return processed(sent - 1); });
+  EXPECT_TRUE(eventually([&] { return all_processed(sent); }));
   expect_exactly_once(ledger1, ledger2, sent);
   RecordProperty("frames", static_cast<int>(sent));
 }

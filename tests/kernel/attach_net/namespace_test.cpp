@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Hooks of a network namespace, and netkit where the kernel has it.
+#include <arpa/inet.h>
+#include <poll.h>
 #include <sched.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <thread>
@@ -30,14 +33,25 @@ TEST_F(NamespaceTest, TheSwappedProgramDecides) {
   ASSERT_TRUE(ok(pin_tiny(1, hook, 1)));
   ASSERT_TRUE(ok(pin_tiny(2, hook, 0)));
   const auto arrives = [] {
-    const Fd socket = open_datagram_socket();
+    const Fd to(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)), from(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t length = sizeof at;
+    auto* address = reinterpret_cast<sockaddr*>(&at);
+    // The receiver is not connected: sockets that are come before the program.
+    if (::bind(to.get(), address, length) != 0 || ::getsockname(to.get(), address, &length) != 0) return false;
+    if (::connect(from.get(), address, length) != 0) return false;
     const uint32_t number = 7;
-    return ::write(socket.get(), &number, sizeof number) == sizeof number;
+    if (::write(from.get(), &number, sizeof number) != sizeof number) return false;
+    pollfd either[] = {{to.get(), POLLIN, 0}, {from.get(), 0, 0}};  // who is refused has an error
+    return ::poll(either, 2, 5000) > 0 && (either[0].revents & POLLIN) != 0;
   };
   ASSERT_TRUE(ok(kernel_->attach(hook, hook_dir("tiny"), tiny(1))));
   EXPECT_TRUE(arrives());
   ASSERT_TRUE(ok(kernel_->swap(hook, hook_dir("tiny"), tiny(1), tiny(2))));
   EXPECT_EQ(kernel_->running(hook, hook_dir("tiny"), tiny(1), tiny(2)).value(), 1);
+  EXPECT_FALSE(arrives());
 }
 
 TEST_F(NamespaceTest, SecondFlowDissectorIsAConflict) {

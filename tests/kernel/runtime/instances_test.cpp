@@ -42,6 +42,7 @@ class InstancesTest : public RuntimeTest {
     const Fd socket = open_frame_socket("");
     for (uint32_t i = 0; i < to_a; ++i) ASSERT_TRUE(send_frame(socket, PrivateNet::kFar, next_++));
     for (uint32_t i = 0; i < to_b; ++i) ASSERT_TRUE(send_frame(socket, PrivateNet::kNear, next_++));
+    EXPECT_TRUE(eventually([&] { return total(1) == next_; }));  // a frame waits in a queue before its hook
   }
   [[nodiscard]] uint64_t seen(int n, const std::string& instance) const {
     const Ledger ledger(map(n, "seen@" + instance));

@@ -76,11 +76,10 @@ void TraceTest::expect_exactly_once_over_swaps(const Load& load) {
   // Senders get events swap by swap: enough to be busy throughout it, few enough for the ledger.
   const uint32_t share = std::min(4096u, kLedgerEntries / static_cast<uint32_t>(load.swaps + 1));
   std::atomic<uint32_t> next{0}, granted{load.flowing ? kLedgerEntries : share};
-  std::atomic<bool> stop{false};
   std::vector<std::jthread> threads;
   for (int i = 0; i < 2; ++i) {
-    threads.emplace_back([&] {
-      while (!stop) {
+    threads.emplace_back([&](const std::stop_token& over) {  // said by the threads' end as well, where an assertion ends the test
+      while (!over.stop_requested()) {
         uint32_t n = next.load();
         if (n >= granted) {
           std::this_thread::yield();
@@ -98,7 +97,6 @@ void TraceTest::expect_exactly_once_over_swaps(const Load& load) {
     ASSERT_TRUE(ok(kernel_->swap(load.hook, hook_dir(load.program), pins[i % 2], pins[(i + 1) % 2])));
     ASSERT_EQ(kernel_->running(load.hook, hook_dir(load.program), pins[0], pins[1]).value_or(-1), (i + 1) % 2);
   }
-  stop = true;
   threads.clear();
   const uint32_t sent = next;
   expect_exactly_once(ledger1, ledger2, sent);

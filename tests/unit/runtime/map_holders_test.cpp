@@ -41,14 +41,15 @@ class MapHoldersTest : public ::testing::Test {
 constexpr const char* kMapInfo = "pos:\t0\nflags:\t02000002\nmap_type:\t1\nmap_id:\t17\nfrozen:\t0\n";
 
 TEST_F(MapHoldersTest, FindsWhoHoldsWhat) {
-  process(100, "rea\033der");
-  descriptor(100, 3, "anon_inode:bpf-map", kMapInfo);
-  descriptor(100, 4, "anon_inode:bpf-map", kMapInfo);  // twice: one holder
-  descriptor(100, 5, "anon_inode:bpf-map", "map_id:\t18\n");
-  process(200, "other");
-  descriptor(200, 0, "/dev/null", kMapInfo);            // no map, whatever it says
-  descriptor(200, 1, "anon_inode:bpf-prog", "prog_id:\t17\n");
-  descriptor(200, 2, "anon_inode:bpf-map", "map_id:\t99\n");
+  const int reader = ::getpid() + 1, other = ::getpid() + 2;
+  process(reader, "rea\033der");
+  descriptor(reader, 3, "anon_inode:bpf-map", kMapInfo);
+  descriptor(reader, 4, "anon_inode:bpf-map", kMapInfo);  // twice: one holder
+  descriptor(reader, 5, "anon_inode:bpf-map", "map_id:\t18\n");
+  process(other, "other");
+  descriptor(other, 0, "/dev/null", kMapInfo);            // no map, whatever it says
+  descriptor(other, 1, "anon_inode:bpf-prog", "prog_id:\t17\n");
+  descriptor(other, 2, "anon_inode:bpf-map", "map_id:\t99\n");
   process(static_cast<int>(::getpid()), "me");
   descriptor(static_cast<int>(::getpid()), 3, "anon_inode:bpf-map", kMapInfo);
   fs::create_directories(proc_ / "self");
@@ -56,7 +57,7 @@ TEST_F(MapHoldersTest, FindsWhoHoldsWhat) {
   EXPECT_TRUE(found.complete);
   ASSERT_EQ(found.by_map.size(), 2u);
   ASSERT_EQ(found.by_map.at(17).size(), 1u);
-  EXPECT_EQ(found.by_map.at(17)[0].pid, 100);
+  EXPECT_EQ(found.by_map.at(17)[0].pid, reader);
   EXPECT_EQ(found.by_map.at(17)[0].comm, "rea?der");
   EXPECT_EQ(found.by_map.at(18).size(), 1u);
 }

@@ -28,13 +28,13 @@ class MemoryTable final : public Table {
   MemoryTable(std::shared_ptr<Host> host, int which) : host_(std::move(host)), which_(which) {}
 
   Result<std::vector<Bytes>> keys() override {
-    MS_CHECK(step(false));
+    MS_CHECK(step());
     std::vector<Bytes> out;
     for (const auto& [key, value] : rows()) out.push_back(key);
     return out;
   }
   Result<std::optional<Bytes>> read(const Bytes& key) override {
-    MS_CHECK(step(false));
+    MS_CHECK(step());
     const auto found = rows().find(key);
     return found == rows().end() ? std::optional<Bytes>() : std::optional<Bytes>(found->second);
   }
@@ -67,7 +67,7 @@ class MemoryTable final : public Table {
   std::map<Bytes, Bytes, BytesLess>& rows() { return host_->rows[which_]; }
   bool dying() { return host_->calls++ == host_->fail_at; }
   static tl::unexpected<Error> died() { return fail(ErrorCode::kUnavailable, "died"); }
-  Status step(bool /*writes*/) { return dying() ? Status(died()) : Status(); }
+  Status step() { return dying() ? Status(died()) : Status(); }
 
   std::shared_ptr<Host> host_;
   const int which_;
