@@ -25,7 +25,10 @@ bool same_place(const update::AttachSpec& a, const update::AttachSpec& b) {
 
 // What is wrong with a manifest that was given for programs that run.
 std::vector<Problem> differences(Kernel& kernel, const update::Paths& paths, const Prepared& known, const AdoptReport& report) {
-  std::vector<Problem> problems;
+  std::vector<Problem> problems = known.unfit_types;
+  if (std::ranges::any_of(known.input.object.maps, [](const MapSpec& map) { return is_change_log(map.name); })) {
+    problems.push_back({"log-off", "maps", "the object logs its changes, and the log of programs that the agent did not load is off: adopt them without a manifest"});
+  }
   for (const auto& [name, attach] : known.attach) {
     const auto found = report.hooks.find(name);
     const std::string where = "programs." + name;
@@ -90,6 +93,10 @@ Result<update::ModuleRecord> Agent::adopt(const http::AdoptOptions& options) {
   row.state = "active";
   MS_CHECK(store_->put_module(row));
   show_module(row, "");
+  if (known) {
+    LoadRequest unused;  // it is loaded already
+    changes_.prepare(known->input, unused);
+  }
   changes_.published(row.name, row.generation);
   log::info("module adopted", {{"module", row.name}, {"version", row.version}});
   wake_.notify_all();

@@ -17,13 +17,6 @@ constexpr int kRest = 50;          // times the work: 2 % of a core at most
 constexpr int kUnheldLooks = 2;    // one look can miss a descriptor that is just being handed over
 constexpr int kMaxLastPasses = 10;
 
-std::string names_of(const std::vector<update::KeptHolder>& holders, uint64_t count) {
-  std::string out;
-  for (const update::KeptHolder& holder : holders) out += fmt::format("{}{} ({})", out.empty() ? "" : ", ", holder.pid, holder.comm);
-  if (count > holders.size()) out += fmt::format(" and {} more", count - holders.size());
-  return out;
-}
-
 }  // namespace
 
 Leases::Leases(Kernel& kernel, store::Store& store, std::string bpffs, FindHolders find_holders)
@@ -33,8 +26,10 @@ Leases::~Leases() { stop(); }
 
 void Leases::start(const std::vector<std::string>& modules) {
   const std::lock_guard working(work_);
-  take_up_all({});
-  for (const std::string& module : modules) forget_strays(module);
+  // What could not be read is not known to be a stray.
+  if (take_up_all({})) {
+    for (const std::string& module : modules) forget_strays(module);
+  }
   thread_ = std::thread([this] { run(); });
 }
 
@@ -70,12 +65,16 @@ void Leases::take_up(const std::string& module) {
   wake_.notify_all();
 }
 
-void Leases::take_up_all(const std::optional<std::string>& module) {
+bool Leases::take_up_all(const std::optional<std::string>& module) {
   const auto kept = store_.kept_maps();
-  if (!kept) return log::error("cannot read which old maps are kept", {{"error", kept.error().message}});
+  if (!kept) {
+    log::error("cannot read which old maps are kept", {{"error", kept.error().message}});
+    return false;
+  }
   for (const update::KeptMap& map : *kept) {
     if (!module || map.module == *module) open(map);
   }
+  return true;
 }
 
 void Leases::open(const update::KeptMap& map) {
@@ -170,7 +169,7 @@ void Leases::drop(const Name& name, const std::string& why) {
   // The pins first: a row without pins is dropped again at the next start, pins without a row would have no end.
   Status gone = kernel_.remove_tree(update::Paths(bpffs_, name.first).kept(name.second));
   if (gone) gone = store_.drop_kept_map(name.first, name.second);
-  const std::string holders = names_of(lease->shown.holders, lease->shown.holder_count);
+  const std::string holders = describe_holders(lease->shown);
   if (!gone) log::error("an old map stays", {{"module", name.first}, {"map", name.second}, {"error", gone.error().message}});
   else log::info("an old map was dropped", {{"module", name.first}, {"map", name.second}, {"reason", why}, {"held_by", holders}});
 }
@@ -206,7 +205,7 @@ std::vector<Problem> Leases::warnings(const std::string& module) {
   const std::lock_guard lock(mutex_);
   for (const auto& [name, lease] : leases_) {
     if (name.first != module) continue;
-    const std::string holders = names_of(lease->shown.holders, lease->shown.holder_count);
+    const std::string holders = describe_holders(lease->shown);
     out.push_back({"kept-map-ends", "maps." + name.second,
                    fmt::format("the map of the last generation is kept until {} for who holds it ({}): this update ends that, and what they write "
                                "there afterwards is lost", lease->shown.until, holders.empty() ? "nobody now" : holders)});

@@ -57,7 +57,7 @@ class Leases {
   using Name = std::pair<std::string, std::string>;  // module and map
 
   void run();
-  void take_up_all(const std::optional<std::string>& module);
+  bool take_up_all(const std::optional<std::string>& module);
   void open(const update::KeptMap& map);
   [[nodiscard]] Nanos visit();  // how long it took
   void look_for_holders();

@@ -12,12 +12,14 @@ void MetricsObserver::changed(const update::UpdateRecord& record) {
   for (const update::MapRecord& map : record.maps) {
     if (record.state == update::State::kLoading && map.policy == "sync") metrics_.start_migration(record.module, map.name);
   }
-  for (const update::ComparisonRecord& one : record.comparison) {
-    if (update::is_final(record.state)) break;
-    metrics_.set_generation(record.module, one.program, record.from.generation, one.from.events, one.from.run_seconds_avg);
-    metrics_.set_generation(record.module, one.program, record.to.generation, one.to.events, one.to.run_seconds_avg);
+  if (update::is_final(record.state)) {
+    if (!record.comparison.empty()) metrics_.remove_generations(record.module);
+  } else {
+    for (const update::ComparisonRecord& one : record.comparison) {
+      metrics_.set_generation(record.module, one.program, record.from.generation, one.from.events, one.from.run_seconds_avg);
+      metrics_.set_generation(record.module, one.program, record.to.generation, one.to.events, one.to.run_seconds_avg);
+    }
   }
-  if (update::is_final(record.state) && !record.comparison.empty()) metrics_.remove_generations(record.module);
   metrics_.update_phase(record.module, update::is_final(record.state) ? std::string_view() : update::to_string(record.state));
 }
 

@@ -128,10 +128,11 @@ class Grammar {
     }
     add_module("unload", Command::kUnload, "Detach and remove a module", true);
     CLI::App* adopt = add_module("adopt", Command::kAdopt, "Take over programs that somebody else attached, as a new module", true);
-    adopt->add_option("--link", options_.links, "Ids of their links (bpftool link); may be given several times")->type_name("ID[,ID...]")->delimiter(',')->required();
+    adopt->add_option("--link", options_.links, "Ids of their links (bpftool link); may be given several times")->type_name("ID[,ID...]")->delimiter(',')->allow_extra_args(false)->required();
     adopt->add_option("--program", options_.program, "Only when the first link runs this program: ids are given out again")->type_name("ID");
-    adopt->add_option("--manifest", options_.manifest, "A manifest of what runs, with its object file: for whole names and inferred merges")->type_name("FILE");
+    CLI::Option* manifest = adopt->add_option("--manifest", options_.manifest, "A manifest of what runs, with its object file: for whole names and inferred merges")->type_name("FILE");
     add_set(*adopt);
+    adopt->get_option("--set")->needs(manifest);
     adopt->footer("\nNothing that runs is changed; the next update is like any other.\n\nExamples:\n  mapshift adopt flowmeter --link 17\n"
                   "  mapshift adopt flowmeter --link 17,18 --program 93 --manifest flowmeter_v1.json --set IFACE=eth0");
   }

@@ -113,9 +113,7 @@ std::string kept_lines(const std::vector<ModuleMap>& maps) {
   for (const ModuleMap& map : maps) {
     if (!map.kept) continue;
     const KeptRecord& kept = *map.kept;
-    std::string holders;
-    for (const KeptHolder& holder : kept.holders) holders += fmt::format("{}{} ({})", holders.empty() ? "" : ", ", holder.pid, holder.comm);
-    if (kept.holder_count > kept.holders.size()) holders += fmt::format(" and {} more", kept.holder_count - kept.holders.size());
+    const std::string holders = describe_holders(kept);
     out += fmt::format("\n  {}: the former map, id {}, is kept in step until {}; held by {}\n", map.name, kept.id, kept.until,
                        holders.empty() ? "nobody that was found" : holders);
     if (!kept.problem.empty()) out += fmt::format("    NOT IN STEP: {}\n", kept.problem);

@@ -19,8 +19,12 @@ Status take_ids(Json& body, AdoptOptions& options) {
     problems.push_back({"missing-member", "links", "It must be an array with the ids of links."});
   } else {
     for (const Json& id : *links) {
-      if (is_id(id)) options.links.push_back(id.get<uint32_t>());
-      else problems.push_back({"wrong-type", "links", "An id must be a number, as `bpftool link` shows it."});
+      if (is_id(id)) {
+        options.links.push_back(id.get<uint32_t>());
+        continue;
+      }
+      problems.push_back({"wrong-type", "links", "An id must be a number, as `bpftool link` shows it."});
+      break;
     }
   }
   if (const auto program = body.find("program"); program != body.end()) {

@@ -24,16 +24,19 @@ struct SyncField {
   uint16_t group = 0;                        // kLatest: fields of one group win or lose together; 0 is the default group
   bool wide = false;                         // kLatest: part of a field wider than 8 bytes (no safe in-place write after the swap)
   int32_t remap = -1;                        // enums whose values moved: index into SyncSpec::remaps, or -1
+  [[nodiscard]] bool operator==(const SyncField&) const = default;
 };
 
 struct SyncDefault {  // a field that exists only on that side: its value when the engine creates a key there
   uint16_t offset = 0;
   uint8_t size = 8;
   uint64_t value = 0;
+  [[nodiscard]] bool operator==(const SyncDefault&) const = default;
 };
 
 struct SyncRemap {  // old value, new value; a value in neither column travels unchanged
   std::vector<std::pair<int64_t, int64_t>> values;
+  [[nodiscard]] bool operator==(const SyncRemap&) const = default;
 };
 
 // A conversion that its author wrote, as BPF functions of the new object. Each fills a value of the other layout, and the fields
@@ -42,6 +45,7 @@ struct SyncTransform {
   std::string object_path;
   std::string up;         // old value to new value
   std::string down = {};  // new value to old value; empty: a rollback loses what only the new generation wrote
+  [[nodiscard]] bool operator==(const SyncTransform&) const = default;
 };
 
 // Everything that specialises the engine's BPF program for one pair of maps. Side 0 is the old generation.
@@ -62,6 +66,7 @@ struct SyncSpec {
   bool by_calls = false;              // no program writes either map: system calls keep them in step, which needs no program for each pair
   bool in_slices = false;             // let other tasks run in mid-pass: hash maps of one value a key only, others ignore it
   bool follow_writes = false;         // let a handler bring update calls at once where the kernel allows one: shared values only
+  [[nodiscard]] bool operator==(const SyncSpec&) const = default;
 };
 inline constexpr size_t kMaxSyncFields = 1024;
 inline constexpr size_t kMaxSyncDefaults = 64;

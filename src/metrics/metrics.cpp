@@ -177,6 +177,7 @@ void Metrics::set_consistency(std::string_view module, std::string_view map, uin
 void Metrics::set_map_usage(std::string_view module, std::string_view map, std::optional<uint64_t> entries, uint64_t memory_bytes) {
   const std::lock_guard lock(impl_->mutex);
   if (entries) impl_->series.set(Id::kMapEntries, {module, map}, static_cast<double>(*entries));
+  else impl_->series.remove(Id::kMapEntries, {module, map});
   impl_->series.set(Id::kMapMemory, {module, map}, static_cast<double>(memory_bytes));
 }
 

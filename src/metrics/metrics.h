@@ -95,9 +95,10 @@ class Metrics {
   // What is known of the change streams by now. A map that is not among them any more loses its series of this kind.
   void set_changes(const observe::changes::Stats& stats);
 
-  // Likewise of modules' ring buffers.
   // All of them: by module and map, how many processes hold the former generation's.
   void set_kept_maps(const std::map<std::pair<std::string, std::string>, uint64_t>& holders);
+
+  // Likewise of modules' ring buffers.
   void set_rings(const std::vector<observe::changes::RingReport>& rings);
 
   void http_request(std::string_view handler, int status, double seconds);

@@ -10,7 +10,6 @@ namespace mapshift::store {
 namespace {
 
 using Json = nlohmann::json;
-constexpr int kMaxInner = 4;  // maps in maps are not nested deeper
 
 // Numbers are checked: the library cuts off what does not fit.
 template <class T>
@@ -60,11 +59,10 @@ Json spec_json(const SyncSpec& spec) {
               {"defaults", list(spec.defaults1, [](const SyncDefault& d) { return Json::array({d.offset, d.size, d.value}); })},
               {"remaps", list(spec.remaps, [](const SyncRemap& remap) { return Json(remap.values); })}};
   if (spec.transform) out["transform"] = {spec.transform->object_path, spec.transform->up, spec.transform->down};
-  if (spec.inner) out["inner"] = spec_json(*spec.inner);
   return out;
 }
 
-SyncSpec spec_from(const Json& in, int depth) {
+SyncSpec spec_from(const Json& in) {
   SyncSpec out;
   const auto pair = [&](const char* name, auto& first, auto& second) {
     first = number<std::decay_t<decltype(first)>>(in.at(name).at(0));
@@ -91,8 +89,6 @@ SyncSpec spec_from(const Json& in, int depth) {
   });
   if (const auto found = in.find("transform"); found != in.end())
     out.transform = SyncTransform{found->at(0).get<std::string>(), found->at(1).get<std::string>(), found->at(2).get<std::string>()};
-  if (const auto found = in.find("inner"); found != in.end() && depth < kMaxInner)
-    out.inner = std::make_shared<const SyncSpec>(spec_from(*found, depth + 1));
   return out;
 }
 
@@ -107,7 +103,7 @@ Result<update::KeptMap> kept_map_from(const std::string& text) {
   try {
     const Json in = Json::parse(text);
     return update::KeptMap{in.at("module").get<std::string>(), in.at("map").get<std::string>(), number<uint64_t>(in.at("generation")),
-                           in.at("until").get<std::string>(), spec_from(in.at("sync"), 0)};
+                           in.at("until").get<std::string>(), spec_from(in.at("sync"))};
   } catch (const std::exception& error) {
     return fail(ErrorCode::kInvalid, fmt::format("what is known of a kept map cannot be read: {}", error.what()));
   }

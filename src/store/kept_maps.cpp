@@ -28,8 +28,8 @@ Result<std::vector<update::KeptMap>> Store::kept_maps() {
   while (true) {
     MS_TRY(const bool found, row.step());
     if (!found) return out;
-    MS_TRY(update::KeptMap map, kept_map_from(row.text(0)));
-    out.push_back(std::move(map));
+    auto map = kept_map_from(row.text(0));
+    if (map) out.push_back(std::move(*map));  // else of another release: what is pinned of it is dropped as a stray
   }
 }
 

@@ -143,6 +143,8 @@ struct KeptRecord {
   std::string problem = {};         // why it is not in step, though it should be
 };
 inline constexpr size_t kMaxKeptHolders = 32;
+// "4711 (reader), 4712 (other) and 1 more"; empty when nobody holds it.
+[[nodiscard]] std::string describe_holders(const KeptRecord& kept);
 
 struct ModuleMap {
   std::string name, type;

@@ -37,7 +37,8 @@ TEST(Options, EveryCommandIsKnown) {
       {{"abort", "m"}, Command::kAbort},       {{"unload", "m"}, Command::kUnload},
       {{"status"}, Command::kStatus},          {{"history"}, Command::kHistory},
       {{"explain", "u"}, Command::kExplain},   {{"go"}, Command::kGo}, {{"go", "42"}, Command::kGo}, {{"check", "config", "f"}, Command::kCheckConfig},
-      {{"check", "module", "f"}, Command::kCheckModule}, {{"completion", "bash"}, Command::kCompletion}};
+      {{"check", "module", "f"}, Command::kCheckModule}, {{"completion", "bash"}, Command::kCompletion},
+      {{"adopt", "--link", "17", "m"}, Command::kAdopt}, {{"adopt", "m", "--link", "17,18"}, Command::kAdopt}};
   for (const auto& [words, command] : lines) {
     const Parsed parsed = parse(words);
     ASSERT_TRUE(parsed.options) << words[0] << parsed.err;
@@ -51,6 +52,8 @@ TEST(Options, MisuseIsStatusTwo) {
                                              {"frobnicate"},
                                              {"changes", "m"},
                                              {"go", "app"},
+                                             {"adopt", "m"},
+                                             {"adopt", "m", "--link", "17", "--set", "A=1"},
                                              {"go", "-1"},
                                              {"go", "1", "2"},
                                              {"update"},
