@@ -19,12 +19,14 @@ Result<bpf_prog_info> info_of(int fd, const std::string& name) {
   return info;
 }
 
+uint64_t target_of(const bpf_prog_info& info) { return uint64_t{info.attach_btf_obj_id} << 32 | info.attach_btf_id; }
+
 }  // namespace
 
 Result<Program> Program::open(const std::string& pin) {
   MS_TRY(Fd fd, open_pin(pin));
   MS_TRY(const auto info, info_of(fd.get(), pin));
-  return Program(std::move(fd), pin, info.id, info.type);
+  return Program(std::move(fd), pin, info.id, info.type, target_of(info));
 }
 
 Result<Program> Program::by_id(uint32_t id) {
@@ -32,7 +34,7 @@ Result<Program> Program::by_id(uint32_t id) {
   Fd fd(bpf_prog_get_fd_by_id(id));
   if (!fd.valid()) return fail_errno(errno, "open " + name);
   MS_TRY(const auto info, info_of(fd.get(), name));
-  return Program(std::move(fd), name, info.id, info.type);
+  return Program(std::move(fd), name, info.id, info.type, target_of(info));
 }
 
 Result<ProgramStats> Program::stats() const {

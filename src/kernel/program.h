@@ -20,18 +20,21 @@ class Program {
   [[nodiscard]] uint32_t id() const { return id_; }
   [[nodiscard]] uint32_t type() const { return type_; }  // enum bpf_prog_type
   [[nodiscard]] const std::string& name() const { return name_; }
+  // What of the kernel's types it was verified for, such as the arguments of one function. 0: none, or the kernel does not tell (before 6.0).
+  [[nodiscard]] uint64_t target() const { return target_; }
   // Ids of the maps that it uses.
   [[nodiscard]] Result<std::vector<uint32_t>> maps() const;
   // Runs and run time count only while enable_run_stats() is held by someone.
   [[nodiscard]] Result<ProgramStats> stats() const;
 
  private:
-  Program(Fd fd, std::string name, uint32_t id, uint32_t type) : fd_(std::move(fd)), name_(std::move(name)), id_(id),
-      type_(type) {}
+  Program(Fd fd, std::string name, uint32_t id, uint32_t type, uint64_t target) : fd_(std::move(fd)), name_(std::move(name)), id_(id),
+      type_(type), target_(target) {}
 
   Fd fd_;
   std::string name_;  // the pin, or the id
   uint32_t id_, type_;
+  uint64_t target_;
 };
 
 // "program 12 (count_packets)"; without the name when it is gone.

@@ -9,6 +9,13 @@
 #include <cstring>
 
 namespace mapshift::test {
+namespace {
+
+// Without an address of its own the kernel sends nothing (neighbours, routers, multicast): else a test meets packets that it did not
+// send. A kernel without IPv6 has nothing to switch off.
+std::string silent(const std::string& interface) { return "ip link set " + interface + " addrgenmode none 2>/dev/null || true"; }
+
+}  // namespace
 
 PrivateNet::PrivateNet() : outer_(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)) {
   if (!outer_.valid() || ::unshare(CLONE_NEWNET) != 0) {
@@ -17,7 +24,7 @@ PrivateNet::PrivateNet() : outer_(::open("/proc/thread-self/ns/net", O_RDONLY | 
   }
   const std::string near = kNear, far = kFar;
   for (const std::string& command : {std::string("ip link set lo up"), "ip link add " + near + " type veth peer name " + far,
-                                     "ip link set " + near + " up", "ip link set " + far + " up"}) {
+                                     silent(near), silent(far), "ip link set " + near + " up", "ip link set " + far + " up"}) {
     if (std::system(command.c_str()) != 0) problem_ = "failed: " + command;
   }
 }

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 
 MODULES = ("veth", "dummy", "sch_ingress", "cls_bpf", "act_bpf")
 TOOLS = ("ip", "tc", "ping", "bpftool")
@@ -97,17 +98,22 @@ class Root:
         archive.write_bytes(gzip.compress(packed, 1))
 
 
-def run(kernel, archive, serial, timeout, memory="3G"):
-    """Boots, and waits for the end; `serial` gets all that the machine printed. False when it did not end in time."""
+def run(kernel, archive, serial, timeout, look, memory="3G"):
+    """Boots, and waits for the end; `serial` gets all that the machine printed, and look() is called now and then. False when it did not
+    end in time."""
     command = ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", memory, "-nographic", "-no-reboot",
                "-nic", "none", "-kernel", kernel.image, "-initrd", archive,
                "-append", "console=ttyS0 quiet panic=-1 oops=panic rdinit=/init random.trust_cpu=on lsm=bpf"]
     with open(serial, "wb") as out:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
         try:
-            process.wait(timeout)
-            return True
-        except subprocess.TimeoutExpired:
+            end = time.monotonic() + timeout
+            while time.monotonic() < end:
+                try:
+                    process.wait(5)
+                    return True
+                except subprocess.TimeoutExpired:
+                    look()
             return False
         finally:
             if process.poll() is None:

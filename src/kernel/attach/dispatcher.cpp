@@ -13,13 +13,21 @@
 namespace mapshift {
 namespace {
 
+Error cannot_run(const Program& program, const std::string& why) {
+  return Error{ErrorCode::kRefused, EINVAL, program.name() + " cannot run behind this hook's dispatcher: " + why, {}, {}};
+}
+
+// Program arrays compare targets since Linux 6.11. Before it they would let a program read another function's arguments as its own.
+Status check_target(const std::string& dir, const Program& program) {
+  MS_TRY(const Program stub, Program::open(dir + "/stub"));
+  if (stub.target() == program.target()) return {};
+  return fail(cannot_run(program, "it is for another function or tracepoint"));
+}
+
 Status fill_slot(int slots, uint32_t slot, const Program& program) {
   const int fd = program.fd();
   if (bpf_map_update_elem(slots, &slot, &fd, BPF_ANY) == 0) return {};
-  if (errno == EINVAL) {
-    return fail(Error{ErrorCode::kRefused, EINVAL, program.name() +
-        " cannot run behind this hook's dispatcher: its program type differs, or what it was compiled for", {}, {}});
-  }
+  if (errno == EINVAL) return fail(cannot_run(program, "its program type differs, or what it was compiled for"));
   return fail_errno(errno, "put " + program.name() + " into a dispatcher slot");
 }
 
@@ -138,7 +146,9 @@ Status DispatcherHook::fill_idle(const Program* program) const {
   MS_TRY(const Parts parts, open_parts(dir));
   const uint32_t idle = parts.active ^ 1;
   MS_CHECK(reset_side(dir, idle));
-  return program == nullptr ? empty_slot(parts.slots.get(), idle, dir) : fill_slot(parts.slots.get(), idle, *program);
+  if (program == nullptr) return empty_slot(parts.slots.get(), idle, dir);
+  MS_CHECK(check_target(dir, *program));
+  return fill_slot(parts.slots.get(), idle, *program);
 }
 
 Result<SwapReport> DispatcherHook::swap(const Program& from, const Program& to) const {
@@ -148,6 +158,7 @@ Result<SwapReport> DispatcherHook::swap(const Program& from, const Program& to) 
     return fail(ErrorCode::kConflict, dir + " runs " + describe_program(parts.running) + ", not " +
         describe_program(from.id()) + " of " + from.name() + ": somebody else changed it");
   }
+  MS_CHECK(check_target(dir, to));
   if (type.before_swap != nullptr) MS_CHECK(type.before_swap(from, to));
   const uint32_t zero = 0, idle = parts.active ^ 1, flipped = parts.value ^ 1;
   MS_CHECK(fill_slot(parts.slots.get(), idle, to));

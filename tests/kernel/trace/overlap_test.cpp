@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Programs that may sleep: two are attached for a while, and each event is still processed by one of them.
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include <array>
 
 #include "kernel/pin.h"
 #include "kernel/sleepable_grace.h"
@@ -39,6 +44,25 @@ TEST_F(OverlapTest, KernelCallsAreSeenExactlyOnceOrRefused) {
   const Hook hook{.type = "fentry", .name = kGetpgid, .trace = {.overlap = true}};
   if (const std::string why = refusal(hook); !why.empty()) GTEST_SKIP() << why;
   expect_exactly_once_over_swaps({"on_slow_fentry", hook, [](uint32_t n) { (void)::syscall(SYS_getpgid, n); }, 6, true});
+}
+
+// Where system calls let nobody sleep (CONFIG_FUNCTION_ERROR_INJECTION) this function may: test runs of tracing programs call it.
+TEST_F(OverlapTest, TestRunsAreSeenExactlyOnceOrRefused) {
+  const Hook hook{.type = "fentry", .name = "bpf_fentry_test1", .trace = {.overlap = true}};
+  if (const std::string why = refusal(hook); !why.empty()) GTEST_SKIP() << why;
+  const std::array<bpf_insn, 2> code{bpf_insn{BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, 0}, bpf_insn{BPF_JMP | BPF_EXIT, 0, 0, 0, 0}};
+  LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = BPF_TRACE_FENTRY,
+              .attach_btf_id = static_cast<uint32_t>(libbpf_find_vmlinux_btf_id("bpf_fentry_test1", BPF_TRACE_FENTRY)));
+  const Fd caller(bpf_prog_load(BPF_PROG_TYPE_TRACING, "ms_caller", "GPL", code.data(), code.size(), &options));
+  ASSERT_TRUE(caller.valid());
+  const auto send = [&caller](uint32_t n) {
+    char name[] = "aaaaaaaa";
+    for (int i = 0; i < 8; ++i) name[i] = static_cast<char>('a' + (n >> 4 * i & 15));
+    (void)::prctl(PR_SET_NAME, name);
+    LIBBPF_OPTS(bpf_test_run_opts, run);
+    (void)bpf_prog_test_run_opts(caller.get(), &run);
+  };
+  expect_exactly_once_over_swaps({"on_slow_named", hook, send, 6, true});
 }
 
 TEST_F(OverlapTest, SecurityDecisionsAreSeenExactlyOnceOrRefused) {
