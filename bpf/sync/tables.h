@@ -41,8 +41,10 @@ const volatile bool percpu, percpu1, arrays, lru0, lru1, keep_delta, has_remap;
 const volatile u32 raw_size0 = 8; /* of the old value itself, where size0 is that of its image */
 const volatile bool transformed, has_down;
 const volatile bool staged; /* values are worked on in copies (staged.h) */
+const volatile bool sliced; /* maps are walked by iterators */
 
 /* Arguments and results, through the mapping of .bss. */
+u32 order; /* enum ms_order */
 u32 phase, pass_number, target_cpu, complete, hot_into, hot_from, hot_count[2], hot_begin, hot_end;
 u64 hot_overflow, mismatched;
 bool forget_hot;

@@ -165,8 +165,7 @@ Result<SyncSkeleton> load_sync_program(const SyncSpec& spec, uint32_t cpus, cons
   MS_CHECK(hand_over(*skeleton, maps));
   for (bpf_program* program : {skeleton->progs.slice_side0, skeleton->progs.slice_side1, skeleton->progs.slice_base})
     bpf_program__set_autoload(program, in_slices(spec));
-  for (bpf_program* program : {skeleton->progs.walk_side0, skeleton->progs.walk_side1, skeleton->progs.walk_base})
-    bpf_program__set_autoload(program, !in_slices(spec));
+  skeleton->rodata->sliced = in_slices(spec);
   if (!may_sleep) let_none_sleep(*skeleton);
   if (spec.transform) {
     MS_CHECK(load_linked(*skeleton, *spec.transform));

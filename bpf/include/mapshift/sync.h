@@ -17,6 +17,18 @@
 
 enum ms_op { MS_OP_SUM = 1, MS_OP_LATEST = 2, MS_OP_MAX = 3, MS_OP_MIN = 4, MS_OP_OR = 5, MS_OP_FIRST = 6 };
 
+/* What one run of the engine's program does. */
+enum ms_order {
+	MS_WALK_SIDE0 = 0,
+	MS_WALK_SIDE1 = 1,
+	MS_WALK_BASE = 2,
+	MS_WALK_HOT = 3,
+	MS_TAKE_WRITTEN = 4,
+	MS_SWEEP = 5,
+	MS_UNLOCK = 6,
+	MS_VERIFY = 7,
+};
+
 enum ms_phase { MS_PRECOPY = 0, MS_LIVE_NEW = 1, MS_LIVE_OLD = 2 };
 
 #define MS_F_SIGNED0 1u
