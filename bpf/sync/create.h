@@ -62,7 +62,7 @@ static __always_inline void count_refusal(long err, bool to1)
 {
 	/* Made there meanwhile, or no memory at this moment: the next visit sees more. */
 	if (err == -EEXIST || err == -ENOMEM)
-		stats.pending++;
+		stats.pending += err == -EEXIST || phase == MS_PRECOPY || to1 == active1();
 	else if (to1)
 		stats.full1++;
 	else

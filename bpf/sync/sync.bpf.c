@@ -26,7 +26,7 @@ char LICENSE[] SEC("license") = "GPL";
 /* The pass meets the key on side 0. True: it must be synced. */
 static __always_inline bool due0(void *key, const void *value, struct ms_base **found)
 {
-	struct ms_base *b = base_of(key);
+	struct ms_base *b = base_of(key, false);
 	u64 *slot;
 
 	stats.visited0++;
@@ -51,7 +51,7 @@ static __always_inline bool due1(void *key, const void *value, struct ms_base **
 		return false;
 	}
 	/* Before the swap nobody but the engine writes side 1: a key that base does not know is not ours to judge. */
-	b = phase == MS_PRECOPY ? bpf_map_lookup_elem(&base, key) : base_of(key);
+	b = phase == MS_PRECOPY ? bpf_map_lookup_elem(&base, key) : base_of(key, true);
 	*found = b;
 	if (!b)
 		return false;

@@ -131,7 +131,7 @@ struct PassReport {
   uint64_t dropped_deltas = 0;   // counts that moved on the passive side of a key which the active side deleted
   uint64_t full0 = 0, full1 = 0; // keys that found no room on side 0 or 1 (distinct only within the pass)
   uint64_t base_full = 0;        // keys that found no room in the base: the update must not swap
-  uint64_t pending = 0;          // keys whose absence waits for a second pass
+  uint64_t pending = 0;          // keys that wait for the next pass, of which something may have to move from the passive side
   uint64_t risky = 0;            // writes whose element was gone or replaced on a second look
   uint64_t unsafe_wide = 0;      // changes of wide fields that could not be carried to the active side
   uint64_t from_passive = 0;     // of `changed + added + deleted`: what moved from the passive to the active side

@@ -205,10 +205,18 @@ Status TableSync::sync_key(const Bytes& key, const Bytes* v0, const Bytes* v1) {
   }
   const Absent missing = v0 == nullptr ? Absent::kSide0 : Absent::kSide1;
   if (std::exchange(known->second.missing, missing) != missing) {  // one look proves nothing
-    ++report_.pending;
+    report_.pending += absence_waits(key, v0 != nullptr ? *v0 : *v1, v0 == nullptr);
     return {};
   }
   return one_side(key, v0 != nullptr ? *v0 : *v1, v0 == nullptr);
+}
+
+// The rule is the one of delta_waits() in bpf/sync/presence.h. `on1`: side 1 still has the key.
+bool TableSync::absence_waits(const Bytes& key, const Bytes& value, bool on1) const {
+  if (phase_ == SyncPhase::kPrecopy || active1() == on1) return true;
+  const FieldMerge::Values& base = base_.at(key).base;
+  const auto verdict = merge_.judge(value, on1 ? base.side1 : base.side0, on1);
+  return spec_.keep_delta && verdict.rose && !verdict.fell;
 }
 
 Status TableSync::sync_both(const Bytes& key, const FieldMerge::Values& now) {
@@ -222,7 +230,8 @@ Status TableSync::sync_both(const Bytes& key, const FieldMerge::Values& now) {
   MS_TRY(const auto again0, tables_.side0->read(key));
   MS_TRY(const auto again1, tables_.side1->read(key));
   if (again0 != now.side0 || again1 != now.side1) {
-    ++report_.pending;
+    const bool passive_moved = active1() ? outcome.moved0 || again0 != now.side0 : outcome.moved1 || again1 != now.side1;
+    report_.pending += phase_ == SyncPhase::kPrecopy || passive_moved;
     return {};
   }
   Row intent{Row::kWriting, known == base_.end() ? FieldMerge::Values{Bytes(spec_.value_size0), Bytes(spec_.value_size1)} : known->second.base, now, next};

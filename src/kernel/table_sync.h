@@ -42,6 +42,7 @@ class TableSync final : public Sync {
   [[nodiscard]] Status recover_one(const Bytes& key, const Bytes& row);
   [[nodiscard]] Result<Rows> read_all(Table& table) const;
   [[nodiscard]] Status sync_key(const Bytes& key, const Bytes* v0, const Bytes* v1);
+  [[nodiscard]] bool absence_waits(const Bytes& key, const Bytes& value, bool on1) const;
   [[nodiscard]] Status sync_both(const Bytes& key, const FieldMerge::Values& now);
   [[nodiscard]] Status create(const Bytes& key, const Bytes& value, bool on1);
   [[nodiscard]] Status one_side(const Bytes& key, const Bytes& value, bool on1);
