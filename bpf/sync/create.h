@@ -94,7 +94,7 @@ static __noinline int create(void *key, struct ms_base *b, void *from, bool to1)
 		void *there = as_key1(key);
 
 		if (!there) {
-			stats.full1++;
+			stats.no_key1++;
 			return 0;
 		}
 		each_field(fill_from0, &c);

@@ -47,7 +47,7 @@ static __always_inline bool due1(void *key, const void *value, struct ms_base **
 
 	stats.visited1++;
 	if (!key) { /* it has no counterpart */
-		stats.full0 += phase != MS_PRECOPY;
+		stats.no_key0 += phase != MS_PRECOPY;
 		return false;
 	}
 	/* Before the swap nobody but the engine writes side 1: a key that base does not know is not ours to judge. */
@@ -256,6 +256,9 @@ SEC("syscall") int engine(void *ctx)
 	case MS_VERIFY:
 		bpf_for_each_map_elem(&side0, verify_one, 0, 0);
 		bpf_for_each_map_elem(&side1, verify_extra, 0, 0);
+		break;
+	case MS_VERIFY_AGAIN:
+		bpf_loop(suspected, verify_suspect, 0, 0);
 		break;
 	}
 	return 0;

@@ -29,7 +29,7 @@ struct {
 	__uint(max_entries, 1);
 	__uint(key_size, 4);
 	__uint(value_size, 8);
-} empty_base SEC(".maps"), walk_key SEC(".maps"), walk0 SEC(".maps"), walk1 SEC(".maps"), hot_keys SEC(".maps"); /* hot_keys: two halves of hot_half keys each */
+} empty_base SEC(".maps"), walk_key SEC(".maps"), walk0 SEC(".maps"), walk1 SEC(".maps"), hot_keys SEC(".maps"); /* hot_keys: two parts of hot_half keys each, and as many suspects of verify.h */
 
 const volatile struct ms_field fields[MS_MAX_FIELDS] = {};
 const volatile struct ms_field key_fields[MS_MAX_KEY_FIELDS] = {};

@@ -42,6 +42,7 @@ class LinuxSync final : public Sync {
     const std::lock_guard lock(mutex_);
     complete = complete || phase != SyncPhase::kPrecopy;
     PassReport report = begin(phase, complete);
+    skeleton_->bss->walked = skeleton_->bss->pass_number;
     skeleton_->bss->hot_into = skeleton_->bss->hot_from ^ 1;
     skeleton_->bss->hot_count[skeleton_->bss->hot_into] = 0;
     skeleton_->bss->hot_overflow = 0;
@@ -95,12 +96,27 @@ class LinuxSync final : public Sync {
   Result<VerifyReport> verify() override {
     const std::lock_guard lock(mutex_);
     begin(phase_, true);
-    skeleton_->bss->mismatched = 0;
-    MS_CHECK(run(MS_VERIFY));
-    return VerifyReport{skeleton_->bss->stats.visited0, skeleton_->bss->mismatched};
+    return look(MS_VERIFY);
+  }
+
+  Result<VerifyReport> verify_again() override {
+    const std::lock_guard lock(mutex_);
+    auto* bss = skeleton_->bss;
+    if (bss->mismatched == 0) return VerifyReport{};
+    begin(phase_, true);
+    if (bss->mismatched > bss->suspects) return look(MS_VERIFY);  // more than are remembered
+    bss->suspected = bss->suspects;
+    return look(MS_VERIFY_AGAIN);
   }
 
  private:
+  Result<VerifyReport> look(ms_order order) {
+    auto* bss = skeleton_->bss;
+    bss->mismatched = bss->suspects = 0;
+    MS_CHECK(run(order));
+    return VerifyReport{bss->stats.visited0, bss->mismatched};
+  }
+
   // What the handler saw, between two passes. An error needs nobody: the next pass meets it as well.
   bool take_written() {
     const std::lock_guard lock(mutex_);
@@ -210,6 +226,8 @@ class LinuxSync final : public Sync {
     report.dropped_deltas = stats.dropped_deltas;
     report.full0 = stats.full0;
     report.full1 = stats.full1;
+    report.no_key0 = stats.no_key0;
+    report.no_key1 = stats.no_key1;
     report.base_full = stats.base_full;
     report.pending = stats.pending;
     report.risky = stats.risky;

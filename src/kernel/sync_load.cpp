@@ -57,7 +57,7 @@ Status size_maps(sync_bpf& skeleton, const SyncSpec& spec, uint32_t cpus, uint32
   err = err != 0 ? err : bpf_map__set_value_size(skeleton.maps.walk1, spec.value_size1);
   err = err != 0 ? err : bpf_map__set_value_size(skeleton.maps.written_key, spec.key_size);
   err = err != 0 ? err : bpf_map__set_value_size(skeleton.maps.written, 8 + round8(spec.key_size));
-  err = err != 0 ? err : bpf_map__set_max_entries(skeleton.maps.hot_keys, 2 * hot_half);
+  err = err != 0 ? err : bpf_map__set_max_entries(skeleton.maps.hot_keys, 3 * hot_half);
   for (bpf_map* map : {skeleton.maps.key0, skeleton.maps.back0}) err = err != 0 ? err : bpf_map__set_value_size(map, spec.key_size);
   for (bpf_map* map : {skeleton.maps.key1, skeleton.maps.back1, skeleton.maps.walked1}) err = err != 0 ? err : bpf_map__set_value_size(map, key_size1(spec));
   err = err != 0 ? err : size_copies(skeleton, spec);

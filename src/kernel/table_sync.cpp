@@ -301,24 +301,38 @@ Status TableSync::one_side(const Bytes& key, const Bytes& value, bool on1) {
   return create(key, left, on1);
 }
 
-Result<VerifyReport> TableSync::verify() {
-  Seen seen;
-  MS_TRY(seen.side0, read_all(*tables_.side0));
-  MS_TRY(seen.side1, read_all(*tables_.side1));
-  VerifyReport out{seen.side0.size(), 0};
+std::set<Bytes, BytesLess> TableSync::differing(const Seen& seen) const {
+  std::set<Bytes, BytesLess> out;
   for (const auto& [key, value] : seen.side0) {
     const auto known = base_.find(key);
     const auto other = seen.side1.find(key);
     if (other == seen.side1.end()) {
-      ++out.mismatched;
+      out.insert(key);
       continue;
     }
     const bool waits = known == base_.end() || merge_.changed(value, known->second.base.side0, false) ||
                        merge_.changed(other->second, known->second.base.side1, true);
-    out.mismatched += !waits && !merge_.equal({value, other->second});
+    if (!waits && !merge_.equal({value, other->second})) out.insert(key);
   }
-  for (const auto& [key, value] : seen.side1) out.mismatched += !seen.side0.contains(key) && base_.contains(key);
+  for (const auto& [key, value] : seen.side1)
+    if (!seen.side0.contains(key) && base_.contains(key)) out.insert(key);
   return out;
+}
+
+Result<VerifyReport> TableSync::verify() {
+  Seen seen;
+  MS_TRY(seen.side0, read_all(*tables_.side0));
+  MS_TRY(seen.side1, read_all(*tables_.side1));
+  suspects_ = differing(seen);
+  return VerifyReport{seen.side0.size(), suspects_.size()};
+}
+
+Result<VerifyReport> TableSync::verify_again() {
+  if (suspects_.empty()) return VerifyReport{};
+  const auto before = std::exchange(suspects_, {});
+  MS_TRY(const VerifyReport now, verify());
+  std::erase_if(suspects_, [&](const Bytes& key) { return !before.contains(key); });
+  return VerifyReport{now.keys, suspects_.size()};
 }
 
 }  // namespace mapshift

@@ -2,6 +2,7 @@
 #pragma once
 #include <map>
 #include <memory>
+#include <set>
 
 #include "kernel/table.h"
 
@@ -25,6 +26,7 @@ class TableSync final : public Sync {
   // Reading costs as much as a pass: there is no list of keys that change all the time.
   Result<PassReport> pass_hot(SyncPhase /*phase*/) override { return PassReport{.began = monotonic_now(), .ended = monotonic_now()}; }
   Result<VerifyReport> verify() override;
+  Result<VerifyReport> verify_again() override;
 
  private:
   enum class Absent : uint8_t { kNone, kSide0, kSide1 };
@@ -47,6 +49,7 @@ class TableSync final : public Sync {
   [[nodiscard]] Status create(const Bytes& key, const Bytes& value, bool on1);
   [[nodiscard]] Status one_side(const Bytes& key, const Bytes& value, bool on1);
   [[nodiscard]] Status confirm(Seen& seen) const;
+  [[nodiscard]] std::set<Bytes, BytesLess> differing(const Seen& seen) const;
   [[nodiscard]] bool interesting(const Seen& seen) const;
   struct Row;
   [[nodiscard]] Status remember(const Bytes& key, const Row& row);
@@ -62,6 +65,7 @@ class TableSync final : public Sync {
   std::map<Bytes, Entry, BytesLess> base_;  // what the base table holds, so that an unchanged key costs no call
   SyncPhase phase_ = SyncPhase::kPrecopy;
   PassReport report_;
+  std::set<Bytes, BytesLess> suspects_;  // keys that seemed to differ at the last look
   bool stale_ = false;  // a call failed: the base table knows more than we do
 };
 
