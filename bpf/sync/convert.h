@@ -14,8 +14,10 @@ struct ms_work work;
 struct remap_job {
 	u32 begin;
 	s64 value;
-	bool forward, found;
+	bool forward;
 };
+
+bool remap_found; /* by remapped(): not on the stack, as `work` */
 
 static long remap_one(u32 i, struct remap_job *r)
 {
@@ -26,8 +28,22 @@ static long remap_one(u32 i, struct remap_job *r)
 	if ((r->forward ? remap0[n] : remap1[n]) != r->value)
 		return 0;
 	r->value = r->forward ? remap1[n] : remap0[n];
-	r->found = true;
+	remap_found = true;
 	return 1;
+}
+
+/*
+ * A global function, which the verifier walks once: at each of the dozen places that carry a scalar, inside of a loop over
+ * fields, the search doubled what it had to walk.
+ */
+__noinline s64 remapped(u32 begin, u32 count, s64 value, u32 forward)
+{
+	struct remap_job r = {begin, value, forward};
+
+	remap_found = false;
+	if (has_remap)
+		bpf_loop(count, remap_one, &r, 0);
+	return r.value;
 }
 
 /* `v` of side `from` as the other side writes it. */
@@ -37,11 +53,10 @@ static __always_inline u64 carried(const volatile struct ms_field *f, u64 v, boo
 	bool is_signed = FIELD_SIGNED(f, from), c = false;
 
 	if (has_remap && f->remap_count) {
-		struct remap_job r = {f->remap, is_signed ? sign_extend(v, size) : (s64)v, !from, false};
+		s64 next = remapped(f->remap, f->remap_count, is_signed ? sign_extend(v, size) : (s64)v, !from);
 
-		bpf_loop(f->remap_count, remap_one, &r, 0);
-		if (r.found)
-			return truncate((u64)r.value, to_size);
+		if (remap_found)
+			return truncate((u64)next, to_size);
 	}
 	v = convert(v, size, is_signed, to_size, FIELD_SIGNED(f, !from), &c);
 	*clamped |= c;

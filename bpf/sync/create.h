@@ -62,7 +62,7 @@ static __always_inline void count_refusal(long err, bool to1)
 {
 	/* Made there meanwhile, or no memory at this moment: the next visit sees more. */
 	if (err == -EEXIST || err == -ENOMEM)
-		stats.pending++;
+		stats.pending += err == -EEXIST || phase == MS_PRECOPY || to1 == active1();
 	else if (to1)
 		stats.full1++;
 	else
@@ -94,7 +94,7 @@ static __noinline int create(void *key, struct ms_base *b, void *from, bool to1)
 		void *there = as_key1(key);
 
 		if (!there) {
-			stats.full1++;
+			stats.no_key1++;
 			return 0;
 		}
 		each_field(fill_from0, &c);

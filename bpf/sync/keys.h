@@ -4,7 +4,7 @@
  *
  * A key has a counterpart only if the way there and back gives the same bytes: then no two keys can meet in one, whatever
  * the table says. One that does not fit into a narrower field, or that has something where the other layout has nothing, has
- * none, and is counted like a key for which there is no room.
+ * none, and is counted.
  */
 #ifndef MAPSHIFT_KEYS_H
 #define MAPSHIFT_KEYS_H

@@ -27,7 +27,7 @@ __noinline int sync_taken_key(void)
 	v0 = staged ? staged0() : value0(key);
 	v1 = staged ? staged1() : value1(key);
 	if (*slot > MS_SLOT_SYNCED && !rebase(b, v0, v1)) {
-		stats.pending++;
+		stats.pending += (*slot == MS_SLOT_REBASE0) == active1();
 	} else if (v0 && v1) {
 		reconcile(key, b, v0, v1);
 	} else if (v0 && (!b->present || phase == MS_PRECOPY)) {
@@ -141,26 +141,58 @@ static __always_inline bool only_on(void *key, struct ms_base *b, bool on1)
 	return true;
 }
 
-static __noinline bool only_on0(void *key, struct ms_base *b)
+/* What became of a side since base, in `verdict`. */
+static __noinline int judge0(void *key, struct ms_base *b)
 {
 	struct judgement g = {.key = key, .base = b};
 
-	if (!b || !key)
-		return false;
 	start_judging();
-	bpf_loop(nr_cpus, judge_cpu0, &g, 0);
-	return only_on(key, b, false);
+	if (b && key)
+		bpf_loop(nr_cpus, judge_cpu0, &g, 0);
+	return 0;
 }
 
-static __noinline bool only_on1(void *key, struct ms_base *b)
+static __noinline int judge1(void *key, struct ms_base *b)
 {
 	struct judgement g = {.key = key, .base = b};
 
-	if (!b || !key)
-		return false;
 	start_judging();
-	bpf_loop(nr_cpus, judge_cpu1, &g, 0);
-	return only_on(key, b, true);
+	if (b && key)
+		bpf_loop(nr_cpus, judge_cpu1, &g, 0);
+	return 0;
+}
+
+static __always_inline void judge_passive(void *key, struct ms_base *b)
+{
+	if (active1())
+		judge0(key, b);
+	else
+		judge1(key, b);
+}
+
+/*
+ * The active side deleted the key: nothing waits to be moved there, unless what moved on the passive side since base is to
+ * make it anew. A reader that drains the active side deletes all the time.
+ */
+static __always_inline bool delta_waits(void *key, struct ms_base *b)
+{
+	if (!keep_delta)
+		return false;
+	judge_passive(key, b);
+	return verdict.rose && !verdict.fell;
+}
+
+/* The visits that run on the CPUs of this key, in the next pass, have something for the active side. */
+static __always_inline bool visits_wait(void *key, struct ms_base *b, bool gone0, bool gone1)
+{
+	if (phase == MS_PRECOPY)
+		return true;
+	if (b->rebase)
+		return active1() ? gone1 : gone0;
+	if (!b->present) /* evicted: nobody waits for it */
+		return false;
+	judge_passive(key, b);
+	return verdict.changed;
 }
 
 /* True: the key is to be made again from the side that has it. */
@@ -171,8 +203,13 @@ static __always_inline bool act_on_absence(void *key, struct ms_base *b, bool go
 		stats.deleted++;
 		return false;
 	}
-	if (phase != MS_PRECOPY)
-		return gone1 ? only_on0(key, b) : only_on1(key, b);
+	if (phase != MS_PRECOPY) {
+		if (gone1)
+			judge0(key, b);
+		else
+			judge1(key, b);
+		return only_on(key, b, gone0);
+	}
 	stats.from_passive++;
 	if (gone0) {
 		drop_key(key, b, true);
@@ -225,11 +262,11 @@ static long visit_base(struct bpf_map *map, void *key, struct ms_base *b, void *
 		}
 		if (!wait)
 			again = act_on_absence(key, b, gone0, gone1);
-		else if (phase == MS_PRECOPY || (gone0 == active1() ? !evicting : keep_delta))
+		else if (phase == MS_PRECOPY || (gone0 == active1() ? !evicting : delta_waits(key, b)))
 			stats.pending++;
 	}
-	if (again && percpu) /* by the visits that run on its CPUs, in the next pass; what was evicted nobody waits for */
-		stats.pending += b->present || b->rebase || phase == MS_PRECOPY;
+	if (again && percpu)
+		stats.pending += visits_wait(key, b, gone0, gone1);
 	else if (again)
 		sync_key(key);
 	return 0;

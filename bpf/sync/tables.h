@@ -29,7 +29,7 @@ struct {
 	__uint(max_entries, 1);
 	__uint(key_size, 4);
 	__uint(value_size, 8);
-} empty_base SEC(".maps"), walk_key SEC(".maps"), walk0 SEC(".maps"), walk1 SEC(".maps"), hot_keys SEC(".maps"); /* hot_keys: two halves of hot_half keys each */
+} empty_base SEC(".maps"), walk_key SEC(".maps"), walk0 SEC(".maps"), walk1 SEC(".maps"), hot_keys SEC(".maps"); /* hot_keys: two parts of hot_half keys each, and as many suspects of verify.h */
 
 const volatile struct ms_field fields[MS_MAX_FIELDS] = {};
 const volatile struct ms_field key_fields[MS_MAX_KEY_FIELDS] = {};
@@ -41,8 +41,10 @@ const volatile bool percpu, percpu1, arrays, lru0, lru1, keep_delta, has_remap;
 const volatile u32 raw_size0 = 8; /* of the old value itself, where size0 is that of its image */
 const volatile bool transformed, has_down;
 const volatile bool staged; /* values are worked on in copies (staged.h) */
+const volatile bool sliced; /* maps are walked by iterators */
 
 /* Arguments and results, through the mapping of .bss. */
+u32 order; /* enum ms_order */
 u32 phase, pass_number, target_cpu, complete, hot_into, hot_from, hot_count[2], hot_begin, hot_end;
 u64 hot_overflow, mismatched;
 bool forget_hot;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Compares the two sides as they are, without writing. Under traffic a value may have been written since the last visit:
- * that waits to be moved and is no mismatch, and base tells it from values that differ though nothing waits.
+ * Compares the two sides as they are, without writing. Under traffic a value may have been written since the last visit, or a
+ * key have come or gone: that waits to be moved and is no mismatch, and base tells it from what differs though nothing waits.
+ * The sides are not read at one instant, so what seems to differ is looked at once more after another pass.
  */
 #ifndef MAPSHIFT_VERIFY_H
 #define MAPSHIFT_VERIFY_H
@@ -56,13 +57,50 @@ static __always_inline bool waits(struct verify_job *v, u32 cpu)
 	return changed0(v->v0, slot0(slot)) || changed1(v->v1, base1(b, slot));
 }
 
+u32 walked; /* number of the last pass over everything */
+u32 suspects, suspected;
+
+static __always_inline bool before_last_pass(u32 pass)
+{
+	return (s32)(pass - walked) < 0;
+}
+
+/*
+ * One side lacks the key (gone1: side 1). It may have gone, or come, since the last pass: the next ones see to that. What that
+ * pass met and left without a counterpart found no room.
+ */
+static __always_inline bool absence_lasts(void *key, bool gone1)
+{
+	struct ms_base *b = bpf_map_lookup_elem(&base, key);
+
+	if (arrays || !b)
+		return false;
+	if (!b->present)
+		return gone1 && !before_last_pass(b->seen0);
+	return before_last_pass(gone1 ? b->seen1 : b->seen0) && before_last_pass(gone1 ? b->miss1 : b->miss0);
+}
+
+/* Remembered for a second look, as side 0 writes it. */
+static __always_inline void suspect(void *key)
+{
+	u32 at = 2 * hot_half + suspects;
+
+	mismatched++;
+	if (suspects < hot_half && !bpf_map_update_elem(&hot_keys, &at, key, BPF_ANY))
+		suspects++;
+}
+
 static long verify_cpu(u32 cpu, struct verify_job *v)
 {
 	v->v0 = staged ? staged0() : find0(v->key, cpu);
 	v->v1 = staged ? staged1() : find1(v->key, cpu);
-	if (!v->v0 || !v->v1) {
-		v->differs = !arrays;
-		return v->differs ? 1 : 0;
+	if (!v->v1) {
+		v->differs = v->v0 ? absence_lasts(v->key, true) : 0;
+		return 1;
+	}
+	if (!v->v0) {
+		v->differs = absence_lasts(v->key, false);
+		return 1;
 	}
 	each_field(verify_field, v);
 	if (v->differs && waits(v, cpu))
@@ -124,7 +162,7 @@ static __always_inline void verify_totals(struct verify_job *v)
 
 	v->v1 = find1(v->key, 0);
 	if (!v->v1) {
-		v->differs = !arrays;
+		v->differs = absence_lasts(v->key, true);
 		return;
 	}
 	each_field(verify_total, v);
@@ -135,32 +173,46 @@ static __always_inline void verify_totals(struct verify_job *v)
 		v->differs = 0;
 }
 
-static long verify_one(struct bpf_map *map, void *key, void *value, void *ctx)
+static __always_inline void verify_key(void *key)
 {
 	struct verify_job v = {key, 0, 0, 0};
 
-	stats.visited0++;
 	if ((staged || key_size1) && !take_key(key))
-		return 0;
+		return;
 	if (adds_up())
 		verify_totals(&v);
 	else
 		bpf_loop(nr_cpus, verify_cpu, &v, 0);
-	mismatched += v.differs;
+	if (v.differs)
+		suspect(key);
+}
+
+static long verify_one(struct bpf_map *map, void *key, void *value, void *ctx)
+{
+	stats.visited0++;
+	verify_key(key);
 	return 0;
 }
 
-/* A key that only side 1 has. Without an entry in base it is new, and waits. */
+/* A key that only side 1 has. One without room on side 0 is counted by the passes. */
 static long verify_extra(struct bpf_map *map, void *key, void *value, void *ctx)
 {
-	struct ms_base *b;
-
 	key = as_key0(key);
-	if (!key || arrays || value0(key))
-		return 0;
-	b = bpf_map_lookup_elem(&base, key);
-	if (b && b->present)
-		mismatched++;
+	if (key && !arrays && !value0(key) && absence_lasts(key, false))
+		suspect(key);
+	return 0;
+}
+
+static long verify_suspect(u32 i, void *ctx)
+{
+	u32 at = 2 * hot_half + i, zero = 0;
+	void *key = bpf_map_lookup_elem(&hot_keys, &at);
+
+	if (!key || !take_key(key))
+		return 1;
+	key = bpf_map_lookup_elem(&walk_key, &zero); /* its place may be taken by itself */
+	if (key)
+		verify_key(key);
 	return 0;
 }
 

@@ -22,7 +22,8 @@ const volatile bool following;
 u32 take_at_most;
 u64 taken; /* since the beginning */
 
-static __always_inline struct ms_base *base_of(void *key)
+/* The entry of a key that one side has; `on1` says which. */
+static __always_inline struct ms_base *base_of(void *key, bool on1)
 {
 	u32 zero = 0;
 	void *clean;
@@ -36,7 +37,7 @@ static __always_inline struct ms_base *base_of(void *key)
 		return 0;
 	err = bpf_map_update_elem(&base, key, clean, BPF_NOEXIST);
 	if (err == -ENOMEM) /* the allocator of this CPU is refilled in a moment */
-		stats.pending++;
+		stats.pending += phase == MS_PRECOPY || on1 != active1();
 	else if (err)
 		stats.base_full++;
 	return err ? 0 : bpf_map_lookup_elem(&base, key);
@@ -47,7 +48,9 @@ static __always_inline bool known_or_new(void *key)
 {
 	if (bpf_map_lookup_elem(&base, key))
 		return true;
-	return (value0(key) || (phase != MS_PRECOPY && value1(key))) && base_of(key);
+	if (value0(key))
+		return base_of(key, false);
+	return phase != MS_PRECOPY && value1(key) && base_of(key, true);
 }
 
 static long take_written(u32 i, void *ctx)

@@ -35,6 +35,8 @@ void add_up(const PassReport& from, PassReport& to) {
   to.dropped_deltas += from.dropped_deltas;
   to.full0 += from.full0;
   to.full1 += from.full1;
+  to.no_key0 += from.no_key0;
+  to.no_key1 += from.no_key1;
   to.base_full += from.base_full;
   to.pending += from.pending;
   to.risky += from.risky;
@@ -163,11 +165,11 @@ Status InnerPairs::pass_hot(SyncPhase phase, PassReport& into) {
   return {};
 }
 
-Result<VerifyReport> InnerPairs::verify() {
+Result<VerifyReport> InnerPairs::verify(bool again) {
   VerifyReport all;
   for (auto& [ids, pair] : pairs_) {
     if (!pair.sync) continue;
-    MS_TRY(const VerifyReport report, pair.sync->verify());
+    MS_TRY(const VerifyReport report, again ? pair.sync->verify_again() : pair.sync->verify());
     all.keys += report.keys;
     all.mismatched += report.mismatched;
   }

@@ -31,7 +31,7 @@ class InnerPairs {
 
   [[nodiscard]] Status pass(SyncPhase phase, bool complete, PassReport& into);
   [[nodiscard]] Status pass_hot(SyncPhase phase, PassReport& into);
-  [[nodiscard]] Result<VerifyReport> verify();
+  [[nodiscard]] Result<VerifyReport> verify(bool again);
   void enter(SyncPhase phase);
   // Lets go of the pairs of which neither map is in these any more, for the second time in a row.
   [[nodiscard]] Status keep_only(const std::set<uint32_t>& used0, const std::set<uint32_t>& used1);

@@ -130,8 +130,9 @@ struct PassReport {
   uint64_t added = 0, changed = 0, deleted = 0, conflicts = 0, clamped = 0;
   uint64_t dropped_deltas = 0;   // counts that moved on the passive side of a key which the active side deleted
   uint64_t full0 = 0, full1 = 0; // keys that found no room on side 0 or 1 (distinct only within the pass)
+  uint64_t no_key0 = 0, no_key1 = 0;  // keys that side 0 or 1, whose keys have another layout, has no way to write
   uint64_t base_full = 0;        // keys that found no room in the base: the update must not swap
-  uint64_t pending = 0;          // keys whose absence waits for a second pass
+  uint64_t pending = 0;          // keys that wait for the next pass, of which something may have to move from the passive side
   uint64_t risky = 0;            // writes whose element was gone or replaced on a second look
   uint64_t unsafe_wide = 0;      // changes of wide fields that could not be carried to the active side
   uint64_t from_passive = 0;     // of `changed + added + deleted`: what moved from the passive to the active side
@@ -163,9 +164,11 @@ class Sync {
   virtual void enter(SyncPhase /*phase*/) {}
   // A handler brings what update calls write. It begins with the end of the first pass.
   [[nodiscard]] virtual bool follows() const { return false; }
-  // Compares both sides key by key, through the same field table, without writing. Exact only when both sides are
-  // quiet; under load it counts what moved since the last pass as well.
+  // Compares both sides key by key, through the same field table, without writing. What waits for the next pass is no
+  // mismatch; but under load the two sides of a key are not read at one instant, so that one may seem to differ.
   [[nodiscard]] virtual Result<VerifyReport> verify() = 0;
+  // After another pass: of the keys that seemed to differ at the last call of either, those that still do.
+  [[nodiscard]] virtual Result<VerifyReport> verify_again() { return verify(); }
 };
 
 class Kernel {

@@ -72,9 +72,13 @@ class RefillSync final : public Sync {
     pairs_->enter(phase);
   }
 
-  Result<VerifyReport> verify() override {
+  Result<VerifyReport> verify() override { return compare(false); }
+  Result<VerifyReport> verify_again() override { return compare(true); }
+
+ private:
+  Result<VerifyReport> compare(bool again) {
     const std::lock_guard lock(mutex_);
-    MS_TRY(VerifyReport report, pairs_->verify());
+    MS_TRY(VerifyReport report, pairs_->verify(again));
     MS_TRY(const Slots slots0, read_slots(outer0_));
     MS_TRY(const Slots slots1, read_slots(outer1_));
     for (const auto& [key, ids] : known_) {
@@ -85,7 +89,6 @@ class RefillSync final : public Sync {
     return report;
   }
 
- private:
   RefillSync(Map outer0, Map outer1) : outer0_(std::move(outer0)), outer1_(std::move(outer1)) {}
 
   static Result<std::optional<Map>> open_base(const Map& outer0, const Map& outer1, const std::string& pinned) {

@@ -36,12 +36,13 @@ class LinuxSync final : public Sync {
         follower_(std::move(follower)) {}
 
   // Before the first pass over a base that another process left: clears its locks and goes on with its pass numbers.
-  Status adopt() { return run(skeleton_->progs.unlock); }
+  Status adopt() { return run(MS_UNLOCK); }
 
   Result<PassReport> pass(SyncPhase phase, bool complete) override {
     const std::lock_guard lock(mutex_);
     complete = complete || phase != SyncPhase::kPrecopy;
     PassReport report = begin(phase, complete);
+    skeleton_->bss->walked = skeleton_->bss->pass_number;
     skeleton_->bss->hot_into = skeleton_->bss->hot_from ^ 1;
     skeleton_->bss->hot_count[skeleton_->bss->hot_into] = 0;
     skeleton_->bss->hot_overflow = 0;
@@ -84,7 +85,7 @@ class LinuxSync final : public Sync {
       for (uint32_t at = 0; at < count; at += kHotSlice) {
         skeleton_->bss->hot_begin = at;
         skeleton_->bss->hot_end = std::min(at + kHotSlice, count);
-        MS_CHECK(run(skeleton_->progs.walk_hot));
+        MS_CHECK(run(MS_WALK_HOT));
       }
     }
     Result<PassReport> done = end(report, count);
@@ -95,13 +96,27 @@ class LinuxSync final : public Sync {
   Result<VerifyReport> verify() override {
     const std::lock_guard lock(mutex_);
     begin(phase_, true);
-    skeleton_->bss->mismatched = 0;
-    MS_CHECK(run(skeleton_->progs.walk_verify));
-    MS_CHECK(run(skeleton_->progs.walk_verify_extra));
-    return VerifyReport{skeleton_->bss->stats.visited0, skeleton_->bss->mismatched};
+    return look(MS_VERIFY);
+  }
+
+  Result<VerifyReport> verify_again() override {
+    const std::lock_guard lock(mutex_);
+    auto* bss = skeleton_->bss;
+    if (bss->mismatched == 0) return VerifyReport{};
+    begin(phase_, true);
+    if (bss->mismatched > bss->suspects) return look(MS_VERIFY);  // more than are remembered
+    bss->suspected = bss->suspects;
+    return look(MS_VERIFY_AGAIN);
   }
 
  private:
+  Result<VerifyReport> look(ms_order order) {
+    auto* bss = skeleton_->bss;
+    bss->mismatched = bss->suspects = 0;
+    MS_CHECK(run(order));
+    return VerifyReport{bss->stats.visited0, bss->mismatched};
+  }
+
   // What the handler saw, between two passes. An error needs nobody: the next pass meets it as well.
   bool take_written() {
     const std::lock_guard lock(mutex_);
@@ -110,7 +125,7 @@ class LinuxSync final : public Sync {
     bss->phase = static_cast<uint32_t>(phase_);
     const uint64_t taken = bss->taken;
     bss->take_at_most = kTakeAtOnce;
-    const Status done = run(skeleton_->progs.walk_written);
+    const Status done = run(MS_TAKE_WRITTEN);
     present_ += bss->stats.added;
     add_moves(between_, bss->stats);
     return done && bss->taken - taken == kTakeAtOnce;
@@ -127,7 +142,9 @@ class LinuxSync final : public Sync {
     to.from_passive += from.from_passive;
   }
 
-  static Status run(const bpf_program* program) {
+  Status run(ms_order order) {
+    const bpf_program* program = skeleton_->progs.engine;
+    skeleton_->bss->order = order;
     char frame[64] = {};  // for a classifier, which does not look at it
     LIBBPF_OPTS(bpf_test_run_opts, options);
     if (bpf_program__type(program) == BPF_PROG_TYPE_SCHED_CLS) {
@@ -135,7 +152,7 @@ class LinuxSync final : public Sync {
       options.data_size_in = sizeof frame;
     }
     if (bpf_prog_test_run_opts(bpf_program__fd(program), &options) != 0) {
-      return fail_errno(errno, std::string("run the sync program ") + bpf_program__name(program));
+      return fail_errno(errno, "run the sync program (order " + std::to_string(order) + " of mapshift/sync.h)");
     }
     return {};
   }
@@ -151,14 +168,14 @@ class LinuxSync final : public Sync {
     CpuPin pin;
     for (uint32_t cpu = 0; cpu < cpus_; ++cpu) {
       MS_CHECK(enter_cpu(pin, cpu));
-      MS_CHECK(walk(skeleton_->progs.slice_side0, skeleton_->progs.walk_side0, skeleton_->maps.side0));
+      MS_CHECK(walk(skeleton_->progs.slice_side0, MS_WALK_SIDE0, skeleton_->maps.side0));
       // One value for all CPUs needs one walk.
-      if (complete && (cpu == 0 || is_percpu(spec_.type1))) MS_CHECK(walk(skeleton_->progs.slice_side1, skeleton_->progs.walk_side1, skeleton_->maps.side1));
+      if (complete && (cpu == 0 || is_percpu(spec_.type1))) MS_CHECK(walk(skeleton_->progs.slice_side1, MS_WALK_SIDE1, skeleton_->maps.side1));
     }
     return {};
   }
 
-  Status walk(const bpf_program* slices, const bpf_program* whole, const bpf_map* map) {
+  Status walk(const bpf_program* slices, ms_order whole, const bpf_map* map) {
     if (!in_slices(spec_)) return run(whole);
     bpf_iter_link_info info{};
     info.map.map_fd = static_cast<uint32_t>(bpf_map__fd(map));
@@ -177,11 +194,11 @@ class LinuxSync final : public Sync {
 
   Status walk_base() {
     ms_stats& stats = skeleton_->bss->stats;
-    MS_CHECK(walk(skeleton_->progs.slice_base, skeleton_->progs.walk_base, skeleton_->maps.base));
+    MS_CHECK(walk(skeleton_->progs.slice_base, MS_WALK_BASE, skeleton_->maps.base));
     present_ = stats.present - std::min(stats.present, stats.deleted);
     if (stats.tombstones == 0 || (stats.tombstones <= max_tombstones() && stats.base_full == 0)) return {};
     if (stats.base_full != 0) ++stats.pending;  // the next pass finds room
-    return run(skeleton_->progs.sweep);
+    return run(MS_SWEEP);
   }
 
   PassReport begin(SyncPhase phase, bool complete) {
@@ -209,6 +226,8 @@ class LinuxSync final : public Sync {
     report.dropped_deltas = stats.dropped_deltas;
     report.full0 = stats.full0;
     report.full1 = stats.full1;
+    report.no_key0 = stats.no_key0;
+    report.no_key1 = stats.no_key1;
     report.base_full = stats.base_full;
     report.pending = stats.pending;
     report.risky = stats.risky;

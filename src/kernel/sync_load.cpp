@@ -57,7 +57,7 @@ Status size_maps(sync_bpf& skeleton, const SyncSpec& spec, uint32_t cpus, uint32
   err = err != 0 ? err : bpf_map__set_value_size(skeleton.maps.walk1, spec.value_size1);
   err = err != 0 ? err : bpf_map__set_value_size(skeleton.maps.written_key, spec.key_size);
   err = err != 0 ? err : bpf_map__set_value_size(skeleton.maps.written, 8 + round8(spec.key_size));
-  err = err != 0 ? err : bpf_map__set_max_entries(skeleton.maps.hot_keys, 2 * hot_half);
+  err = err != 0 ? err : bpf_map__set_max_entries(skeleton.maps.hot_keys, 3 * hot_half);
   for (bpf_map* map : {skeleton.maps.key0, skeleton.maps.back0}) err = err != 0 ? err : bpf_map__set_value_size(map, spec.key_size);
   for (bpf_map* map : {skeleton.maps.key1, skeleton.maps.back1, skeleton.maps.walked1}) err = err != 0 ? err : bpf_map__set_value_size(map, key_size1(spec));
   err = err != 0 ? err : size_copies(skeleton, spec);
@@ -165,8 +165,7 @@ Result<SyncSkeleton> load_sync_program(const SyncSpec& spec, uint32_t cpus, cons
   MS_CHECK(hand_over(*skeleton, maps));
   for (bpf_program* program : {skeleton->progs.slice_side0, skeleton->progs.slice_side1, skeleton->progs.slice_base})
     bpf_program__set_autoload(program, in_slices(spec));
-  for (bpf_program* program : {skeleton->progs.walk_side0, skeleton->progs.walk_side1, skeleton->progs.walk_base})
-    bpf_program__set_autoload(program, !in_slices(spec));
+  skeleton->rodata->sliced = in_slices(spec);
   if (!may_sleep) let_none_sleep(*skeleton);
   if (spec.transform) {
     MS_CHECK(load_linked(*skeleton, *spec.transform));

@@ -205,10 +205,18 @@ Status TableSync::sync_key(const Bytes& key, const Bytes* v0, const Bytes* v1) {
   }
   const Absent missing = v0 == nullptr ? Absent::kSide0 : Absent::kSide1;
   if (std::exchange(known->second.missing, missing) != missing) {  // one look proves nothing
-    ++report_.pending;
+    report_.pending += absence_waits(key, v0 != nullptr ? *v0 : *v1, v0 == nullptr);
     return {};
   }
   return one_side(key, v0 != nullptr ? *v0 : *v1, v0 == nullptr);
+}
+
+// The rule is the one of delta_waits() in bpf/sync/presence.h. `on1`: side 1 still has the key.
+bool TableSync::absence_waits(const Bytes& key, const Bytes& value, bool on1) const {
+  if (phase_ == SyncPhase::kPrecopy || active1() == on1) return true;
+  const FieldMerge::Values& base = base_.at(key).base;
+  const auto verdict = merge_.judge(value, on1 ? base.side1 : base.side0, on1);
+  return spec_.keep_delta && verdict.rose && !verdict.fell;
 }
 
 Status TableSync::sync_both(const Bytes& key, const FieldMerge::Values& now) {
@@ -222,7 +230,8 @@ Status TableSync::sync_both(const Bytes& key, const FieldMerge::Values& now) {
   MS_TRY(const auto again0, tables_.side0->read(key));
   MS_TRY(const auto again1, tables_.side1->read(key));
   if (again0 != now.side0 || again1 != now.side1) {
-    ++report_.pending;
+    const bool passive_moved = active1() ? outcome.moved0 || again0 != now.side0 : outcome.moved1 || again1 != now.side1;
+    report_.pending += phase_ == SyncPhase::kPrecopy || passive_moved;
     return {};
   }
   Row intent{Row::kWriting, known == base_.end() ? FieldMerge::Values{Bytes(spec_.value_size0), Bytes(spec_.value_size1)} : known->second.base, now, next};
@@ -292,24 +301,38 @@ Status TableSync::one_side(const Bytes& key, const Bytes& value, bool on1) {
   return create(key, left, on1);
 }
 
-Result<VerifyReport> TableSync::verify() {
-  Seen seen;
-  MS_TRY(seen.side0, read_all(*tables_.side0));
-  MS_TRY(seen.side1, read_all(*tables_.side1));
-  VerifyReport out{seen.side0.size(), 0};
+std::set<Bytes, BytesLess> TableSync::differing(const Seen& seen) const {
+  std::set<Bytes, BytesLess> out;
   for (const auto& [key, value] : seen.side0) {
     const auto known = base_.find(key);
     const auto other = seen.side1.find(key);
     if (other == seen.side1.end()) {
-      ++out.mismatched;
+      out.insert(key);
       continue;
     }
     const bool waits = known == base_.end() || merge_.changed(value, known->second.base.side0, false) ||
                        merge_.changed(other->second, known->second.base.side1, true);
-    out.mismatched += !waits && !merge_.equal({value, other->second});
+    if (!waits && !merge_.equal({value, other->second})) out.insert(key);
   }
-  for (const auto& [key, value] : seen.side1) out.mismatched += !seen.side0.contains(key) && base_.contains(key);
+  for (const auto& [key, value] : seen.side1)
+    if (!seen.side0.contains(key) && base_.contains(key)) out.insert(key);
   return out;
+}
+
+Result<VerifyReport> TableSync::verify() {
+  Seen seen;
+  MS_TRY(seen.side0, read_all(*tables_.side0));
+  MS_TRY(seen.side1, read_all(*tables_.side1));
+  suspects_ = differing(seen);
+  return VerifyReport{seen.side0.size(), suspects_.size()};
+}
+
+Result<VerifyReport> TableSync::verify_again() {
+  if (suspects_.empty()) return VerifyReport{};
+  const auto before = std::exchange(suspects_, {});
+  MS_TRY(const VerifyReport now, verify());
+  std::erase_if(suspects_, [&](const Bytes& key) { return !before.contains(key); });
+  return VerifyReport{now.keys, suspects_.size()};
 }
 
 }  // namespace mapshift

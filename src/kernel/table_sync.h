@@ -2,6 +2,7 @@
 #pragma once
 #include <map>
 #include <memory>
+#include <set>
 
 #include "kernel/table.h"
 
@@ -25,6 +26,7 @@ class TableSync final : public Sync {
   // Reading costs as much as a pass: there is no list of keys that change all the time.
   Result<PassReport> pass_hot(SyncPhase /*phase*/) override { return PassReport{.began = monotonic_now(), .ended = monotonic_now()}; }
   Result<VerifyReport> verify() override;
+  Result<VerifyReport> verify_again() override;
 
  private:
   enum class Absent : uint8_t { kNone, kSide0, kSide1 };
@@ -42,10 +44,12 @@ class TableSync final : public Sync {
   [[nodiscard]] Status recover_one(const Bytes& key, const Bytes& row);
   [[nodiscard]] Result<Rows> read_all(Table& table) const;
   [[nodiscard]] Status sync_key(const Bytes& key, const Bytes* v0, const Bytes* v1);
+  [[nodiscard]] bool absence_waits(const Bytes& key, const Bytes& value, bool on1) const;
   [[nodiscard]] Status sync_both(const Bytes& key, const FieldMerge::Values& now);
   [[nodiscard]] Status create(const Bytes& key, const Bytes& value, bool on1);
   [[nodiscard]] Status one_side(const Bytes& key, const Bytes& value, bool on1);
   [[nodiscard]] Status confirm(Seen& seen) const;
+  [[nodiscard]] std::set<Bytes, BytesLess> differing(const Seen& seen) const;
   [[nodiscard]] bool interesting(const Seen& seen) const;
   struct Row;
   [[nodiscard]] Status remember(const Bytes& key, const Row& row);
@@ -61,6 +65,7 @@ class TableSync final : public Sync {
   std::map<Bytes, Entry, BytesLess> base_;  // what the base table holds, so that an unchanged key costs no call
   SyncPhase phase_ = SyncPhase::kPrecopy;
   PassReport report_;
+  std::set<Bytes, BytesLess> suspects_;  // keys that seemed to differ at the last look
   bool stale_ = false;  // a call failed: the base table knows more than we do
 };
 

@@ -43,9 +43,9 @@ struct MapRecord {
   std::string policy, reason;  // reuse, sync, reset, refuse
   bool lossy = false;
   uint64_t passes = 0, keys = 0, added = 0, changed = 0, deleted = 0, conflicts = 0, clamped = 0;
-  uint64_t unsynced = 0;       // keys that a rollback would lose (no room on the other side)
+  uint64_t unsynced = 0;       // keys that a rollback would lose (no room on the other side, or its keys cannot say them)
   double progress = 0;         // 0..1
-  uint64_t mismatched = 0;
+  uint64_t mismatched = 0;     // keys that differ though nothing waits to be moved, at each of several looks
   double staleness_seconds = 0;
   std::string changes = {};    // of a plan: how its changes will be followed, in words; empty: they are not
   std::vector<FieldRecord> fields = {};

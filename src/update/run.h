@@ -129,6 +129,7 @@ class Run {
   [[nodiscard]] Status settle(SyncPhase phase, Nanos timeout);
   void account(Pair& pair, const PassReport& report, SyncPhase phase);
   void keep_warm();
+  [[nodiscard]] Result<VerifyReport> differing(Pair& pair);
   void verify();
 
   // run_kept.cpp

@@ -91,7 +91,7 @@ Status Run::compare(Pair& pair) {
   const Nanos began = monotonic_now();
   if (began < pair.next_compare) return {};
   MS_TRY([[maybe_unused]] const PassReport passed, pass(pair, live_, true));
-  MS_TRY(const VerifyReport report, pair.sync->verify());
+  MS_TRY(const VerifyReport report, differing(pair));
   const Nanos cost = monotonic_now() - began;
   pair.next_compare = began + std::max(kCompareInterval, cost * kCompareRest);
   publish_record([&](UpdateRecord& record) { record.maps.at(pair.record).mismatched = report.mismatched; }, false);

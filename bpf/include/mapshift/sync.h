@@ -17,6 +17,19 @@
 
 enum ms_op { MS_OP_SUM = 1, MS_OP_LATEST = 2, MS_OP_MAX = 3, MS_OP_MIN = 4, MS_OP_OR = 5, MS_OP_FIRST = 6 };
 
+/* What one run of the engine's program does. */
+enum ms_order {
+	MS_WALK_SIDE0 = 0,
+	MS_WALK_SIDE1 = 1,
+	MS_WALK_BASE = 2,
+	MS_WALK_HOT = 3,
+	MS_TAKE_WRITTEN = 4,
+	MS_SWEEP = 5,
+	MS_UNLOCK = 6,
+	MS_VERIFY = 7,
+	MS_VERIFY_AGAIN = 8,
+};
+
 enum ms_phase { MS_PRECOPY = 0, MS_LIVE_NEW = 1, MS_LIVE_OLD = 2 };
 
 #define MS_F_SIGNED0 1u
@@ -69,6 +82,7 @@ struct ms_stats {
 	__u64 dropped_deltas, full0, full1, base_full, pending, risky, unsafe_wide, contended;
 	__u64 from_passive; /* keys of which something moved from the passive to the active side */
 	__u64 tombstones, present;
+	__u64 no_key0, no_key1; /* keys that side 0 (1) has no way to write */
 };
 
 /* The engine's notes on the key at work; nobody else reads them. */
@@ -93,12 +107,12 @@ struct ms_verdict {
 static_assert(sizeof(ms_field) == 16);
 static_assert(sizeof(ms_default) == 16);
 static_assert(sizeof(ms_base) == 32);
-static_assert(sizeof(ms_stats) == 19 * 8);
+static_assert(sizeof(ms_stats) == 21 * 8);
 #else
 _Static_assert(sizeof(struct ms_field) == 16, "ms_field");
 _Static_assert(sizeof(struct ms_default) == 16, "ms_default");
 _Static_assert(sizeof(struct ms_base) == 32, "ms_base");
-_Static_assert(sizeof(struct ms_stats) == 19 * 8, "ms_stats");
+_Static_assert(sizeof(struct ms_stats) == 21 * 8, "ms_stats");
 #endif
 
 #endif

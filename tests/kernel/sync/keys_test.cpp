@@ -94,7 +94,7 @@ TEST_F(Keys, AKeyThatOnlyTheNewLayoutCanHoldIsCountedAndLeftAlone) {
   wide.address = uint64_t{1} << 32 | 0xc0a80002;
   padded.padding = 1;
   for (const NewKey& key : {tenant, wide, padded}) put(lab.fd1(), key, NewValue{9, 9, 9, 9, 9});
-  EXPECT_EQ(lab.pass(kNew).full0, 3u);
+  EXPECT_EQ(lab.pass(kNew).no_key0, 3u);
   EXPECT_GT(lab.settle(kNew), 0);
   EXPECT_EQ(count(lab.fd0(), sizeof(OldKey)), 1u);
   EXPECT_EQ(count(lab.fd1(), sizeof(NewKey)), 4u);
@@ -111,7 +111,7 @@ TEST_F(Keys, AKeyThatTheNewLayoutCannotHoldIsCounted) {
   put(lab.fd0(), old_key(1), OldValue{1, 2, 3, 4});
   put(lab.fd0(), zone, OldValue{5, 6, 7, 8});
   const PassReport report = lab.pass(kPre);
-  EXPECT_EQ(report.full1, 1u);
+  EXPECT_EQ(report.no_key1, 1u);
   EXPECT_EQ(report.added, 1u);
   EXPECT_EQ(count(lab.fd1(), sizeof(NewKey)), 1u);
   EXPECT_EQ(get<NewValue>(lab.fd1(), new_key(1))->packets, 1u);
@@ -123,7 +123,7 @@ TEST_F(Keys, TwoKeysNeverMeetInOne) {
   spec.key_fields.erase(spec.key_fields.begin() + 2);  // the port has no place in the new key
   Lab lab(bpffs_, spec);
   for (uint16_t port = 0; port < 10; ++port) put(lab.fd0(), OldKey{1, 2, port, 6, 0}, OldValue{1, 2, 3, 4});
-  EXPECT_EQ(lab.pass(kPre).full1, 9u);
+  EXPECT_EQ(lab.pass(kPre).no_key1, 9u);
   EXPECT_EQ(count(lab.fd1(), sizeof(NewKey)), 1u);
 }
 

@@ -46,6 +46,16 @@ TEST(RunLimits, TheNewMapIsFull) {
   EXPECT_FALSE(swapped(world));
 }
 
+TEST(RunLimits, KeysThatTheNewLayoutCannotSayAreNoLackOfRoom) {
+  World world;
+  world.kernel.on_pass = [](PassReport& report, SyncPhase, const std::string& dir) {
+    if (dir.ends_with("windows")) report.no_key1 = 2;
+  };
+  expect_failed(world, "map windows: 2 keys cannot be written in the new generation's layout", "cli");
+  EXPECT_EQ(world.run->record().reason.find("max_entries"), std::string::npos);
+  EXPECT_FALSE(swapped(world));
+}
+
 TEST(RunLimits, TheBaseIsFull) {
   World world;
   world.kernel.on_pass = [](PassReport& report, SyncPhase, const std::string&) { report.base_full = 5; };
@@ -122,11 +132,11 @@ TEST(RunLimits, AnOrderDoesNotWaitForSuchAWriter) {
 TEST(RunLimits, KeysThatARollbackWouldLoseAreCounted) {
   World world;
   world.kernel.on_pass = [](PassReport& report, SyncPhase phase, const std::string& dir) {
-    if (phase == SyncPhase::kLiveNew && dir.ends_with("flows")) report.full0 = 7;
+    if (phase == SyncPhase::kLiveNew && dir.ends_with("flows")) report.full0 = 7, report.no_key0 = 2;
   };
   world.begin().execute();
   EXPECT_EQ(world.state(), State::kCommitted);
-  EXPECT_EQ(world.run->record().maps.at(1).unsynced, 7u);
+  EXPECT_EQ(world.run->record().maps.at(1).unsynced, 9u);
 }
 
 // An objective on a counter of the fake's array `totals`; each reading finds `step` more than the one before.
