@@ -48,6 +48,10 @@ Status LinuxKernel::stage(const Hook& hook, const std::string& hook_dir, const s
   MS_TRY(const auto before, open_program(from));
   MS_TRY(const auto after, open_program(to, type));
   const DispatcherHook dispatcher{*type, hook_dir};
+  if (!before) {
+    MS_TRY(const bool gone, place_gone(hook_dir));
+    if (gone) MS_CHECK(detach(hook_dir));
+  }
   if (!pin_exists(hook_dir + "/link")) {
     if (before) return fail(ErrorCode::kConflict, hook_dir + " is not attached any more");
     MS_CHECK(type->check(hook));
