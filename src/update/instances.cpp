@@ -171,7 +171,7 @@ Status check_own_map(const Manifest& manifest, const ObjectSpec& object, const s
   const std::string map(base_name(full));
   if (map == full) return {};
   if (!instance_maps(manifest, object).contains(map)) {
-    return fail(ErrorCode::kNotFound, fmt::format("no instance has a {} of its own: name it {}, or set "per_instance" of the map", map, map));
+    return fail(ErrorCode::kNotFound, fmt::format("no instance has a {} of its own: name it {}, or set \"per_instance\" of the map", map, map));
   }
   const std::string instance = full.substr(map.size() + 1);
   const std::vector<std::string> names = instance_names(manifest);

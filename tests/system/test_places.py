@@ -13,11 +13,18 @@ import time
 
 import bpf
 from lab import FIXTURES, HERE, Frames, SystemTest, run
-from test_instances import Opposite
 
 CGROUPS = pathlib.Path("/sys/fs/cgroup/unified")
 RATE = 5000
 SEED = int(os.environ.get("MAPSHIFT_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
+
+
+class Into:
+    """Where frames enter that the instance is to see."""
+
+    def __init__(self, test, name):
+        self.PEER = {"a": test.PEER, "b": test.LINK, "c": "mslab3"}[name]
+        self.addCleanup, self.assertEqual = test.addCleanup, test.assertEqual
 
 
 class Datagrams:
@@ -69,8 +76,7 @@ class PlacesTest(SystemTest):
 
     def begin(self, names="ab"):
         """What makes events at each instance."""
-        frames = {"a": lambda: Frames(self, RATE), "b": lambda: Frames(Opposite(self), RATE)}
-        return {name: (frames[name](), Datagrams(self, self.places[name][1])) for name in names}
+        return {name: (Frames(Into(self, name), RATE), Datagrams(self, self.places[name][1])) for name in names}
 
     def read(self, agent, name, field, module="places"):
         return {key: value[field] for key, value in self.dump(agent, name, module)}
@@ -147,11 +153,40 @@ class Places(PlacesTest):
     def test_killed_in_mid_swap_together(self):
         self.kill_in("swapping", 0.04, swap="together")
 
+    def test_a_canary_judged_over_all_and_one_by_one(self):
+        agent = self.agent()
+        maps = {"marks": {"per_instance": True}, "sums": {"per_instance": True}}
+        self.load(agent, self.module(1, maps=maps))
+        sources = self.begin()
+        objectives = [
+            {"name": "of-a", "indicator": "map", "counter": "sums@a.seen", "min": 1},
+            {"name": "odd", "indicator": "map", "ratio": {"num": "sums.odd", "den": "sums.seen"}, "max": 0.9},
+            {"name": "time", "indicator": "program", "program": "on_datagram", "value": "run_time_avg", "maxIncrease": "100000%"},
+            {"name": "taken", "indicator": "verdict", "program": "on_frame@b", "value": "TC_ACT_OK", "max": 0.5}]
+        more = {"maps": maps, "canary": {"steps": [0.25, 0.5], "step": "200ms"},
+                "analysis": {"bake": "200ms", "interval": "50ms", "objectives": objectives}}
+        status, record, err = agent.json("update", self.module(2, **more), "--wait")
+        self.assertEqual((status, record.get("state")), (0, "committed"), err)
+        self.assertEqual({one["program"] for one in record["comparison"]}, {"on_frame@a", "on_frame@b", "on_datagram@a", "on_datagram@b"})
+        self.assertTrue(any(one["to"]["events"] > 0 for one in record["comparison"]), record["comparison"])
+        judged = {m["objective"] for m in record["measurements"] if m["outcome"] == "pass"}
+        self.assertEqual(judged, {"of-a", "odd", "time", "taken"})
+        total = 0
+        for name, senders in sources.items():
+            sent = sum(sender.stop() for sender in senders)
+            self.assertEqual(self.dump(agent, f"sums@{name}", "places")[0][1]["seen"], sent)
+            total += sent
+        self.assertEqual(self.variable(agent, "all", module="places"), total)
+        wrong = [{"name": "who", "indicator": "map", "counter": "sums@z.seen", "max": 1}, {"name": "shared", "indicator": "map", "counter": "all@a", "max": 1}]
+        plan = agent.json("plan", self.module(2, version="3.0.0", maps=maps, analysis={"objectives": wrong}))[1]
+        self.assertEqual([r["code"] for r in plan["refusals"]], ["unknown-counter", "unknown-counter"])
+        self.assertIn("the module's are a, b", plan["refusals"][0]["message"])
+
 
 class Vanishing(PlacesTest):
     """A third place that goes away."""
 
-    SPARE = "mslab2"
+    SPARE, OTHER = "mslab2", "mslab3"
 
     def setUp(self):
         super().setUp()
@@ -160,11 +195,18 @@ class Vanishing(PlacesTest):
         self.addCleanup(run, "ip", "link", "delete", self.SPARE, check=False)
 
     def add_spare(self):
-        run("ip", "link", "add", self.SPARE, "type", "veth")
+        run("ip", "link", "add", self.SPARE, "type", "veth", "peer", "name", self.OTHER)
+        for link in (self.SPARE, self.OTHER):
+            pathlib.Path(f"/proc/sys/net/ipv6/conf/{link}/disable_ipv6").write_text("1")
+            run("ip", "link", "set", link, "up")
 
     def vanish(self):
         run("ip", "link", "delete", self.SPARE)
         self.places["c"][1].rmdir()
+
+    def put_back(self):
+        self.add_spare()
+        self.places["c"][1].mkdir()
 
     def baking(self, **more):
         agent = self.agent()
@@ -180,37 +222,40 @@ class Vanishing(PlacesTest):
         for more in ({}, {"swap": "together"}):
             with self.subTest(**more):
                 agent, sources, identity = self.baking(**more)
-                agent.cli("rollback", "places")
+                self.assertEqual(agent.cli("rollback", "places").status, 0)
                 record = agent.follow(identity)
-                print(record["state"], record["reason"], record["warnings"])
-                self.assertEqual(record["state"], "rolled_back")
+                self.assertEqual(record["state"], "rolled_back", record)
+                self.assertEqual({(w["code"], w["where"]) for w in record["warnings"]},
+                                 {("place-gone", "programs.on_frame@c"), ("place-gone", "programs.on_datagram@c")})
                 self.check(agent, sources)
                 self.assertEqual(agent.cli("unload", "places").status, 0)
                 agent.stop()
-                self.add_spare()
-                self.places["c"][1].mkdir()
+                self.put_back()
 
     def test_in_the_bake_then_committed_and_left_out(self):
         agent, sources, identity = self.baking()
-        print(agent.cli("commit", "places"))
-        record = agent.follow(identity)
-        print(record["state"], record["reason"], record["warnings"])
-        print(agent.cli("update", self.module(2, "abc", version="2.1.0"), "--wait").err)
-        print(agent.cli("update", self.module(2, "ab", version="2.2.0"), "--wait"))
+        self.assertEqual(agent.cli("commit", "places").status, 0)
+        self.assertEqual(agent.follow(identity)["state"], "committed")
+        refused = agent.cli("update", self.module(2, "abc", version="2.1.0"))
+        self.assertEqual(refused.status, 1)
+        self.assertIn(self.SPARE, refused.err)
+        done = agent.json("update", self.module(2, "ab", version="2.2.0"), "--wait")
+        self.assertEqual((done[0], done[1].get("state")), (0, "committed"), done)
         self.check(agent, sources)
 
-    def test_before_an_update(self):
-        agent = self.agent()
-        self.load(agent, self.module(1, "abc"))
-        sources = self.begin()
-        self.vanish()
-        print(agent.cli("status"))
-        print(agent.cli("status", "places"))
-        print(agent.cli("update", self.module(2, "abc"), "--wait").err)
-        self.add_spare()
-        print(agent.cli("update", self.module(2, "abc"), "--wait").err)
-        self.places["c"][1].mkdir()
-        done = agent.cli("update", self.module(2, "abc"), "--wait")
-        print(done.out, done.err)
-        print(agent.json("history", "places")[1]["updates"][0]["state"])
-        self.check(agent, sources)
+    def test_before_an_update_and_back_by_then(self):
+        for more in ({}, {"swap": "together"}):
+            with self.subTest(**more):
+                agent = self.agent()
+                self.load(agent, self.module(1, "abc", **more))
+                sources = self.begin()
+                self.vanish()
+                self.assertIn(f"tcx ingress on {self.SPARE}, which is gone", agent.cli("status", "places").out)
+                self.put_back()
+                status, record, err = agent.json("update", self.module(2, "abc", **more), "--wait")
+                self.assertEqual((status, record.get("state")), (0, "committed"), err)
+                self.assertEqual({p["name"] for p in record["programs"] if p["swap"] == "attach"}, {"on_frame@c", "on_datagram@c"})
+                self.assertEqual({w["where"] for w in record["warnings"] if w["code"] == "attached-anew"}, {"programs.on_frame@c", "programs.on_datagram@c"})
+                self.check(agent, {**sources, **self.begin("c")})
+                self.assertEqual(agent.cli("unload", "places").status, 0)
+                agent.stop()
