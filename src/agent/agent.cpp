@@ -122,6 +122,7 @@ update::ModuleRecord Agent::describe(const store::ModuleRow& row) {
     if (auto found = attach.find(name); found != attach.end()) {
       program.type = found->second.type;
       program.attach = update::describe_attach(found->second);
+      if (kernel_->place_gone(paths.hook(name)).value_or(false)) program.attach += ", which is gone";
     }
     auto stats = kernel_->hook_stats(paths.hook(name));
     if (!stats) stats = kernel_->program_stats(paths.program(row.generation, name));

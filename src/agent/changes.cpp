@@ -7,6 +7,7 @@
 #include "kernel/instance_name.h"
 #include "kernel/map_contents.h"
 #include "mapshift/changes.h"
+#include "update/instances.h"
 #include "update/paths.h"
 
 namespace mapshift::agent {
@@ -83,6 +84,8 @@ void Changes::prepare(const update::GenerationInput& input, LoadRequest& request
   known = {};
   // The one that runs, the one before it, which a rollback brings back, and this one.
   std::erase_if(generations_, [&](const auto& entry) { return entry.first.first == module && entry.first.second + 2 < generation; });
+  known.instances = request.instances = update::instance_names(input.manifest);
+  known.divided = request.instance_maps = update::instance_maps(input.manifest, input.object);
   known.understood = facts.gave_up.empty();
   for (const update::MapAccess& access : facts.maps)
     if (access.updates || access.deletes || access.writes_value) known.written.insert(access.map);
@@ -91,6 +94,15 @@ void Changes::prepare(const update::GenerationInput& input, LoadRequest& request
   auto names = stream_->prepare(module, input.object, request);
   if (!names) return log::error("the module cannot log its changes", {{"module", module}, {"error", names.error().message}});
   known.logged = {names->begin(), names->end()};
+}
+
+// Where each instance has its own, one of them has to be named.
+std::string Changes::divided(const MapName& name) const {
+  const Generation* generation = running(name.module);
+  if (generation == nullptr || !generation->divided.contains(name.map)) return {};
+  std::string all;
+  for (const std::string& instance : generation->instances) all += (all.empty() ? "" : ", ") + instance_name(name.map, instance);
+  return "each instance has its own " + name.map + ": name " + all;
 }
 
 void Changes::start(Watched& watched) {
@@ -102,6 +114,7 @@ void Changes::start(Watched& watched) {
   auto choice = opened ? stream_->watch(watch) : Result<Choice>(fail(opened.error()));
   watched.running = choice.has_value();
   watched.problem = choice ? "" : choice.error().message;
+  if (std::string several = divided(watch.name); !choice && !several.empty()) watched.problem = std::move(several);
   if (choice) {
     log::info("changes are followed", {{"map", text_of(watch.name)}, {"source", sources_of(*choice)}, {"reason", choice->reason}});
   } else {
@@ -162,8 +175,11 @@ Error Changes::not_watched(const MapName& name) {
   if (rings_.has(name)) return {ErrorCode::kUnsupported, 0, "\"" + text_of(name) + "\" is a ring buffer: it has records to follow, and no entries", {}, {}};
   const auto maps = list_maps_(name.module);
   if (!maps) return maps.error();
-  if (std::ranges::find(*maps, name.map) == maps->end())
+  if (std::ranges::find(*maps, name.map) == maps->end()) {
+    const std::lock_guard lock(mutex_);
+    if (const std::string several = divided(name); !several.empty()) return {ErrorCode::kNotFound, 0, several, {}, {}};
     return {ErrorCode::kNotFound, 0, "module \"" + name.module + "\" has no map \"" + name.map + "\": `mapshift status " + name.module + "` lists its maps", {}, {}};
+  }
   const std::lock_guard lock(mutex_);
   if (const auto found = maps_.find(name); found != maps_.end() && !found->second.problem.empty())
     return {ErrorCode::kConflict, 0, "map \"" + text_of(name) + "\" cannot be watched: " + found->second.problem, {}, {}};

@@ -71,6 +71,8 @@ class Changes final : public http::MapService {
   struct Generation {
     std::set<std::string> logged = {};   // maps whose changes its programs log
     std::set<std::string> written = {};  // maps that its programs write
+    std::vector<std::string> instances = {};
+    std::set<std::string> divided = {};  // maps of which each instance has its own
     bool understood = false;             // the analysis went to the end: what is not in `written` is not written
   };
 
@@ -78,6 +80,7 @@ class Changes final : public http::MapService {
   void start(Watched& watched);        // with mutex_ held
   [[nodiscard]] const Generation* running(const std::string& module) const;
   [[nodiscard]] bool logs(const observe::changes::MapName& name) const;
+  [[nodiscard]] std::string divided(const observe::changes::MapName& name) const;  // what to name instead; empty: it is one map
   [[nodiscard]] std::optional<bool> programs_write(const observe::changes::MapName& name) const;  // absent: nobody knows
   [[nodiscard]] Error not_watched(const observe::changes::MapName& name);
   [[nodiscard]] std::string pin(const observe::changes::MapName& name) const;

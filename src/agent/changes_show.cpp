@@ -4,6 +4,7 @@
 
 #include "agent/changes.h"
 #include "base/clock.h"
+#include "kernel/instance_name.h"
 #include "kernel/map_contents.h"
 #include "mapshift/changes.h"
 #include "update/paths.h"
@@ -32,7 +33,7 @@ std::string Changes::forecast(const MapName& name, const update::GenerationInput
     const std::lock_guard lock(mutex_);
     if (!maps_.contains(name)) return {};
   }
-  const std::string variable = MS_CHANGES_VARIABLE + name.map;
+  const std::string variable = MS_CHANGES_VARIABLE + std::string(base_name(name.map));
   for (const MapSpec& map : next.object.maps)
     for (const Variable& one : map.variables)
       if (one.name == variable) return "instrumented: the object logs this map (MS_LOGGED); what else sees it, status says once it runs";

@@ -127,9 +127,20 @@ Result<Prepared> prepare_running(Kernel& kernel, const std::string& bpffs, const
   return out;
 }
 
+std::set<std::string> gone_hooks(Kernel& kernel, const update::Paths& paths, const Prepared& running) {
+  std::set<std::string> gone;
+  for (const auto& [name, attach] : running.attach) {
+    const auto pins = kernel.list(paths.hook(name));
+    const bool attached = !pins || std::ranges::find(*pins, "link") != pins->end();
+    if (!attached || kernel.place_gone(paths.hook(name)).value_or(false)) gone.insert(name);
+  }
+  return gone;
+}
+
 update::Plan plan_update(Kernel& kernel, const std::string& bpffs, const Prepared& old_side, const Prepared& next,
-                         const update::Limits& limits) {
+                         const update::Limits& limits, std::set<std::string> gone) {
   update::PlannerEnvironment env = environment(kernel, next, limits);
+  env.gone = std::move(gone);
   const update::Paths paths(bpffs, old_side.input.manifest.name);
   const auto pinned = kernel.list(paths.generation(old_side.input.ref.generation) + "/maps").value_or(std::vector<std::string>());
   for (const MapSpec& map : old_side.input.object.maps) {

@@ -22,7 +22,8 @@ Result<Agent::Proposal> Agent::propose(const update::Manifest& manifest, const s
   }
   update::Judging judging = update::judging_of(manifest, common, bake, out.next.input.object, attached_programs(out.next));
   if (judging.analysis.bake > Nanos(0)) update::try_sources(sources(), judging);
-  out.plan = plan_update(*kernel_, config_.bpffs, out.old_side, out.next, limits);
+  out.plan = plan_update(*kernel_, config_.bpffs, out.old_side, out.next, limits,
+                         gone_hooks(*kernel_, update::Paths(config_.bpffs, manifest.name), out.old_side));
   out.plan.refusals.insert(out.plan.refusals.end(), judging.refusals.begin(), judging.refusals.end());
   out.plan.warnings.insert(out.plan.warnings.end(), judging.warnings.begin(), judging.warnings.end());
   out.analysis = std::move(judging.analysis);

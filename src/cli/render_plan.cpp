@@ -4,9 +4,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "cli/render_moving.h"
 #include "cli/table.h"
+#include "kernel/instance_name.h"
 
 namespace mapshift::cli {
 namespace {
@@ -33,6 +35,17 @@ std::string render_fields(const std::vector<FieldRecord>& fields) {
   return table.empty() ? std::string() : table.text("    ");
 }
 
+// What follows a map's name.
+std::string planned_map(const MapRecord& map) {
+  const bool renamed = !map.from.empty() && base_name(map.from) != base_name(map.name);
+  std::string out = renamed ? fmt::format(" (was {})", base_name(map.from)) : std::string();
+  out += fmt::format(": {}{}{}{}\n", map.policy, map.reason.empty() ? "" : ", ", map.reason, map.lossy ? " [LOSSY]" : "");
+  if (!map.klass.empty()) out += fmt::format("    class: {}{}{}\n", map.klass, map.klass_reason.empty() ? "" : ", ", map.klass_reason);
+  for (const std::string& note : map.notes) out += fmt::format("    - {}\n", note);
+  if (!map.changes.empty()) out += fmt::format("    changes: {}\n", map.changes);
+  return out + render_fields(map.fields);
+}
+
 std::string verdict(const UpdateRecord& plan) {
   const bool lossy = std::ranges::any_of(plan.maps, &MapRecord::lossy);
   if (!plan.refusals.empty()) return "This update would be refused. Nothing has been changed.\n";
@@ -45,16 +58,14 @@ std::string verdict(const UpdateRecord& plan) {
 std::string render_generations(const UpdateRecord& record) { return generation(record.from) + " -> " + generation(record.to); }
 
 std::string render_planned_maps(const UpdateRecord& record) {
-  std::string out;
-  for (const MapRecord& map : record.maps) {
-    const std::string was = !map.from.empty() && map.from != map.name ? fmt::format(" (was {})", map.from) : std::string();
-    out += fmt::format("  {}{}: {}{}{}{}\n", map.name, was, map.policy, map.reason.empty() ? "" : ", ", map.reason,
-                       map.lossy ? " [LOSSY]" : "");
-    if (!map.klass.empty())
-      out += fmt::format("    class: {}{}{}\n", map.klass, map.klass_reason.empty() ? "" : ", ", map.klass_reason);
-    for (const std::string& note : map.notes) out += fmt::format("    - {}\n", note);
-    if (!map.changes.empty()) out += fmt::format("    changes: {}\n", map.changes);
-    out += render_fields(map.fields);
+  std::string out, names;
+  for (size_t i = 0; i < record.maps.size(); ++i) {
+    const std::string body = planned_map(record.maps[i]);
+    names += (names.empty() ? "" : ", ") + record.maps[i].name;
+    // Each instance's own that go the same way are one entry.
+    const bool more = i + 1 < record.maps.size() && base_name(record.maps[i + 1].name) == base_name(record.maps[i].name) &&
+                      planned_map(record.maps[i + 1]) == body;
+    if (!more) out += "  " + std::exchange(names, {}) + body;
   }
   return out.empty() ? out : "Maps\n" + out;
 }

@@ -4,11 +4,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
+#include <string_view>
 
 #include "base/clock.h"
 #include "cli/render_plan.h"
 #include "cli/render_moving.h"
 #include "cli/table.h"
+#include "kernel/instance_name.h"
 
 namespace mapshift::cli {
 namespace {
@@ -72,6 +75,15 @@ std::string duration_of(const UpdateRecord& update) {
 }
 
 std::string or_dash(const std::string& text) { return text.empty() ? "-" : text; }
+
+// ", instances a, b": those whose programs have their names.
+std::string instances_of(const std::vector<ModuleProgram>& programs) {
+  std::set<std::string_view> names;
+  for (const ModuleProgram& program : programs)
+    if (const std::string_view base = base_name(program.name); base != program.name) names.insert(std::string_view(program.name).substr(base.size() + 1));
+  if (names.empty()) return {};
+  return fmt::format(", {} {}", names.size() == 1 ? "instance" : "instances", fmt::join(names, ", "));
+}
 
 std::string programs_table(const std::vector<ModuleProgram>& programs) {
   Table table({"PROGRAM", "ATTACHED", "ID", "RUNS", "MISSED", "RUN TIME"});
@@ -140,7 +152,7 @@ std::string render_modules(const std::vector<ModuleRecord>& modules) {
 }
 
 std::string render_module(const ModuleRecord& module) {
-  std::string out = fmt::format("{} {}, generation {}\n", module.name, module.version, module.generation);
+  std::string out = fmt::format("{} {}, generation {}{}\n", module.name, module.version, module.generation, instances_of(module.programs));
   if (!module.digest.empty()) out += fmt::format("object {}\n", module.digest);
   for (const UpdateRecord& update : module.running_update) out += render_progress(update) + "\n";
   for (const UpdateRecord& update : module.running_update) {

@@ -6,6 +6,7 @@
 #include <cctype>
 #include <cmath>
 
+#include "kernel/instance_name.h"
 #include "slo/indicator.h"
 
 namespace mapshift::config {
@@ -21,10 +22,11 @@ constexpr int64_t kMaxCount = 1'000'000;
 constexpr std::array<std::pair<std::string_view, slo::OnTrouble>, 2> kOnTrouble{
     {{"hold", slo::OnTrouble::kHold}, {"rollback", slo::OnTrouble::kRollback}}};
 
-// "map.field", "map.a.b", "map.hist[3]", or a global variable: names and dots, nothing else.
+// "map.field", "map.a.b", "map.hist[3]", "map@eth0.field", or a global variable: names and dots, nothing else.
 bool is_counter(std::string_view text) {
-  const auto allowed = [](unsigned char c) { return std::isalnum(c) != 0 || c == '_' || c == '.' || c == '[' || c == ']'; };
-  return !text.empty() && text.size() <= 256 && text.front() != '.' && text.back() != '.' && std::ranges::all_of(text, allowed);
+  const auto allowed = [](unsigned char c) { return std::isalnum(c) != 0 || c == '_' || c == '.' || c == '[' || c == ']' || c == kInstanceMark; };
+  return !text.empty() && text.size() <= 256 && text.front() != '.' && text.back() != '.' && std::ranges::all_of(text, allowed) &&
+         (text.find(kInstanceMark) == std::string_view::npos || is_full_name(text.substr(0, text.find('.'))));
 }
 constexpr std::string_view kCounterRule = "a counter such as \"stats.dropped\", or a global variable";
 

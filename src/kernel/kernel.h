@@ -208,6 +208,9 @@ class Kernel {
   [[nodiscard]] virtual Result<int> running(const Hook& hook, const std::string& hook_dir, const std::string& from,
                                             const std::string& to) = 0;
   [[nodiscard]] virtual Status detach(const std::string& hook_dir) = 0;
+  // Whether the interface, cgroup or network namespace of a hook that was attached is gone: nothing runs there any more, and only
+  // detach() and attach(), which begins anew where a place of that name is there again, make sense. Nothing attached: false.
+  [[nodiscard]] virtual Result<bool> place_gone(const std::string& /*hook_dir*/) { return false; }
 
   // Hooks that move together stand behind dispatchers with two slots each; the word in Hook::together says which one events go
   // to. stage() puts the hook behind such a dispatcher while it runs `from` all along, and `to` into its other slot. Without

@@ -21,6 +21,13 @@ bool has_target(const bpf_link_info& info) {
   return true;
 }
 
+Result<bpf_link_info> read_info(int fd, const std::string& name) {
+  bpf_link_info info{};
+  uint32_t length = sizeof(info);
+  if (bpf_link_get_info_by_fd(fd, &info, &length) != 0) return fail_errno(errno, name + " is not a readable link");
+  return info;
+}
+
 }  // namespace
 
 Result<Link> Link::open(const std::string& pin) {
@@ -28,10 +35,13 @@ Result<Link> Link::open(const std::string& pin) {
   return Link(std::move(fd), pin);
 }
 
+Result<bool> Link::place_gone() const {
+  MS_TRY(const bpf_link_info info, read_info(fd_.get(), name_));
+  return !has_target(info);
+}
+
 Result<uint32_t> Link::program_id() const {
-  bpf_link_info info{};
-  uint32_t length = sizeof(info);
-  if (bpf_link_get_info_by_fd(fd_.get(), &info, &length) != 0) return fail_errno(errno, name_ + " is not a readable link");
+  MS_TRY(const bpf_link_info info, read_info(fd_.get(), name_));
   if (!has_target(info)) {
     return fail(ErrorCode::kConflict, "the link " + name_ + " is no longer attached: its interface, cgroup or network namespace is gone");
   }

@@ -15,7 +15,9 @@ class Link {
  public:
   [[nodiscard]] static Result<Link> open(const std::string& pin);
 
-  // The program that the link runs now.
+  // Its interface, cgroup or network namespace: without it the link runs nothing, and never will again.
+  [[nodiscard]] Result<bool> place_gone() const;
+  // The program that the link runs now. kConflict when its place is gone.
   [[nodiscard]] Result<uint32_t> program_id() const;
   // Replaces `from` by `to` in one step, or nothing: kConflict when the link does not run `from`. The call itself waits
   // for readers of the hook, 8 to 20 ms; events are processed by one of the two programs all along.

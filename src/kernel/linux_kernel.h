@@ -27,6 +27,7 @@ class LinuxKernel final : public Kernel {
   [[nodiscard]] Result<int> running(const Hook& hook, const std::string& hook_dir, const std::string& from,
                                     const std::string& to) override;
   [[nodiscard]] Status detach(const std::string& hook_dir) override;
+  [[nodiscard]] Result<bool> place_gone(const std::string& hook_dir) override;
   [[nodiscard]] Status stage(const Hook& hook, const std::string& hook_dir, const std::string& from, const std::string& to) override;
   [[nodiscard]] Status unstage(const Hook& hook, const std::string& hook_dir, const std::string& from) override;
   [[nodiscard]] Result<Course> course(const std::string& together_dir) override;

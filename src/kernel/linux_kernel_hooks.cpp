@@ -52,6 +52,8 @@ Status LinuxKernel::attach(const Hook& hook, const std::string& hook_dir, const 
   MS_CHECK(type->check(hook));
   MS_TRY(const Program opened, Program::open(program));
   MS_CHECK(check_program_type(*type, hook, opened));
+  MS_TRY(const bool gone, place_gone(hook_dir));
+  if (gone) MS_CHECK(detach(hook_dir));
   if (pin_exists(hook_dir + "/link")) return fail(ErrorCode::kConflict, hook_dir + " is attached already; detach it first");
   if (type->swap != SwapMode::kFilter) MS_CHECK(remove_pins(hook_dir));  // of an attach that died before its link
   if (hook.stub) return DispatcherHook{*type, hook_dir}.attach(hook, &opened);
@@ -104,6 +106,13 @@ Status LinuxKernel::detach(const std::string& hook_dir) {
     link.detach();
   }
   return remove_pins(hook_dir);
+}
+
+Result<bool> LinuxKernel::place_gone(const std::string& hook_dir) {
+  if (!pin_exists(hook_dir + "/link")) return false;
+  if (FilterHook::is_at(hook_dir)) return FilterHook(hook_dir).place_gone();
+  MS_TRY(const Link link, Link::open(hook_dir + "/link"));
+  return link.place_gone();
 }
 
 Status LinuxKernel::remove_tree(const std::string& dir) {

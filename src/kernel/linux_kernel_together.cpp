@@ -46,6 +46,10 @@ Status LinuxKernel::stage(const Hook& hook, const std::string& hook_dir, const s
   if (after) MS_CHECK(check_program_type(*type, hook, *after));
   if (before && after && type->before_swap != nullptr) MS_CHECK(type->before_swap(*before, *after));
   const DispatcherHook dispatcher{*type, hook_dir};
+  if (!before) {
+    MS_TRY(const bool gone, place_gone(hook_dir));
+    if (gone) MS_CHECK(detach(hook_dir));
+  }
   if (!pin_exists(hook_dir + "/link")) {
     if (before) return fail(ErrorCode::kConflict, hook_dir + " is not attached any more");
     MS_CHECK(type->check(hook));

@@ -135,6 +135,10 @@ class Generation {
     };
     pick(own.hooks, request_.instance_programs);
     pick(own.reuse, request_.instance_maps);
+    std::set<std::string> constants;
+    for (const auto& [name, bytes] : request_.rodata)
+      if (const std::string_view base = base_name(name); base != name) constants.emplace(base);
+    pick(own.rodata, constants);
     return own;
   }
 

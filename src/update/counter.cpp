@@ -3,6 +3,8 @@
 
 #include <cstring>
 
+#include "kernel/instance_name.h"
+
 namespace mapshift::update {
 namespace {
 
@@ -47,26 +49,28 @@ std::string known(const ObjectSpec& object) {
   return names.empty() ? "the module has no array and no global variable" : "arrays and global variables of the module: " + names;
 }
 
-Counter make(const MapSpec& map, const Place& place) {
-  return Counter{map.name, place.offset, place.type->size, place.type->is_signed, is_percpu(map.type), map.value_size};
+Counter make(const MapSpec& map, std::string_view instance, const Place& place) {
+  return Counter{instance_name(map.name, instance), place.offset, place.type->size, place.type->is_signed, is_percpu(map.type), map.value_size};
 }
 
 }  // namespace
 
 Result<Counter> find_counter(const ObjectSpec& object, const std::string& path) {
   const size_t dot = path.find('.');
-  const std::string head = path.substr(0, dot);
+  const std::string full = path.substr(0, dot);
+  const std::string_view head = base_name(full);
+  const std::string_view instance = head == full ? std::string_view() : std::string_view(full).substr(head.size() + 1);
   const std::string_view rest = dot == std::string::npos ? std::string_view() : std::string_view(path).substr(dot + 1);
   for (const MapSpec& map : object.maps) {
     if (map.section == DataSection::kNone) {
       Place place{0, map.value.get()};
-      if (map.name == head && is_array(map.type) && map.value && descend(place, rest)) return make(map, place);
+      if (map.name == head && is_array(map.type) && map.value && descend(place, rest)) return make(map, instance, place);
       continue;
     }
     if (map.section != DataSection::kBss && map.section != DataSection::kData) continue;
     for (const Variable& variable : map.variables) {
       Place place{variable.offset, variable.type.get()};
-      if (variable.name == head && variable.type && descend(place, rest)) return make(map, place);
+      if (variable.name == head && variable.type && descend(place, rest)) return make(map, instance, place);
     }
   }
   return fail(ErrorCode::kInvalid, "\"" + path + "\" is no number in an array's element 0 or in a global variable; " + known(object));

@@ -9,9 +9,9 @@
 namespace mapshift::update {
 
 // A number in a module's maps that an objective names: "map.field" of element 0 of an array or per-CPU array, or a global
-// variable ("dropped", "counters.dropped").
+// variable ("dropped", "counters.dropped"). Of one instance "map@eth0.field", "dropped@eth0"; without it of all that there are.
 struct Counter {
-  std::string map;  // MapSpec name
+  std::string map;  // MapSpec name, or that of one instance's
   uint32_t offset = 0, size = 0;
   bool is_signed = false;
   bool percpu = false;

@@ -167,6 +167,18 @@ std::set<std::string> instance_maps(const Manifest& manifest, const ObjectSpec& 
   return maps;
 }
 
+Status check_own_map(const Manifest& manifest, const ObjectSpec& object, const std::string& full) {
+  const std::string map(base_name(full));
+  if (map == full) return {};
+  if (!instance_maps(manifest, object).contains(map)) {
+    return fail(ErrorCode::kNotFound, fmt::format("no instance has a {} of its own: name it {}, or set \"per_instance\" of the map", map, map));
+  }
+  const std::string instance = full.substr(map.size() + 1);
+  const std::vector<std::string> names = instance_names(manifest);
+  if (std::ranges::find(names, instance) != names.end()) return {};
+  return fail(ErrorCode::kNotFound, fmt::format("there is no instance \"{}\": the module's are {}", instance, fmt::join(names, ", ")));
+}
+
 std::vector<Problem> check_instances(const Manifest& manifest, const ObjectSpec& object) {
   std::vector<Problem> problems;
   if (manifest.instances.empty()) return problems;

@@ -21,6 +21,9 @@ namespace mapshift::update {
 // each load has programs of its own to call.
 [[nodiscard]] std::set<std::string> instance_maps(const Manifest& manifest, const ObjectSpec& object);
 
+// kNotFound: the module has no map of this full name, such as "limits@eth0". Names without an instance are not looked at.
+[[nodiscard]] Status check_own_map(const Manifest& manifest, const ObjectSpec& object, const std::string& full);
+
 // What cannot be served of a module with instances.
 [[nodiscard]] std::vector<Problem> check_instances(const Manifest& manifest, const ObjectSpec& object);
 

@@ -6,6 +6,8 @@
 
 #include "slo/indicator.h"
 #include "slo/limits.h"
+#include "update/counter.h"
+#include "update/instances.h"
 #include "update/sampler.h"
 #include "update/sampler_host.h"
 
@@ -64,6 +66,15 @@ void check_counted(const Manifest& manifest, const slo::Objective& objective, co
   }
 }
 
+// Of objectives that name one instance's map.
+Status check_own_maps(const Manifest& manifest, const ObjectSpec& object, const slo::Objective& objective) {
+  for (const std::string* path : {&objective.counter, &objective.ratio_num, &objective.ratio_den}) {
+    if (path->empty()) continue;
+    if (const auto counter = find_counter(object, *path)) MS_CHECK(check_own_map(manifest, object, counter->map));
+  }
+  return check_own_map(manifest, object, objective.map);
+}
+
 }  // namespace
 
 Judging judging_of(const Manifest& manifest, const std::vector<slo::Objective>& common, const std::optional<Nanos>& bake,
@@ -73,12 +84,16 @@ Judging judging_of(const Manifest& manifest, const std::vector<slo::Objective>& 
   out.analysis = manifest.analysis.value_or(slo::Analysis{});
   if (bake) out.analysis.bake = *bake;
   append(out.refusals, check_objectives(out.analysis.objectives, object, attached_programs, kManifest));
+  for (const slo::Objective& objective : out.analysis.objectives)
+    if (Status found = check_own_maps(manifest, object, objective); !found)
+      out.refusals.push_back({"unknown-counter", std::string(kManifest) + "." + objective.name, found.error().message});
   std::vector<slo::Objective> fitting;
   for (const slo::Objective& objective : common) {
     const auto same = [&](const slo::Objective& own) { return own.name == objective.name; };
     const auto& own = out.analysis.objectives;
     if (std::any_of(own.begin(), own.end(), same)) continue;
     Status found = check_subject(objective, object, attached_programs);
+    if (found) found = check_own_maps(manifest, object, objective);
     if (found && objective.indicator == slo::Indicator::kVerdict && manifest.swap != SwapTogether::kTogether) {
       found = fail(ErrorCode::kUnsupported, "nothing counts the return codes of a module that is not swapped together");
     }

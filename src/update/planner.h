@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,7 @@ struct PlannerEnvironment {
   std::optional<uint64_t> available_memory = {};  // bytes; absent: not known, and not checked
   double memory_headroom = 0.2;
   std::map<std::string, ProgramPlan::Swap> swap_modes = {};  // by program: kNative, kDispatcher or kOverlap
+  std::set<std::string> gone = {};                           // programs of the old generation whose hook runs nothing any more
   std::map<std::string, uint64_t> live_entries = {};         // by map of the old generation
   std::vector<Problem> problems = {};                        // found before: missing hooks, attach types not served
   MapInference infer = {};                                   // empty: no inference

@@ -71,11 +71,19 @@ class ProgramPlanner {
     if (to == nullptr) return add(program.name, from, from != nullptr ? Swap::kDetach : Swap::kNone);
     if (auto problem = overlap_problem(next_.object, program, from != nullptr ? before : nullptr, *to)) plan_.refusals.push_back(std::move(*problem));
     if (from == nullptr) return add(program.name, to, Swap::kAttach);
+    if (env_.gone.contains(program.name)) return plan_anew(program.name, *to);
     if (!(*from == *to))
       refuse(program.name, "attach-changed", fmt::format("{}. That would be a detach and an attach, with events in between: give the "
                                                          "program another name, so that it is attached beside",
                                                          attach_difference(*from, *to)));
     add(program.name, to, swap_mode(program, *before));
+  }
+
+  void plan_anew(const std::string& program, const AttachSpec& to) {
+    add(program, &to, Swap::kAttach);
+    plan_.warnings.push_back({"attached-anew", "programs." + program,
+                              fmt::format("{} is attached nowhere now: its interface or cgroup went away, or its program did not load. It is attached "
+                                          "anew, and what came in between is in no map", program)});
   }
 
   Swap swap_mode(const ProgramSpec& program, const ProgramSpec& before) {

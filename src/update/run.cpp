@@ -163,6 +163,8 @@ Status Run::clear_leftovers() {
         program.swap != ProgramPlan::Swap::kOverlap) {
       continue;
     }
+    MS_TRY(const bool gone, kernel_.place_gone(paths_.hook(program.name)));
+    if (gone) continue;
     MS_TRY(const int side, kernel_.running(hook_of(program), paths_.hook(program.name),
                                            paths_.program(input_.plan.from.generation, program.name),
                                            paths_.program(input_.plan.to.generation, program.name)));

@@ -146,6 +146,8 @@ class Run {
   [[nodiscard]] Status publish_maps(uint64_t from, uint64_t to);
   [[nodiscard]] Status restore(bool swapped);
   [[nodiscard]] Status swap_back(Nanos fresh_since);
+  [[nodiscard]] Result<bool> drop_if_gone(const ProgramPlan& program);
+  [[nodiscard]] Status attach_again(const ProgramPlan& program, const Hook& hook);
   [[nodiscard]] Status restore_program(const ProgramPlan& program);
   [[nodiscard]] Status drop(uint64_t generation);
 

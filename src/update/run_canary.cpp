@@ -113,9 +113,9 @@ std::map<std::string, double> Run::baselines_now() {
   std::map<std::string, double> baselines = record().baselines;
   for (const slo::Objective& objective : input_.analysis.objectives) {
     if (objective.indicator != slo::Indicator::kProgram || objective.value != "run_time_avg" || !objective.max_increase) continue;
-    const auto sides = kernel_.side_stats(paths_.hook(objective.program), paths_.program(input_.plan.from.generation, objective.program), "");
-    if (!sides || sides->from.timed < kEnoughRuns) continue;
-    baselines[objective.name] = static_cast<double>(sides->from.run_ns) / 1e9 / static_cast<double>(sides->from.timed);
+    const auto old_side = sampler_.side(objective.program, input_.plan.from.generation);
+    if (!old_side || old_side->timed < kEnoughRuns) continue;
+    baselines[objective.name] = static_cast<double>(old_side->run_ns) / 1e9 / static_cast<double>(old_side->timed);
   }
   return baselines;
 }

@@ -110,6 +110,24 @@ Status Run::publish_maps(uint64_t from, uint64_t to) {
   return {};
 }
 
+// Takes away what is left of a hook whose interface or cgroup is gone, which would keep the new generation's program.
+Result<bool> Run::drop_if_gone(const ProgramPlan& program) {
+  const std::string hook_dir = paths_.hook(program.name);
+  MS_TRY(const bool gone, kernel_.place_gone(hook_dir));
+  if (gone) MS_CHECK(kernel_.detach(hook_dir));
+  return gone;
+}
+
+// Where there is no place any more nothing can run: that keeps no other hook from being brought back.
+Status Run::attach_again(const ProgramPlan& program, const Hook& hook) {
+  const Status place = kernel_.check_hook(hook);
+  if (place || place.error().code != ErrorCode::kNotFound) {
+    return kernel_.attach(hook, paths_.hook(program.name), paths_.program(input_.plan.from.generation, program.name));
+  }
+  warn("place-gone", "programs." + program.name, "could not be brought back, and runs nothing: " + place.error().message);
+  return {};
+}
+
 // Whatever the hook runs now, afterwards it runs the old generation's program.
 Status Run::restore_program(const ProgramPlan& program) {
   const std::string hook_dir = paths_.hook(program.name);
@@ -125,9 +143,10 @@ Status Run::restore_program(const ProgramPlan& program) {
     case ProgramPlan::Swap::kOverlap:
     case ProgramPlan::Swap::kDetach: break;
   }
+  MS_TRY(const bool gone, drop_if_gone(program));
   MS_TRY(const auto pins, kernel_.list(hook_dir));
   // A detach that was cut short leaves a dispatcher's maps; it is the link that makes a hook run.
-  if (std::find(pins.begin(), pins.end(), "link") == pins.end()) return kernel_.attach(hook, hook_dir, from);
+  if (gone || std::find(pins.begin(), pins.end(), "link") == pins.end()) return attach_again(program, hook);
   if (program.swap == ProgramPlan::Swap::kDetach) return {};
   MS_TRY(const int side, kernel_.running(hook, hook_dir, from, to));
   if (side == 0) return {};

@@ -31,29 +31,37 @@ Result<double> Sampler::counter(const std::string& path, const ObjectSpec& objec
   return sum;
 }
 
-Result<SidesReport> Sampler::sides(const std::string& program, uint64_t generation) const {
-  MS_TRY(const auto names, full_names(paths_.root() + "/hooks", program));
-  SidesReport sum;
+Result<SideStats> Sampler::side(const std::string& program, uint64_t generation) const {
+  MS_TRY(const auto names, full_names(paths_.generation(generation) + "/progs", program));
+  SideStats sum;
   for (const std::string& name : names) {
     MS_TRY(const SidesReport one, kernel_.side_stats(paths_.hook(name), "", paths_.program(generation, name)));
-    sum.to.run_ns += one.to.run_ns;
-    sum.to.timed += one.to.timed;
-    for (const auto& [answer, count] : one.to.verdicts) sum.to.verdicts[answer] += count;
+    sum.run_ns += one.to.run_ns;
+    sum.timed += one.to.timed;
+    for (const auto& [answer, count] : one.to.verdicts) sum.verdicts[answer] += count;
   }
   return sum;
 }
 
+// Where the interface or cgroup is gone the program keeps what it counted there: a sum must not fall.
+Result<ProgramStats> Sampler::hook_stats(const std::string& program, uint64_t generation) const {
+  auto stats = kernel_.hook_stats(paths_.hook(program));
+  if (stats) return stats;
+  MS_TRY(const bool gone, kernel_.place_gone(paths_.hook(program)));
+  return gone ? kernel_.program_stats(paths_.program(generation, program)) : stats;
+}
+
 Status Sampler::read_program(const slo::Objective& objective, uint64_t generation, slo::Sample& sample) const {
   if (watched_.load() && objective.value == "run_time_avg") {
-    MS_TRY(const SidesReport both, sides(objective.program, generation));
-    sample.num = static_cast<double>(both.to.run_ns) / 1e9;
-    sample.den = static_cast<double>(both.to.timed);
+    MS_TRY(const SideStats own, side(objective.program, generation));
+    sample.num = static_cast<double>(own.run_ns) / 1e9;
+    sample.den = static_cast<double>(own.timed);
     return {};
   }
   ProgramStats stats;
-  MS_TRY(const auto hooks, full_names(paths_.root() + "/hooks", objective.program));
-  for (const std::string& hook : hooks) {
-    MS_TRY(const ProgramStats one, kernel_.hook_stats(paths_.hook(hook)));
+  MS_TRY(const auto programs, full_names(paths_.generation(generation) + "/progs", objective.program));
+  for (const std::string& program : programs) {
+    MS_TRY(const ProgramStats one, hook_stats(program, generation));
     stats.runs += one.runs;
     stats.run_ns += one.run_ns;
     stats.missed += one.missed;
@@ -72,11 +80,11 @@ Status Sampler::read_program(const slo::Objective& objective, uint64_t generatio
 Status Sampler::read_verdict(const slo::Objective& objective, uint64_t generation, slo::Sample& sample) const {
   const auto code = slo::return_code(objective.value);
   if (!code) return fail(ErrorCode::kInvalid, "\"" + objective.value + "\" is no return code");
-  MS_TRY(const SidesReport both, sides(objective.program, generation));
+  MS_TRY(const SideStats own, side(objective.program, generation));
   double all = 0;
-  for (const auto& [answer, count] : both.to.verdicts) all += static_cast<double>(count);
-  const auto counted = both.to.verdicts.find(*code);
-  sample.num = counted == both.to.verdicts.end() ? 0 : static_cast<double>(counted->second);
+  for (const auto& [answer, count] : own.verdicts) all += static_cast<double>(count);
+  const auto counted = own.verdicts.find(*code);
+  sample.num = counted == own.verdicts.end() ? 0 : static_cast<double>(counted->second);
   sample.den = all;
   return {};
 }

@@ -26,6 +26,8 @@ class Sampler {
         several_(several) {}
   // Trouble is in the sample. `object`, `generation`: the one that is active.
   [[nodiscard]] slo::Sample read(const slo::Objective& objective, const ObjectSpec& object, uint64_t generation) const;
+  // What the dispatchers counted of a program of that generation, in all instances.
+  [[nodiscard]] Result<SideStats> side(const std::string& program, uint64_t generation) const;
   // While both generations run, a program's run time is what its dispatcher measures of the new one. Thread-safe.
   void watch(bool watched) { watched_.store(watched); }
   // Whether a reading may block for longer than a system call does.
@@ -37,7 +39,7 @@ class Sampler {
  private:
   [[nodiscard]] Result<std::vector<std::string>> full_names(const std::string& dir, const std::string& name) const;
   [[nodiscard]] Result<double> counter(const std::string& path, const ObjectSpec& object, uint64_t generation) const;
-  [[nodiscard]] Result<SidesReport> sides(const std::string& program, uint64_t generation) const;
+  [[nodiscard]] Result<ProgramStats> hook_stats(const std::string& program, uint64_t generation) const;
   [[nodiscard]] Status read_map(const slo::Objective& objective, const ObjectSpec& object, uint64_t generation,
                                 slo::Sample& sample) const;
   [[nodiscard]] Status read_program(const slo::Objective& objective, uint64_t generation, slo::Sample& sample) const;

@@ -152,6 +152,20 @@ void FakeKernel::erase(const std::string& pin) {
   pins_.erase(pin);
 }
 
+void FakeKernel::vanish(const std::string& interface, const std::string& hook_dir) {
+  const std::lock_guard lock(mutex_);
+  lost_.insert(interface);
+  gone_.insert(hook_dir);
+  hooks_.erase(hook_dir);
+  seen_.erase(hook_dir);
+  staged_.erase(hook_dir);
+}
+
+Status FakeKernel::stands(const std::string& hook_dir) const {
+  if (!gone_.contains(hook_dir)) return {};
+  return fail(ErrorCode::kConflict, hook_dir + " is no longer attached");
+}
+
 FakeKernel::ThingRef FakeKernel::make(char kind) {
   auto thing = std::make_shared<Thing>();
   thing->kind = kind;
@@ -238,7 +252,10 @@ Status FakeKernel::unpublish(const std::string& published) {
 }
 
 Status FakeKernel::check_hook(const Hook& hook) {
-  return step("check_hook " + hook.type, [](bool) -> Status { return {}; });
+  return step("check_hook " + hook.type, [&](bool) -> Status {
+    if (lost_.contains(hook.interface)) return fail(ErrorCode::kNotFound, "there is no network interface " + hook.interface);
+    return {};
+  });
 }
 
 Result<SwapMode> FakeKernel::swap_mode(const Hook& hook) {
@@ -251,6 +268,7 @@ Status FakeKernel::attach(const Hook& hook, const std::string& hook_dir, const s
   return step("attach " + hook_dir, [&](bool half) -> Status {
     MS_TRY(const ThingRef opened, pinned(program));
     if (pins_.contains(hook_dir + "/link")) return fail(ErrorCode::kConflict, hook_dir + " is attached already");
+    if (lost_.contains(hook.interface)) return fail(ErrorCode::kNotFound, "there is no network interface " + hook.interface);
     remove_below(hook_dir, false);
     if (hook.type == "tracepoint") pins_[hook_dir + "/slots"] = make('d');
     if (half) return {};
@@ -264,6 +282,7 @@ Status FakeKernel::attach(const Hook& hook, const std::string& hook_dir, const s
 Result<SwapReport> FakeKernel::swap(const Hook& /*hook*/, const std::string& hook_dir, const std::string& from, const std::string& to) {
   return step("swap " + hook_dir + " to " + to, [&](bool half) -> Result<SwapReport> {
     MS_TRY([[maybe_unused]] const ThingRef link, pinned(hook_dir + "/link"));
+    MS_CHECK(stands(hook_dir));
     MS_TRY(const ThingRef before, pinned(from));
     MS_TRY(const ThingRef after, pinned(to));
     if (hooks_.at(hook_dir) != before) return fail(ErrorCode::kConflict, hook_dir + " runs something else");
@@ -280,6 +299,7 @@ Result<SwapReport> FakeKernel::swap(const Hook& /*hook*/, const std::string& hoo
 Result<int> FakeKernel::running(const Hook& /*hook*/, const std::string& hook_dir, const std::string& from, const std::string& to) {
   return step("running " + hook_dir, [&](bool) -> Result<int> {
     MS_TRY([[maybe_unused]] const ThingRef link, pinned(hook_dir + "/link"));
+    MS_CHECK(stands(hook_dir));
     if (!hooks_.contains(hook_dir)) return from.empty() ? 0 : 1;
     const ThingRef program = hooks_.at(hook_dir);
     if (const auto opened = pinned(from); opened && *opened == program) return 0;
@@ -296,6 +316,10 @@ Status FakeKernel::detach(const std::string& hook_dir) {
   });
 }
 
+Result<bool> FakeKernel::place_gone(const std::string& hook_dir) {
+  return step("place_gone " + hook_dir, [&](bool) -> Result<bool> { return gone_.contains(hook_dir) && pins_.contains(hook_dir + "/link"); });
+}
+
 Status FakeKernel::grace_period() {
   return step("grace_period", [](bool) -> Status { return {}; });
 }
@@ -310,6 +334,7 @@ Result<ProgramStats> FakeKernel::program_stats(const std::string& program) {
 Result<ProgramStats> FakeKernel::hook_stats(const std::string& hook_dir) {
   return step("hook_stats " + hook_dir, [&](bool) -> Result<ProgramStats> {
     MS_TRY([[maybe_unused]] const ThingRef link, pinned(hook_dir + "/link"));
+    MS_CHECK(stands(hook_dir));
     const Thing& program = *hooks_.at(hook_dir);
     return ProgramStats{static_cast<uint32_t>(program.id), program.counts_in->count, 0, 0};
   });

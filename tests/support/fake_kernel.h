@@ -81,6 +81,8 @@ class FakeKernel final : public Kernel {
   [[nodiscard]] std::string runs(const std::string& hook) const;  // the program's first pin, or ""
   [[nodiscard]] bool exists(const std::string& pin_or_folder) const;
   void erase(const std::string& pin);  // as somebody else would
+  // The interface that this hook is attached to goes away for good.
+  void vanish(const std::string& interface, const std::string& hook_dir);
 
   [[nodiscard]] Result<LoadReport> load(const LoadRequest& request) override;
   [[nodiscard]] Status remove_tree(const std::string& dir) override;
@@ -94,6 +96,7 @@ class FakeKernel final : public Kernel {
   [[nodiscard]] Result<int> running(const Hook& hook, const std::string& hook_dir, const std::string& from,
                                     const std::string& to) override;
   [[nodiscard]] Status detach(const std::string& hook_dir) override;
+  [[nodiscard]] Result<bool> place_gone(const std::string& hook_dir) override;
   [[nodiscard]] Status stage(const Hook& hook, const std::string& hook_dir, const std::string& from, const std::string& to) override;
   [[nodiscard]] Status unstage(const Hook& hook, const std::string& hook_dir, const std::string& from) override;
   [[nodiscard]] Result<Course> course(const std::string& together_dir) override;
@@ -136,6 +139,7 @@ class FakeKernel final : public Kernel {
   void event();
   void detach_empty_hooks();
   void run_active(const std::string& hook_dir);
+  [[nodiscard]] Status stands(const std::string& hook_dir) const;
   [[nodiscard]] bool goes_astray(const std::string& hook_dir, uint64_t event) const;
   [[nodiscard]] ThingRef make(char kind);
   [[nodiscard]] Result<ThingRef> pinned(const std::string& path) const;
@@ -150,6 +154,7 @@ class FakeKernel final : public Kernel {
   std::map<std::string, Seen> seen_;       // by hook folder
   std::map<std::string, Staged> staged_;   // by hook folder
   std::optional<Course> course_;
+  std::set<std::string> lost_, gone_;      // interfaces, and hook folders
 };
 
 template <class Act>

@@ -44,6 +44,7 @@ Status FakeKernel::stage(const Hook& /*hook*/, const std::string& hook_dir, cons
       MS_TRY(after, pinned(to));
     }
     if (!course_) course_.emplace();
+    MS_CHECK(stands(hook_dir));
     const bool attached = pins_.contains(hook_dir + "/link");
     if (attached != (before != nullptr)) return fail(ErrorCode::kConflict, hook_dir + " is not attached as expected");
     if (attached && hooks_.at(hook_dir) != before) return fail(ErrorCode::kConflict, hook_dir + " runs something else");
@@ -67,6 +68,7 @@ Status FakeKernel::unstage(const Hook& hook, const std::string& hook_dir, const 
       if (!half) remove_below(hook_dir, false);
       return {};
     }
+    MS_CHECK(stands(hook_dir));
     MS_TRY(const ThingRef before, pinned(from));
     if (hooks_.at(hook_dir) != before) return fail(ErrorCode::kConflict, hook_dir + " runs something else");
     staged_.erase(hook_dir);

@@ -173,6 +173,16 @@ def pins(bpffs):
     return out
 
 
+def run_by(link):
+    """The id of the program that a pinned link runs."""
+    name = ctypes.create_string_buffer(os.fsencode(str(link)))
+    fd, _ = _bpf(_GET, struct.pack("=QII", _address(name), 0, 0))
+    try:
+        return struct.unpack_from("=III", _info(fd))[2]
+    finally:
+        os.close(fd)
+
+
 def left_over(before, names):
     """Programs and maps with one of these names that appeared since `before` and live on. The kernel frees late: waits for
     that, and asks for names seldom, since each look at a program array puts off its end. Other processes' are told apart by

@@ -4,6 +4,7 @@
 import os
 import time
 
+from guard_lab import ChangesTest
 from lab import Frames, SystemTest
 
 RATE = 10000
@@ -59,7 +60,8 @@ class Instances(SystemTest):
         senders = self.both()
         analysis = {"bake": "500ms", "interval": "50ms", "objectives": [
             {"name": "frames", "indicator": "map", "counter": "totals.frames", "min": 1},
-            {"name": "runs", "indicator": "program", "program": "enter", "value": "run_time_avg", "max": 1}]}
+            {"name": "runs", "indicator": "program", "program": "enter", "value": "run_time_avg", "max": 1},
+            {"name": "runs-of-b", "indicator": "program", "program": "enter@b", "value": "run_time_avg", "maxIncrease": "100000%"}]}
         done = agent.json("update", self.two(2, swap="together", analysis=analysis), "--wait")
         self.assertEqual((done[0], done[1].get("state"), done[1].get("swap")), (0, "committed", "together"), done[2])
         self.assert_all_counted(agent, senders)
@@ -107,3 +109,37 @@ class Instances(SystemTest):
         self.assertEqual(done.status, 1)
         self.assertIn("attach enter to the same place", done.err)
         self.assert_unchanged(agent, before)
+
+
+class Logged(ChangesTest):
+    """Each instance's own map has a change stream of its own."""
+
+    def logging(self, number):
+        return self.policy(number, params={}, maps={"seen": {"per_instance": True}},
+                           instances=[{"name": "a", "IFACE": self.LINK}, {"name": "b", "IFACE": self.PEER}])
+
+    def test_changes_are_told_apart(self):
+        agent = self.agent(changes={"maps": [{"module": "guard", "map": name} for name in ("seen@a", "seen@b", "seen")]})
+        self.load(agent, self.logging(1))
+        for name in ("seen@a", "seen@b"):
+            self.assertIn("instrumented", self.entry(agent, name)["source"])
+        refused = self.watch(agent, "seen")
+        self.assertEqual(refused.status, 404)
+        self.assertIn("seen@a, seen@b", refused.body["detail"])
+        self.assertIn("instrumented", next(m["changes"] for m in agent.json("plan", self.logging(2))[1]["maps"] if m["name"] == "seen@b"))
+        a, b = self.watch(agent, "seen@a"), self.watch(agent, "seen@b")
+        versions = [int(watcher.headers["etag"].strip('"')) for watcher in (a, b)]
+        senders = Frames(self, 2000), Frames(Opposite(self), 1000)
+        done = agent.cli("update", self.logging(2), "--wait")
+        self.assertEqual(done.status, 0, done.err)
+        for watcher, version, sender in zip((a, b), versions, senders):
+            sent, events = sender.stop(), []
+            while len(events) < sent and (event := watcher.next()) is not None:
+                if event.kind == "change":
+                    events.append(event)
+            self.assertEqual([event.id for event in events], list(range(version + 1, version + sent + 1)))
+        agent.kill()
+        agent.start()
+        self.assertIn("instrumented", self.entry(agent, "seen@b")["source"])
+        status, document, _ = agent.json("changes", "guard/seen@b")
+        self.assertEqual(status, 0, document)

@@ -249,6 +249,12 @@ Result<uint32_t> FilterHook::running() const {
   return fail(ErrorCode::kConflict, "the filter at " + place.text() + " is gone: somebody else removed it");
 }
 
+Result<bool> FilterHook::place_gone() const {
+  MS_TRY(const Fd map, open_pin(dir_ + "/place"));
+  MS_TRY(const FilterPlace place, read_place(map.get()));
+  return !check_interface(place).has_value();
+}
+
 Status FilterHook::detach() const {
   if (!is_at(dir_)) return remove_pins(dir_);
   MS_TRY(const Fd map, open_pin(dir_ + "/place"));

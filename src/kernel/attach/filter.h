@@ -25,6 +25,7 @@ class FilterHook {
   [[nodiscard]] Status attach(const Hook& hook, const Program& program) const;
   [[nodiscard]] Result<SwapReport> swap(const Program& from, const Program& to) const;
   [[nodiscard]] Result<uint32_t> running() const;  // program id
+  [[nodiscard]] Result<bool> place_gone() const;   // whether the interface is another one now, or none
   // Removes the filter if it is still ours, and the qdisc if we made it and nobody uses it.
   [[nodiscard]] Status detach() const;
   [[nodiscard]] static bool is_at(const std::string& dir);

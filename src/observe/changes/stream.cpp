@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernel/instance_name.h"
 #include "observe/changes/stream_impl.h"
 
 namespace mapshift::observe::changes {
@@ -72,11 +73,15 @@ Result<std::vector<std::string>> LinuxStream::prepare(const std::string& module,
       if (!variable.name.starts_with(kVariable) || variable.size != sizeof(uint32_t)) continue;
       const std::string map = variable.name.substr(kVariable.size());
       if (std::ranges::find(object.maps, map, &MapSpec::name) == object.maps.end()) continue;
-      MS_TRY(const uint32_t slot, log_->slot(slot_name({module, map}), first_number()));
-      std::vector<std::byte> bytes(sizeof slot);
-      std::memcpy(bytes.data(), &slot, sizeof slot);
-      request.rodata[variable.name] = std::move(bytes);
-      logged.push_back(map);
+      const bool divided = request.instance_maps.contains(map);
+      for (const std::string& instance : divided ? request.instances : std::vector<std::string>{""}) {
+        const std::string own = instance_name(map, instance);
+        MS_TRY(const uint32_t slot, log_->slot(slot_name({module, own}), first_number()));
+        std::vector<std::byte> bytes(sizeof slot);
+        std::memcpy(bytes.data(), &slot, sizeof slot);
+        request.rodata[instance_name(variable.name, instance)] = std::move(bytes);
+        logged.push_back(own);
+      }
     }
   }
   if (!logged.empty()) log_->add_to(request);

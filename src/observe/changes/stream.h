@@ -82,7 +82,7 @@ class Stream {
   virtual ~Stream() = default;
 
   // Before a generation of `module` is loaded: gives each map that its object logs (MS_LOGGED) a slot, and the request what it
-  // takes to write there. Returns the names of those maps. Without the call an object's logging is dead code and its own maps
+  // takes to write there. Returns the full names of those maps: of `request.instances`, where each has its own. Without the call an object's logging is dead code and its own maps
   // of MS_CHANGES_PREFIX are small and unused. Plans must leave maps of that prefix alone.
   [[nodiscard]] virtual Result<std::vector<std::string>> prepare(const std::string& module, const ObjectSpec& object,
                                                                  LoadRequest& request) = 0;

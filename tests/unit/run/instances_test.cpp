@@ -157,6 +157,33 @@ TEST_P(RunInstances, RunOneGenerationWhereverTheAgentDied) {
   }
 }
 
+// Whenever the interface of one goes, and whichever way the update ends: the others are whole, and nothing is stuck.
+TEST_P(RunInstances, AreNoWorseForOneWhoseInterfaceGoes) {
+  const size_t length = calls_of_one(GetParam());
+  for (const bool ordered : {false, true}) {
+    for (size_t n = 0; n < length; ++n) {
+      Pair pair(GetParam());
+      Run& run = pair.begin();
+      pair.steps.on_call([&](size_t at, const std::string& call) {
+        if (at == n) pair.kernel.vanish("count@a", hook_dir("count@a"));
+        if (ordered && call.starts_with("publish") && run.record().state == State::kSwapping) (void)run.order(Order::kRollback, "ordered", "operator");
+      });
+      run.execute();
+      const std::string history = "gone at call " + std::to_string(n) + ": " + pair.steps.calls()[n] + ", " + pair.journal->record.reason;
+      EXPECT_NE(pair.journal->record.state, State::kStuck) << history;
+      const uint64_t active = pair.journal->promoted != 0 ? 2 : 1;
+      for (const char* program : {"count@b", "log"}) {
+        EXPECT_EQ(pair.kernel.runs(hook_dir(program)), pin(active, std::string("progs/") + program)) << history;
+        EXPECT_EQ(pair.kernel.unseen(hook_dir(program)), 0u) << history;
+      }
+      EXPECT_EQ(pair.kernel.count(std::string(kRoot) + "/maps/own@b"), pair.kernel.events(hook_dir("count@b"))) << history;
+      EXPECT_EQ(pair.kernel.count(std::string(kRoot) + "/maps/total"), pair.kernel.events(hook_dir("log"))) << history;
+      EXPECT_FALSE(pair.kernel.exists(std::string(kRoot) + "/gen/" + std::to_string(3 - active))) << history;
+      ASSERT_FALSE(HasFailure());
+    }
+  }
+}
+
 TEST(SamplerInstances, AreJudgedByTheirSumOrOneByOne) {
   Pair pair(false);
   pair.kernel.element = std::vector<std::byte>(8, std::byte{0});
@@ -174,6 +201,11 @@ TEST(SamplerInstances, AreJudgedByTheirSumOrOneByOne) {
   counter.indicator = slo::Indicator::kMap;
   counter.counter = "own.n";
   EXPECT_EQ(read(counter, true).value, 10);
+  counter.counter = "own@b.n";
+  EXPECT_EQ(read(counter, true).value, 5);
+  counter.counter = "own@c.n";
+  EXPECT_NE(read(counter, true).error, "");
+  counter.counter = "own.n";
   EXPECT_NE(read(counter, false).error, "");
   slo::Objective runs;
   runs.indicator = slo::Indicator::kProgram;

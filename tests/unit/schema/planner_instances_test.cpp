@@ -66,6 +66,24 @@ TEST(PlanInstances, OneLineForEachAndOneForWhatTheyShare) {
   EXPECT_EQ(plan.programs[1].attach.interface, "eth-a");
 }
 
+TEST(PlanInstances, WhatLostItsPlaceIsAttachedAnew) {
+  Two two = two_instances();
+  two.env.gone = {"count@b"};
+  const Plan plan = two.plan();
+  EXPECT_THAT(messages(plan.refusals), IsEmpty());
+  EXPECT_THAT(programs(plan), ElementsAre("count@a:native:1", "count@b:attach:1", "watch:dispatcher:2"));
+  EXPECT_THAT(messages(plan.warnings), HasSubstr("count@b is attached nowhere now"));
+  EXPECT_EQ(map_plan(plan, "own@b").record.policy, "sync");  // what it counted before is kept
+}
+
+TEST(PlanInstances, OneInstancesCounterIsNamedInFull) {
+  const Two two = two_instances();
+  EXPECT_TRUE(check_own_map(two.after.manifest, two.after.object, "own"));
+  EXPECT_TRUE(check_own_map(two.after.manifest, two.after.object, "own@a"));
+  EXPECT_THAT(check_own_map(two.after.manifest, two.after.object, "own@c").error().message, HasSubstr("the module's are a, b"));
+  EXPECT_THAT(check_own_map(two.after.manifest, two.after.object, "flows@a").error().message, HasSubstr("name it flows"));
+}
+
 TEST(PlanInstances, WhatIsNewBeginsEmptyAndWhatIsGoneIsDetached) {
   Two two = two_instances();
   attach(two.after, {"b", "c"});
