@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "update/holder_text.h"
 
 namespace mapshift::agent {
 namespace {
@@ -19,7 +20,7 @@ constexpr int kMaxLastPasses = 10;
 
 std::string names_of(const std::vector<update::KeptHolder>& holders, uint64_t count) {
   std::string out;
-  for (const update::KeptHolder& holder : holders) out += fmt::format("{}{} ({})", out.empty() ? "" : ", ", holder.pid, holder.comm);
+  for (const update::KeptHolder& holder : holders) out += (out.empty() ? "" : ", ") + update::describe_holder(holder);
   if (count > holders.size()) out += fmt::format(" and {} more", count - holders.size());
   return out;
 }

@@ -9,6 +9,7 @@
 #include "cli/render_plan.h"
 #include "cli/render_moving.h"
 #include "cli/table.h"
+#include "update/holder_text.h"
 
 namespace mapshift::cli {
 namespace {
@@ -114,11 +115,13 @@ std::string kept_lines(const std::vector<ModuleMap>& maps) {
     if (!map.kept) continue;
     const KeptRecord& kept = *map.kept;
     std::string holders;
-    for (const KeptHolder& holder : kept.holders) holders += fmt::format("{}{} ({})", holders.empty() ? "" : ", ", holder.pid, holder.comm);
+    for (const KeptHolder& holder : kept.holders) holders += (holders.empty() ? "" : ", ") + describe_holder(holder);
     if (kept.holder_count > kept.holders.size()) holders += fmt::format(" and {} more", kept.holder_count - kept.holders.size());
     out += fmt::format("\n  {}: the former map, id {}, is kept in step until {}; held by {}\n", map.name, kept.id, kept.until,
                        holders.empty() ? "nobody that was found" : holders);
     if (!kept.problem.empty()) out += fmt::format("    NOT IN STEP: {}\n", kept.problem);
+    else if (std::ranges::any_of(kept.holders, [](const KeptHolder& holder) { return holder.pid == 0; }))
+      out += "    sockets run these programs on: it is dropped when the last of them has gone\n";
     else if (!holders.empty()) out += fmt::format("    let them open {} again: then it is dropped\n", map.pin);
   }
   return out;
