@@ -32,6 +32,7 @@ void add_up(const PassReport& from, PassReport& to) {
   to.deleted += from.deleted;
   to.conflicts += from.conflicts;
   to.clamped += from.clamped;
+  to.undeclared += from.undeclared;
   to.dropped_deltas += from.dropped_deltas;
   to.full0 += from.full0;
   to.full1 += from.full1;
