@@ -78,6 +78,7 @@ struct SyncSpec {
   bool by_calls = false;              // no program writes either map: system calls keep them in step, which needs no program for each pair
   bool in_slices = false;             // let other tasks run in mid-pass: hash maps of one value a key only, others ignore it
   std::vector<SyncUnion> unions = {};
+  std::map<std::string, std::string> renamed = {};  // maps of maps: the new generation's maps that had another name, and which
   bool follow_writes = false;         // let a handler bring update calls at once where the kernel allows one: shared values only
 };
 inline constexpr size_t kMaxSyncFields = 1024;
