@@ -3,7 +3,7 @@
 #ifndef MAPSHIFT_CONVERT_H
 #define MAPSHIFT_CONVERT_H
 
-#include "tables.h"
+#include "arms.h"
 
 /*
  * What is found out about the key at work. Not on the stack: the verifier follows each byte there, and a handful of flags
@@ -52,6 +52,8 @@ static __always_inline u64 carried(const volatile struct ms_field *f, u64 v, boo
 	u8 size = FIELD_SIZE(f, from), to_size = FIELD_SIZE(f, !from);
 	bool is_signed = FIELD_SIGNED(f, from), c = false;
 
+	if (nr_unions && f->flags & MS_F_ZERO)
+		return 0;
 	if (has_remap && f->remap_count) {
 		s64 next = remapped(f->remap, f->remap_count, is_signed ? sign_extend(v, size) : (s64)v, !from);
 
@@ -128,7 +130,7 @@ static __always_inline long compare_field(u32 i, struct compare_job *c, bool sid
 	if (i >= MS_MAX_FIELDS)
 		return 1;
 	f = &fields[i];
-	if (get(f, c->v, side) == get(f, c->b, side))
+	if (!is_alive(f, side ? &work.alive1 : &work.alive0) || get(f, c->v, side) == get(f, c->b, side))
 		return 0;
 	c->differs = 1;
 	return 1;
@@ -148,6 +150,7 @@ static __always_inline bool changed0(const void *v, const void *b0)
 {
 	struct compare_job c = {v, b0, 0};
 
+	find_alive(&work.alive0, v, false);
 	each_field(compare0, &c);
 	return c.differs;
 }
@@ -156,6 +159,7 @@ static __always_inline bool changed1(const void *v, const void *b1)
 {
 	struct compare_job c = {v, b1, 0};
 
+	find_alive(&work.alive1, v, true);
 	each_field(compare1, &c);
 	return c.differs;
 }

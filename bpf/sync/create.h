@@ -18,6 +18,21 @@ struct fresh {
 	void *b0, *b1;
 };
 
+/* What the arms of unions cover may hold another key's arm. */
+static long clear_arm(u32 i, struct fresh *c)
+{
+	const volatile struct ms_field *f;
+
+	if (i >= MS_MAX_FIELDS)
+		return 1;
+	f = &fields[i];
+	if (in_arm(f)) {
+		set(f, c->v0, false, 0);
+		set(f, c->v1, true, 0);
+	}
+	return 0;
+}
+
 static long fill_from0(u32 i, struct fresh *c)
 {
 	const volatile struct ms_field *f;
@@ -26,7 +41,9 @@ static long fill_from0(u32 i, struct fresh *c)
 	if (i >= MS_MAX_FIELDS)
 		return 1;
 	f = &fields[i];
-	x = get(f, c->from, false);
+	if (!is_alive(f, &work.alive0))
+		return 0;
+	x = held(f, c->from, &work.alive0, false);
 	set(f, c->v0, false, x);
 	set(f, c->v1, true, to_side1(f, x, &work.clamped));
 	return 0;
@@ -40,7 +57,9 @@ static long fill_from1(u32 i, struct fresh *c)
 	if (i >= MS_MAX_FIELDS)
 		return 1;
 	f = &fields[i];
-	y = get(f, c->from, true);
+	if (!is_alive(f, &work.alive1))
+		return 0;
+	y = held(f, c->from, &work.alive1, true);
 	set(f, c->v1, true, y);
 	set(f, c->v0, false, f->op == MS_OP_SUM ? sum_to_side0(f, y, &work.clamped) : to_side0(f, y, &work.clamped));
 	return 0;
@@ -90,6 +109,8 @@ static __noinline int create(void *key, struct ms_base *b, void *from, bool to1)
 	c.b1 = base1(b, slot);
 	if (!c.v0 || !c.v1)
 		return 0;
+	if (nr_unions)
+		each_field(clear_arm, &c);
 	if (to1) {
 		void *there = as_key1(key);
 
@@ -97,6 +118,8 @@ static __noinline int create(void *key, struct ms_base *b, void *from, bool to1)
 			stats.no_key1++;
 			return 0;
 		}
+		find_alive(&work.alive0, from, false);
+		work.undeclared = any_undeclared(&work.alive0);
 		each_field(fill_from0, &c);
 		err = bpf_map_update_elem(&side1, there, c.v1, BPF_NOEXIST);
 	} else {
@@ -104,6 +127,8 @@ static __noinline int create(void *key, struct ms_base *b, void *from, bool to1)
 
 		if (transformed && !has_down)
 			return 0;
+		find_alive(&work.alive1, from, true);
+		work.undeclared = any_undeclared(&work.alive1);
 		each_field(fill_from1, &c);
 		if (transformed)
 			made = old_from_image(c.v0);
@@ -125,6 +150,7 @@ static __noinline int create(void *key, struct ms_base *b, void *from, bool to1)
 		b->seen0 = pass_number;
 	stats.added++;
 	stats.clamped += work.clamped;
+	stats.undeclared += work.undeclared;
 	if (phase == MS_PRECOPY || to1 == active1())
 		stats.from_passive++;
 	remember_hot(key);

@@ -16,7 +16,7 @@ static __always_inline void start_job(u64 *slot)
 	work.group0 = work.group1 = work.differs = work.wide = work.failed_groups = 0;
 	work.fresh = *slot != MS_SLOT_SYNCED;
 	work.only0 = work.only1 = work.moved0 = work.moved1 = 0;
-	work.clamped = work.failed = work.unsafe = work.risky = work.defaulted = work.partial = 0;
+	work.clamped = work.failed = work.unsafe = work.risky = work.defaulted = work.partial = work.undeclared = 0;
 }
 
 /* Wider than an instruction writes at once, and no lock. */
@@ -39,15 +39,19 @@ static long precopy_field(u32 i, struct job *j)
 {
 	const volatile struct ms_field *f;
 	u64 x, bx, next, recorded;
+	bool whole;
 
 	if (i >= MS_MAX_FIELDS)
 		return 1;
 	f = &fields[i];
-	x = get(f, j->v0, false);
-	bx = get(f, j->b0, false);
-	if (!work.fresh && x == bx)
+	if (!is_alive(f, &work.alive0))
 		return 0;
-	if (f->op == MS_OP_SUM && (!work.fresh || adds_up())) {
+	whole = is_switched(f, &work.alive0, &work.alive_base);
+	x = held(f, j->v0, &work.alive0, false);
+	bx = get(f, j->b0, false);
+	if (!work.fresh && !whole && x == bx)
+		return 0;
+	if (f->op == MS_OP_SUM && !whole && (!work.fresh || adds_up())) {
 		u64 y = get(f, j->v1, true), delta = fitting_delta(f, y, sum_delta(f, x, bx, false), &work.clamped);
 
 		next = y + delta;
@@ -68,25 +72,31 @@ static long scan_field(u32 i, struct job *j)
 {
 	const volatile struct ms_field *f;
 	u64 x, y, bit;
+	bool alive0, alive1, whole;
 	u8 ignored = 0;
 
 	if (i >= MS_MAX_FIELDS)
 		return 1;
 	f = &fields[i];
-	if (f->op != MS_OP_LATEST)
-		return 0;
-	x = get(f, j->v0, false);
-	y = get(f, j->v1, true);
 	bit = 1ull << (f->group & 63);
+	alive0 = is_alive(f, &work.alive0);
+	alive1 = is_alive(f, &work.alive1);
+	if (!alive0 && !alive1)
+		return 0;
+	if (no_safe_write(f, active1()) && (f->op == MS_OP_LATEST || alive0 != alive1))
+		work.wide |= bit;
+	if (f->op != MS_OP_LATEST || alive0 != alive1) /* of arms that differ the discriminators tell */
+		return 0;
+	x = held(f, j->v0, &work.alive0, false);
+	y = held(f, j->v1, &work.alive1, true);
+	whole = is_switched(f, &work.alive0, &work.alive_base);
 	/* Without an ancestor both sides made the key: both changed. The slots of other CPUs are zero until used. */
-	if (x != get(f, j->b0, false) || (work.fresh && !percpu))
+	if ((!whole && x != get(f, j->b0, false)) || (work.fresh && !percpu))
 		work.group0 |= bit;
-	if (y != get(f, j->b1, true) || (work.fresh && !percpu))
+	if ((!whole && y != get(f, j->b1, true)) || (work.fresh && !percpu))
 		work.group1 |= bit;
 	if (to_side1(f, x, &ignored) != y)
 		work.differs |= bit;
-	if (no_safe_write(f, active1()))
-		work.wide |= bit;
 	return 0;
 }
 
@@ -187,6 +197,27 @@ static __always_inline void merge_latest(struct job *j, const volatile struct ms
 	work.failed_groups |= bit;
 }
 
+/*
+ * A field of an arm that one side does not have, or that both took since base: there is no ancestor, and it goes where the
+ * discriminator goes. True: nothing else is to be done with it.
+ */
+static __always_inline bool switch_arm(struct job *j, const volatile struct ms_field *f, u64 x, u64 y)
+{
+	u64 bit = 1ull << (f->group & 63);
+	bool alive0 = is_alive(f, &work.alive0), alive1 = is_alive(f, &work.alive1);
+	bool c0 = work.group0 & bit, c1 = work.group1 & bit, from1 = c1;
+
+	if (!in_arm(f))
+		return false;
+	if (alive0 && alive1 && (work.fresh || !is_switched(f, &work.alive0, &work.alive_base)))
+		return false;
+	if ((c0 && c1) || (work.wide & bit && (active1() ? c0 : c1)))
+		from1 = active1();
+	if (from1 ? alive1 : alive0)
+		merge_latest(j, f, x, y, x, y);
+	return true;
+}
+
 /* `a` stands after `b` in the order that the field's merge climbs. */
 static __always_inline bool beyond(const volatile struct ms_field *f, u64 a, u64 b, bool side)
 {
@@ -278,10 +309,12 @@ static long merge_field(u32 i, struct job *j)
 	if (i >= MS_MAX_FIELDS)
 		return 1;
 	f = &fields[i];
-	x = get(f, j->v0, false);
-	y = get(f, j->v1, true);
+	x = held(f, j->v0, &work.alive0, false);
+	y = held(f, j->v1, &work.alive1, true);
 	bx = get(f, j->b0, false);
 	by = get(f, j->b1, true);
+	if (nr_unions && switch_arm(j, f, x, y))
+		return 0;
 	switch (f->op) {
 	case MS_OP_SUM:
 		merge_sum(j, f, x, y, bx, by);
@@ -325,6 +358,8 @@ static __always_inline void unstage(struct staged_job *s)
 	apply1();
 	if (phase != MS_PRECOPY)
 		apply0();
+	find_alive(&work.before, s->now0, false);
+	find_alive(&work.after, s->now1, true);
 	each_field(settle_field, s);
 }
 
@@ -350,6 +385,10 @@ static __noinline int reconcile(void *key, struct ms_base *b, void *v0, void *v1
 		j.b1 = slot1(s.copy);
 	}
 	start_job(slot);
+	find_alive(&work.alive0, j.v0, false);
+	find_alive(&work.alive1, j.v1, true);
+	find_alive(&work.alive_base, j.b0, false);
+	work.undeclared = any_undeclared(&work.alive0) | any_undeclared(&work.alive1);
 	if (phase == MS_PRECOPY) {
 		work.defaulted = work.fresh && nr_defaults;
 		if (work.defaulted && !staged)
@@ -369,6 +408,7 @@ static __noinline int reconcile(void *key, struct ms_base *b, void *v0, void *v1
 	stats.clamped += work.clamped;
 	if (work.moved0 | work.moved1) {
 		stats.changed++;
+		stats.undeclared += work.undeclared;
 		remember_hot(key);
 	}
 	if (!(active1() || phase == MS_PRECOPY ? work.moved0 : work.moved1))

@@ -66,18 +66,27 @@ static __always_inline long judge_field(u32 i, struct judgement *g, bool side)
 	if (i >= MS_MAX_FIELDS)
 		return 1;
 	f = &fields[i];
+	if (!is_alive(f, &work.before))
+		return 0;
 	now = get(f, g->v, side);
 	was = get(f, g->b, side);
 	if (now == was)
 		return 0;
 	verdict.changed = 1;
-	if (f->op == MS_OP_SUM) {
+	if (f->op == MS_OP_SUM && !is_switched(f, &work.before, &work.alive_base)) {
 		if ((s64)moved_by(f, now, was, side) < 0)
 			verdict.fell = 1;
 		else
 			verdict.rose = 1;
 	}
 	return 0;
+}
+
+/* Before the fields of one side are judged or taken out. */
+static __always_inline void compare_arms(struct judgement *g, bool side)
+{
+	find_alive(&work.before, g->v, side);
+	find_alive(&work.alive_base, g->b, side);
 }
 
 static long judge_field0(u32 i, struct judgement *g)
@@ -109,8 +118,10 @@ static long judge_cpu0(u32 cpu, struct judgement *g)
 		return 1;
 	g->v = judged0(g->key, cpu);
 	g->b = slot0(slot);
-	if (g->v)
+	if (g->v) {
+		compare_arms(g, false);
 		each_field(judge_field0, g);
+	}
 	return 0;
 }
 
@@ -122,8 +133,10 @@ static long judge_cpu1(u32 cpu, struct judgement *g)
 		return 1;
 	g->v = judged1(g->key, cpu);
 	g->b = slot1(slot);
-	if (g->v)
+	if (g->v) {
+		compare_arms(g, true);
 		each_field(judge_field1, g);
+	}
 	return 0;
 }
 
@@ -136,7 +149,7 @@ static __always_inline long rebase_field(u32 i, struct judgement *g, bool side)
 	if (i >= MS_MAX_FIELDS)
 		return 1;
 	f = &fields[i];
-	if (f->op != MS_OP_SUM)
+	if (f->op != MS_OP_SUM || !is_alive(f, &work.before) || !is_alive(f, &work.alive_base))
 		return 0;
 	was = get(f, g->b, side);
 	if (f->flags & MS_F_PLAIN)
@@ -158,7 +171,7 @@ static __always_inline long rebased_field(u32 i, struct staged_job *s, bool side
 	if (i >= MS_MAX_FIELDS)
 		return 1;
 	f = &fields[i];
-	if (f->op != MS_OP_SUM)
+	if (f->op != MS_OP_SUM || !is_alive(f, &work.before) || !is_alive(f, &work.alive_base))
 		return 0;
 	if (transformed && !side && work.partial) {
 		set(f, slot0(s->slot), side, get(f, slot0(s->slot), side) - get(f, s->was0, side) + get(f, s->after0, side));
@@ -235,6 +248,7 @@ static __noinline bool rebase(struct ms_base *b, void *v0, void *v1)
 	if (*slot == MS_SLOT_REBASE0 && v0) {
 		g.v = v0;
 		g.b = slot0(slot);
+		compare_arms(&g, false);
 		each_field(judge_field0, &g);
 		if (!verdict.fell && (!transformed || has_down)) {
 			each_field(rebase_field0, &g);
@@ -244,6 +258,7 @@ static __noinline bool rebase(struct ms_base *b, void *v0, void *v1)
 	} else if (*slot == MS_SLOT_REBASE1 && v1) {
 		g.v = v1;
 		g.b = base1(b, slot);
+		compare_arms(&g, true);
 		each_field(judge_field1, &g);
 		if (!verdict.fell) {
 			each_field(rebase_field1, &g);

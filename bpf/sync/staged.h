@@ -101,11 +101,11 @@ static __always_inline void apply_field(const volatile struct ms_field *f, struc
 {
 	u64 was = get(f, a->was, side), now = get(f, a->now, side);
 	u8 size = FIELD_SIZE(f, side);
-	bool locked = LOCK(side) != MS_NO_LOCK;
+	bool locked = LOCK(side) != MS_NO_LOCK, whole = is_switched(f, &work.before, &work.after);
 
-	if (was == now)
+	if (was == now || !is_alive(f, &work.after))
 		return;
-	if (f->op == MS_OP_SUM) {
+	if (f->op == MS_OP_SUM && !whole) {
 		if (f->flags & MS_F_PLAIN || (locked && size < 4))
 			set(f, a->v, side, get(f, a->v, side) + now - was);
 		else if (!atomic_add(a->v, FIELD_OFF(f, side), size, VALUE_SIZE(side), now - was))
@@ -113,7 +113,7 @@ static __always_inline void apply_field(const volatile struct ms_field *f, struc
 		set(f, a->after, side, now);
 		return;
 	}
-	if (f->op == MS_OP_LATEST && work.failed_groups & 1ull << (f->group & 63))
+	if ((f->op == MS_OP_LATEST || whole) && work.failed_groups & 1ull << (f->group & 63))
 		return;
 	if (locked || f->flags & MS_F_WIDE) {
 		if (get(f, a->v, side) == was) {
@@ -122,9 +122,17 @@ static __always_inline void apply_field(const volatile struct ms_field *f, struc
 		}
 	} else if (cas(a->v, FIELD_OFF(f, side), size, VALUE_SIZE(side), was, now)) {
 		set(f, a->after, side, now);
-	} else if (f->op == MS_OP_LATEST) {
+	} else if (f->op == MS_OP_LATEST || whole) {
 		work.failed_groups |= 1ull << (f->group & 63);
 	}
+}
+
+/* Under the lock: must the side still hold what the copy held, for the group to be written? */
+static __always_inline bool holds_group(const volatile struct ms_field *f)
+{
+	if (is_switched(f, &work.before, &work.after))
+		return is_alive(f, &work.before) || is_alive(f, &work.after);
+	return f->op == MS_OP_LATEST && is_alive(f, &work.after);
 }
 
 /* Of an array's element that both sides had from the start. */
@@ -164,7 +172,7 @@ static long apply_one1(u32 i, struct apply_job *a)
 		bpf_spin_lock(a->v + lock##side);                                                        \
 		for (i = 0; i < nr_fields && i < MS_MAX_FIELDS; i++) {                                   \
 			f = &fields[i];                                                                  \
-			if (f->op == MS_OP_LATEST && get(f, a->v, is1) != get(f, a->was, is1))           \
+			if (holds_group(f) && get(f, a->v, is1) != get(f, a->was, is1))                  \
 				work.failed_groups |= 1ull << (f->group & 63);                           \
 		}                                                                                        \
 		for (i = 0; i < nr_fields && i < MS_MAX_FIELDS; i++) {                                   \
@@ -199,6 +207,8 @@ static long apply_one1(u32 i, struct apply_job *a)
 		}                                                                                        \
 		if (!a.v || !a.was || !a.now || !a.after)                                                \
 			return 0;                                                                        \
+		find_alive(&work.before, a.was, is1);                                                    \
+		find_alive(&work.after, a.now, is1);                                                     \
 		if (lock##side != MS_NO_LOCK) {                                                          \
 			apply_under_lock##side(&a);                                                      \
 		} else {                                                                                 \
@@ -235,11 +245,15 @@ static long settle_field(u32 i, struct staged_job *s)
 {
 	const volatile struct ms_field *f;
 	u64 x, y, next0, next1, b0, b1, there;
-	bool arrived0, arrived1;
+	bool arrived0, arrived1, whole;
 
 	if (i >= MS_MAX_FIELDS)
 		return 1;
 	f = &fields[i];
+	if (!is_alive(f, &work.before) && !is_alive(f, &work.after)) /* in the copies of both sides, as reconciled */
+		return 0;
+	whole = is_switched(f, &work.alive_base, &work.before) || is_switched(f, &work.alive0, &work.before) ||
+		is_switched(f, &work.alive1, &work.after);
 	x = get(f, s->was0, false);
 	y = get(f, s->was1, true);
 	next0 = get(f, s->now0, false);
@@ -251,7 +265,7 @@ static long settle_field(u32 i, struct staged_job *s)
 	arrived1 = next1 == y || get(f, s->after1, true) == next1;
 	if (!arrived0 || !arrived1)
 		work.failed = 1;
-	if (f->op == MS_OP_SUM) {
+	if (f->op == MS_OP_SUM && !whole) {
 		/* Take back what side 0 (1) moved by, which did not reach the other one. */
 		if (transformed) {
 			b0 = there;
@@ -265,11 +279,11 @@ static long settle_field(u32 i, struct staged_job *s)
 			b1 -= next1 - y;
 		}
 		arrived0 = arrived1 = true;
-	} else if (f->op == MS_OP_LATEST || f->op == MS_OP_FIRST || phase == MS_PRECOPY) {
+	} else if (f->op == MS_OP_LATEST || f->op == MS_OP_FIRST || whole || phase == MS_PRECOPY) {
 		arrived0 = arrived1 = arrived0 && arrived1;
 	} /* else each side is joined on its own */
 	if (arrived0)
-		set(f, slot0(s->slot), false, transformed ? (f->op == MS_OP_SUM ? b0 : there) : b0);
+		set(f, slot0(s->slot), false, transformed ? (f->op == MS_OP_SUM && !whole ? b0 : there) : b0);
 	if (arrived1)
 		set(f, slot1(s->slot), true, b1);
 	return 0;

@@ -35,6 +35,9 @@ const volatile struct ms_field fields[MS_MAX_FIELDS] = {};
 const volatile struct ms_field key_fields[MS_MAX_KEY_FIELDS] = {};
 const volatile struct ms_default defaults1[MS_MAX_DEFAULTS] = {};
 const volatile s64 remap0[MS_MAX_REMAPS] = {}, remap1[MS_MAX_REMAPS] = {};
+const volatile struct ms_union unions[MS_MAX_UNIONS] = {};
+const volatile struct ms_arm arms[MS_MAX_ARMS] = {};
+const volatile u32 nr_unions = 0, nr_arms = 0;
 const volatile u32 nr_fields = 1, nr_defaults = 0, nr_key_fields = 0, key_size = 4, key_size1 = 0 /* 0: the same bytes */, size0 = 8, size1 = 8, nr_cpus = 1, hot_half = 1;
 const volatile u32 lock0 = MS_NO_LOCK, lock1 = MS_NO_LOCK; /* where each value's bpf_spin_lock lies */
 const volatile bool percpu, percpu1, arrays, lru0, lru1, keep_delta, has_remap;

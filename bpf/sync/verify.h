@@ -24,6 +24,8 @@ static long verify_field(u32 i, struct verify_job *v)
 	if (i >= MS_MAX_FIELDS)
 		return 1;
 	f = &fields[i];
+	if (!is_alive(f, &work.before) || !is_alive(f, &work.after)) /* where the discriminators differ, that is seen there */
+		return 0;
 	if (f->op == MS_OP_FIRST) /* each side may have created the key */
 		return 0;
 	if (transformed && phase != MS_PRECOPY) /* an author's function may leave out what the old layout cannot say */
@@ -102,6 +104,8 @@ static long verify_cpu(u32 cpu, struct verify_job *v)
 		v->differs = absence_lasts(v->key, false);
 		return 1;
 	}
+	find_alive(&work.before, v->v0, false);
+	find_alive(&work.after, v->v1, true);
 	each_field(verify_field, v);
 	if (v->differs && waits(v, cpu))
 		v->differs = 0;

@@ -39,6 +39,8 @@ std::string moved(const UpdateRecord& update) {
     table.add({map.name, std::to_string(map.passes), std::to_string(map.keys), std::to_string(map.added),
                std::to_string(map.changed), std::to_string(map.deleted), std::to_string(map.conflicts),
                std::to_string(map.clamped), std::to_string(map.mismatched), human_seconds(map.staleness_seconds)});
+    if (map.undeclared > 0)
+      unsynced += fmt::format("  {}: {} values carried whose discriminator says none of the declared values\n", map.name, map.undeclared);
     if (map.unsynced > 0)
       unsynced +=
           fmt::format("  {}: {} keys had no room on the other side; a rollback would lose them\n", map.name, map.unsynced);

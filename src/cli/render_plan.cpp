@@ -25,7 +25,7 @@ std::string render_fields(const std::vector<FieldRecord>& fields) {
     const bool dropped = field.name.empty();
     const bool renamed = !dropped && !field.from.empty() && field.from != field.name;
     const std::string name = dropped ? field.from : renamed ? fmt::format("{} (was {})", field.name, field.from) : field.name;
-    table.add({name, field.change.empty() ? "-" : field.change, field.merge.empty() ? "-" : field.merge,
+    table.add({field.when.empty() ? name : fmt::format("{} (when {})", name, field.when), field.change.empty() ? "-" : field.change, field.merge.empty() ? "-" : field.merge,
                field.origin.empty() ? "-" : field.origin,
                dropped       ? "-"
                : field.exact ? "yes"

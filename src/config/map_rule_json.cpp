@@ -93,6 +93,31 @@ update::FieldRule read_key_rule(ObjectReader& reader) {
   return out;
 }
 
+bool is_enumerator(std::string_view text) {
+  const auto allowed = [](unsigned char c) { return std::isalnum(c) != 0 || c == '_' || c == '-'; };
+  return !text.empty() && text.size() <= 128 && std::ranges::all_of(text, allowed);
+}
+
+void read_union(ObjectReader& reader, update::FieldRule& out) {
+  if (!reader.has("discriminator")) {
+    for (const char* other : {"when", "otherwise"})
+      if (reader.has(other)) reader.complain(other, "bad-value", "is of a union that has a \"discriminator\"");
+    static_cast<void>(reader.any("when"));
+    static_cast<void>(reader.any("otherwise"));
+    return;
+  }
+  constexpr std::array<std::pair<std::string_view, bool>, 2> kOtherwise{{{"bytes", false}, {"zero", true}}};
+  update::UnionRule& rule = out.in_union.emplace();
+  reader.text("discriminator", rule.discriminator, is_field_path, "a field beside the union, such as \"kind\"");
+  reader.choice<bool>("otherwise", rule.zero, kOtherwise);
+  reader.require("when");
+  reader.members("when", [&](const std::string& value, JsonValue& member, const std::string& where) {
+    if (!is_enumerator(value))
+      reader.report().add("bad-name", where, member.line, "\"" + where + "\" is neither a number nor an enumerator");
+    else if (expect_kind(reader.report(), member, where, JsonValue::Kind::kString)) rule.when[value] = member.text;
+  });
+}
+
 update::FieldRule read_field_rule(ObjectReader& reader) {
   update::FieldRule out;
   if (Merge merge = Merge::kLatest; reader.has("merge")) {
@@ -104,6 +129,7 @@ update::FieldRule read_field_rule(ObjectReader& reader) {
     reader.integer("default", value, std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max());
     out.default_value = value;
   }
+  read_union(reader, out);
   reader.finish();
   return out;
 }

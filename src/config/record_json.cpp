@@ -32,7 +32,7 @@ Json phase_json(const PhaseRecord& phase) { return {{"phase", valid_utf8(phase.p
 Json field_json(const FieldRecord& field) {
   return {{"name", valid_utf8(field.name)},     {"from", valid_utf8(field.from)}, {"merge", valid_utf8(field.merge)},
           {"origin", valid_utf8(field.origin)}, {"exact", field.exact},           {"change", valid_utf8(field.change)},
-          {"reason", valid_utf8(field.reason)}};
+          {"reason", valid_utf8(field.reason)}, {"when", valid_utf8(field.when)}};
 }
 
 Json map_json(const MapRecord& map) {
@@ -51,6 +51,7 @@ Json map_json(const MapRecord& map) {
   out["progress"] = number(map.progress);
   out["mismatched"] = map.mismatched;
   out["clamped"] = map.clamped;
+  out["undeclared"] = map.undeclared;
   out["unsynced"] = map.unsynced;
   out["staleness_seconds"] = number(map.staleness_seconds);
   out["from"] = valid_utf8(map.from);

@@ -47,6 +47,7 @@ void read_field(Members& in, FieldRecord& out) {
   in.get("exact", out.exact);
   in.get("change", out.change);
   in.get("reason", out.reason);
+  in.get("when", out.when);
 }
 
 void read_map(Members& in, MapRecord& out) {
@@ -64,6 +65,7 @@ void read_map(Members& in, MapRecord& out) {
   in.get("deleted", out.deleted);
   in.get("conflicts", out.conflicts);
   in.get("clamped", out.clamped);
+  in.get("undeclared", out.undeclared);
   in.get("unsynced", out.unsynced);
   in.get("progress", out.progress);
   in.get("mismatched", out.mismatched);

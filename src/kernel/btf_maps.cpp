@@ -59,6 +59,11 @@ uint32_t* number_slot(MapSpec& spec, uint32_t& type, const std::string& member) 
 }
 
 Status set_type(const std::string& map, const std::string& what, TypeRef type, TypeRef& slot, uint32_t& size) {
+  if (type->kind == TypeKind::kOpaque && type->size == 0) {
+    return fail(ErrorCode::kInvalid, fmt::format("map \"{0}\": its {1} type \"struct {2}\" is declared in the type information and not defined: the compiler leaves the members "
+                                                 "out where nothing but a map inside of a map names the type, and no loader can tell its size; let a function that is not "
+                                                 "inlined (__noinline) take a pointer to struct {2} and use a member", map, what, type->name));
+  }
   if (size != 0 && size != type->size) {
     return fail(ErrorCode::kInvalid, fmt::format("map \"{}\": {}_size is {}, but its {} type has {} bytes; drop {}_size", map,
                                                  what, size, what, type->size, what));

@@ -32,6 +32,7 @@ void add_up(const PassReport& from, PassReport& to) {
   to.deleted += from.deleted;
   to.conflicts += from.conflicts;
   to.clamped += from.clamped;
+  to.undeclared += from.undeclared;
   to.dropped_deltas += from.dropped_deltas;
   to.full0 += from.full0;
   to.full1 += from.full1;
@@ -52,6 +53,8 @@ Result<std::unique_ptr<InnerPairs>> InnerPairs::open(const SyncSpec& spec, const
   std::unique_ptr<InnerPairs> pairs(new InnerPairs(spec, dir));
   pairs->names0_ = names_beside(outer0);
   pairs->names1_ = names_beside(outer1);
+  for (auto& [id, name] : pairs->names1_)
+    if (const auto was = spec.renamed.find(name); was != spec.renamed.end()) name = was->second;
   if (auto form = Map::open(template_pin(outer0)); form) pairs->form0_.emplace(*std::move(form));
   if (auto form = Map::open(template_pin(outer1)); form) pairs->form1_.emplace(*std::move(form));
   MS_CHECK(pairs->take_up());

@@ -41,7 +41,7 @@ class InnerPairs {
     std::unique_ptr<Sync> sync = {};  // null: the same map on both sides, or planned on its own
     bool unused = false;
   };
-  using Names = std::map<uint32_t, std::string>;  // of the maps that an object declares, by id
+  using Names = std::map<uint32_t, std::string>;  // of the maps that an object declares, by id; by the old name where one was renamed
 
   InnerPairs(const SyncSpec& spec, std::string dir) : spec_(spec), dir_(std::move(dir)) {}
   [[nodiscard]] Status take_up();

@@ -128,7 +128,7 @@ enum class SyncPhase : uint8_t {
 
 struct PassReport {
   uint64_t keys = 0;       // visited
-  uint64_t added = 0, changed = 0, deleted = 0, conflicts = 0, clamped = 0;
+  uint64_t added = 0, changed = 0, deleted = 0, conflicts = 0, clamped = 0, undeclared = 0;
   uint64_t dropped_deltas = 0;   // counts that moved on the passive side of a key which the active side deleted
   uint64_t full0 = 0, full1 = 0; // keys that found no room on side 0 or 1 (distinct only within the pass)
   uint64_t no_key0 = 0, no_key1 = 0;  // keys that side 0 or 1, whose keys have another layout, has no way to write

@@ -44,9 +44,9 @@ Status check_merge_table(const SyncSpec& spec) {
 
 Status check_table_spec(const SyncSpec& spec) {
   if (spec.fields.size() > kMaxSyncFields || spec.key_size == 0 || spec.key_size > kMaxSyncKeySize || spec.value_size0 == 0 || spec.value_size1 == 0 ||
-      std::max(spec.value_size0, spec.value_size1) > kMaxSyncValueSize || spec.key_size1 != 0 || spec.transform || spec.lock0 >= 0 || spec.lock1 >= 0) {
+      std::max(spec.value_size0, spec.value_size1) > kMaxSyncValueSize || spec.key_size1 != 0 || spec.transform || spec.lock0 >= 0 || spec.lock1 >= 0 || !spec.unions.empty()) {
     return fail(ErrorCode::kUnsupported, "a " + to_string(spec.type0) + " is synchronised with the same keys of at most 64 bytes, values of at most 4096, "
-                                             "without a lock or a conversion function");
+                                             "without a lock, a conversion function or a union's discriminator");
   }
   return check_merge_table(spec);
 }

@@ -137,6 +137,7 @@ class LinuxSync final : public Sync {
     to.changed += from.changed;
     to.conflicts += from.conflicts;
     to.clamped += from.clamped;
+    to.undeclared += from.undeclared;
     to.risky += from.risky;
     to.unsafe_wide += from.unsafe_wide;
     to.from_passive += from.from_passive;
@@ -223,6 +224,7 @@ class LinuxSync final : public Sync {
     report.deleted = stats.deleted;
     report.conflicts = stats.conflicts;
     report.clamped = stats.clamped;
+    report.undeclared = stats.undeclared;
     report.dropped_deltas = stats.dropped_deltas;
     report.full0 = stats.full0;
     report.full1 = stats.full1;

@@ -24,7 +24,25 @@ struct SyncField {
   uint16_t group = 0;                        // kLatest: fields of one group win or lose together; 0 is the default group
   bool wide = false;                         // kLatest: part of a field wider than 8 bytes (no safe in-place write after the swap)
   int32_t remap = -1;                        // enums whose values moved: index into SyncSpec::remaps, or -1
+  uint8_t in_union = 0;                      // one more than its index into SyncSpec::unions; 0: the field is always alive
+  uint8_t arm = 0;                           // of that union: SyncArm::arm; 0: alive where no declared value is; or kDiscriminator
+  bool zero = false;                         // the other side gets zero
   [[nodiscard]] bool operator==(const SyncField&) const = default;
+};
+inline constexpr uint8_t kDiscriminator = 255;
+
+// A union whose discriminator, a field beside it, says which of its arms a value has. The arms' fields overlap. They stand before their
+// discriminator in SyncSpec::fields, and in its group, whatever their op; the discriminator is kLatest.
+struct SyncArm {
+  uint64_t value0 = 0, value1 = 0;           // of the discriminator, in the old and the new layout, its raw bytes
+  uint8_t arm = 0;                           // from 1; several values may name one arm
+  [[nodiscard]] bool operator==(const SyncArm&) const = default;
+};
+struct SyncUnion {
+  uint16_t offset0 = 0, offset1 = 0;         // of the discriminator
+  uint8_t size0 = 4, size1 = 4;
+  std::vector<SyncArm> values = {};
+  [[nodiscard]] bool operator==(const SyncUnion&) const = default;
 };
 
 struct SyncDefault {  // a field that exists only on that side: its value when the engine creates a key there
@@ -65,12 +83,16 @@ struct SyncSpec {
   std::shared_ptr<const SyncSpec> inner = {};  // maps of maps: of each pair of inner maps; null: inner maps are carried over as they are
   bool by_calls = false;              // no program writes either map: system calls keep them in step, which needs no program for each pair
   bool in_slices = false;             // let other tasks run in mid-pass: hash maps of one value a key only, others ignore it
+  std::vector<SyncUnion> unions = {};
+  std::map<std::string, std::string> renamed = {};  // maps of maps: the new generation's maps that had another name, and which
   bool follow_writes = false;         // let a handler bring update calls at once where the kernel allows one: shared values only
   [[nodiscard]] bool operator==(const SyncSpec&) const = default;
 };
 inline constexpr size_t kMaxSyncFields = 1024;
 inline constexpr size_t kMaxSyncDefaults = 64;
 inline constexpr size_t kMaxSyncRemapValues = 256;  // over all remaps
+inline constexpr size_t kMaxSyncUnions = 16;
+inline constexpr size_t kMaxSyncArms = 64;  // values over all unions
 inline constexpr uint32_t kMaxSyncKeySize = 64;
 inline constexpr uint32_t kMaxSyncValueSize = 4096;
 

@@ -63,7 +63,37 @@ Status check_key(const SyncSpec& spec) {
   return {};
 }
 
+// Fields of arms come before their discriminator, and in its group.
+Status check_arm(const SyncField& field, const SyncSpec& spec) {
+  if (field.in_union == 0) return {};
+  if (field.in_union > spec.unions.size()) return fail(ErrorCode::kInternal, "a field of the sync table names a union that does not exist");
+  const SyncUnion& of = spec.unions[field.in_union - 1u];
+  if (field.arm == kDiscriminator) {
+    const bool is_it = field.op == SyncOp::kLatest && field.offset0 == of.offset0 && field.offset1 == of.offset1 && field.size0 == of.size0 && field.size1 == of.size1;
+    return is_it ? Status{} : fail(ErrorCode::kInternal, "the discriminator of a union is another field");
+  }
+  const auto tag = std::find_if(spec.fields.begin(), spec.fields.end(), [&](const SyncField& other) {
+    return other.arm == kDiscriminator && other.in_union != 0 && other.offset0 == of.offset0 && other.offset1 == of.offset1;
+  });
+  if (tag != spec.fields.end() && tag->group == field.group && &*tag > &field) return {};
+  return fail(ErrorCode::kInternal, "a field of a union does not stand before its discriminator and in its group");
+}
+
+Status check_unions(const SyncSpec& spec) {
+  size_t values = 0;
+  for (const SyncUnion& one : spec.unions) {
+    values += one.values.size();
+    const bool inside = is_width(one.size0) && is_width(one.size1) && one.offset0 + uint32_t{one.size0} <= image_size0(spec) &&
+                        one.offset1 + uint32_t{one.size1} <= spec.value_size1;
+    const bool numbered = std::ranges::none_of(one.values, [](const SyncArm& arm) { return arm.arm == 0 || arm.arm == kDiscriminator; });
+    if (!inside || !numbered) return fail(ErrorCode::kInternal, "the discriminator of a union lies outside its value");
+  }
+  if (spec.unions.size() <= kMaxSyncUnions && values <= kMaxSyncArms) return {};
+  return fail(ErrorCode::kUnsupported, "a value is synchronised with at most 16 unions that have a discriminator, and 64 values of those");
+}
+
 Status check_field(const SyncField& field, const SyncSpec& spec) {
+  MS_CHECK(check_arm(field, spec));
   if (field.op < SyncOp::kSum || field.op > SyncOp::kFirst || !is_width(field.size0) || !is_width(field.size1) ||
       field.offset0 + uint32_t{field.size0} > image_size0(spec) || field.offset1 + uint32_t{field.size1} > spec.value_size1) {
     return fail(ErrorCode::kInternal, "a field of the sync table lies outside its value");
@@ -111,6 +141,7 @@ Status check_sync_spec(const SyncSpec& spec) {
     return fail(ErrorCode::kUnsupported, "the map is beyond what the sync engine serves: keys of 64 bytes, values of 4096, 1024 fields, " +
                                              std::string("64 defaults, 256 remapped enumerators"));
   }
+  MS_CHECK(check_unions(spec));
   for (const SyncField& field : spec.fields) MS_CHECK(check_field(field, spec));
   MS_CHECK(check_lock(spec.lock0, spec.type0, spec.value_size0, true, spec));
   MS_CHECK(check_lock(spec.lock1, spec.type1, spec.value_size1, false, spec));
@@ -141,7 +172,10 @@ ms_field table_entry(const SyncField& field, const SyncSpec& spec) {
   out.group = field.group;
   uint32_t flags = (field.signed0 ? MS_F_SIGNED0 : 0) | (field.signed1 ? MS_F_SIGNED1 : 0);
   if (field.wide || !atomic(field, spec)) flags |= field.op == SyncOp::kSum ? MS_F_PLAIN : MS_F_WIDE;
+  if (field.zero) flags |= MS_F_ZERO;
   out.flags = static_cast<__u8>(flags);
+  out.in_union = field.in_union;
+  out.arm = field.arm;
   if (field.remap >= 0) {
     const auto at = static_cast<size_t>(field.remap);
     size_t begin = 0;
@@ -150,6 +184,22 @@ ms_field table_entry(const SyncField& field, const SyncSpec& spec) {
     out.remap_count = static_cast<__u16>(spec.remaps[at].values.size());
   }
   return out;
+}
+
+}  // namespace
+
+namespace {
+
+void fill_unions(sync_bpf::sync_bpf__rodata& ro, const SyncSpec& spec) {
+  size_t arms = 0;
+  for (size_t i = 0; i < spec.unions.size(); ++i) {
+    const SyncUnion& one = spec.unions[i];
+    const auto same = std::ranges::find_if(spec.unions, [&](const SyncUnion& other) { return other.offset0 == one.offset0 && other.offset1 == one.offset1; });
+    write(ro.unions[i], ms_union{one.offset0, one.offset1, one.size0, one.size1, static_cast<__u8>(same - spec.unions.begin()), 0});
+    for (const SyncArm& arm : one.values) write(ro.arms[arms++], ms_arm{arm.value0, arm.value1, static_cast<__u8>(i), arm.arm, {}});
+  }
+  ro.nr_unions = static_cast<uint32_t>(spec.unions.size());
+  ro.nr_arms = static_cast<uint32_t>(arms);
 }
 
 }  // namespace
@@ -173,6 +223,7 @@ void fill_sync_tables(sync_bpf& skeleton, const SyncSpec& spec, uint32_t cpus, u
     write(ro->defaults1[i], out);
   }
   for (size_t i = 0; i < spec.key_fields.size() && spec.key_size1 != 0; ++i) write(ro->key_fields[i], table_entry(spec.key_fields[i], spec));
+  fill_unions(*ro, spec);
   ro->nr_key_fields = spec.key_size1 == 0 ? 0 : static_cast<uint32_t>(spec.key_fields.size());
   ro->key_size1 = spec.key_size1;
   ro->nr_fields = static_cast<uint32_t>(spec.fields.size());

@@ -24,14 +24,25 @@ T number(const Json& value) {
 }
 
 Json field_json(const SyncField& f) {
-  return Json::array({static_cast<int>(f.op), f.size0, f.size1, f.signed0, f.signed1, f.offset0, f.offset1, f.group, f.wide, f.remap});
+  return Json::array({static_cast<int>(f.op), f.size0, f.size1, f.signed0, f.signed1, f.offset0, f.offset1, f.group, f.wide, f.remap, f.in_union, f.arm, f.zero});
 }
 
 SyncField field_from(const Json& in) {
   const auto op = number<uint8_t>(in.at(0));
   if (op < static_cast<uint8_t>(SyncOp::kSum) || op > static_cast<uint8_t>(SyncOp::kFirst)) throw std::out_of_range("no such merge");
-  return {static_cast<SyncOp>(op), number<uint8_t>(in.at(1)), number<uint8_t>(in.at(2)), in.at(3).get<bool>(), in.at(4).get<bool>(),
+  SyncField out = {static_cast<SyncOp>(op), number<uint8_t>(in.at(1)), number<uint8_t>(in.at(2)), in.at(3).get<bool>(), in.at(4).get<bool>(),
           number<uint16_t>(in.at(5)), number<uint16_t>(in.at(6)), number<uint16_t>(in.at(7)), in.at(8).get<bool>(), number<int32_t>(in.at(9))};
+  if (in.size() <= 10) return out;  // written by a release that knew no discriminators
+  out.in_union = number<uint8_t>(in.at(10));
+  out.arm = number<uint8_t>(in.at(11));
+  out.zero = in.at(12).get<bool>();
+  return out;
+}
+
+Json union_json(const SyncUnion& one) {
+  Json arms = Json::array();
+  for (const SyncArm& arm : one.values) arms.push_back({arm.value0, arm.value1, arm.arm});
+  return Json::array({one.offset0, one.offset1, one.size0, one.size1, arms});
 }
 
 template <class T, class Write>
@@ -47,6 +58,14 @@ void read_list(const Json& in, std::vector<T>& out, size_t most, const Read& rea
   for (const Json& one : in) out.push_back(read(one));
 }
 
+SyncUnion union_from(const Json& in) {
+  SyncUnion out{number<uint16_t>(in.at(0)), number<uint16_t>(in.at(1)), number<uint8_t>(in.at(2)), number<uint8_t>(in.at(3))};
+  read_list(in.at(4), out.values, kMaxSyncArms, [](const Json& arm) {
+    return SyncArm{number<uint64_t>(arm.at(0)), number<uint64_t>(arm.at(1)), number<uint8_t>(arm.at(2))};
+  });
+  return out;
+}
+
 Json spec_json(const SyncSpec& spec) {
   Json out = {{"types", {static_cast<uint32_t>(spec.type0), static_cast<uint32_t>(spec.type1)}},
               {"key_sizes", {spec.key_size, spec.key_size1}},
@@ -58,6 +77,7 @@ Json spec_json(const SyncSpec& spec) {
               {"key_fields", list(spec.key_fields, field_json)},
               {"defaults", list(spec.defaults1, [](const SyncDefault& d) { return Json::array({d.offset, d.size, d.value}); })},
               {"remaps", list(spec.remaps, [](const SyncRemap& remap) { return Json(remap.values); })}};
+  if (!spec.unions.empty()) out["unions"] = list(spec.unions, union_json);
   if (spec.transform) out["transform"] = {spec.transform->object_path, spec.transform->up, spec.transform->down};
   return out;
 }
@@ -87,6 +107,7 @@ SyncSpec spec_from(const Json& in) {
     });
     return one;
   });
+  if (const auto found = in.find("unions"); found != in.end()) read_list(*found, out.unions, kMaxSyncUnions, union_from);
   if (const auto found = in.find("transform"); found != in.end())
     out.transform = SyncTransform{found->at(0).get<std::string>(), found->at(1).get<std::string>(), found->at(2).get<std::string>()};
   return out;

@@ -151,6 +151,15 @@ Value Walk::add(const Here& here, const Value& left, const Value& right, bool su
       return out;
     }
     note_address(here, other);
+    out.choices = 0;
+    const bool few = other.kind == Kind::kUnknown && other.choices != 0 && !other.shifted && !subtract && !pointer.variable && pointer.kind == Kind::kMapValue;
+    if (few) {
+      std::vector<int64_t> offsets = sets_.choices(other.choices);  // sorted
+      const int64_t least = offsets.front();
+      for (int64_t& offset : offsets) offset -= least;
+      out.place.offset += least;
+      out.choices = sets_.choice(std::move(offsets));
+    }
     out.variable = true;
     out.place.base = id;
     return out;
@@ -164,12 +173,28 @@ Value Walk::add(const Here& here, const Value& left, const Value& right, bool su
   return unknown(id);
 }
 
+// One of a few constants and a constant.
+std::optional<Value> Walk::combine_few(const Here& here, uint8_t operation, const Value& left, const Value& right, bool wide) {
+  if (left.kind != Kind::kUnknown || left.choices == 0 || left.shifted || right.kind != Kind::kConst) return std::nullopt;
+  std::vector<int64_t> out;
+  for (const int64_t number : sets_.choices(left.choices)) {
+    const auto folded = fold(operation, number, right.number, wide);
+    if (!folded || *folded < 0 || *folded > (1 << 29)) return std::nullopt;
+    out.push_back(*folded);
+  }
+  if (std::ranges::all_of(out, [&](int64_t number) { return number == out.front(); })) return constant(out.front(), here.id());
+  Value value = unknown(here.id());
+  value.choices = sets_.choice(std::move(out));
+  return value;
+}
+
 Value Walk::combine(const Here& here, uint8_t operation, const Value& left, const Value& right, bool wide) {
   const uint32_t id = here.id();
   if (left.kind == Kind::kConst && right.kind == Kind::kConst) {
     const auto folded = fold(operation, left.number, right.number, wide);
     return folded ? constant(*folded, id) : unknown(id);
   }
+  if (const auto few = combine_few(here, operation, left, right, wide)) return *few;
   // 32-bit arithmetic keeps all of what it was loaded from only when that is no wider.
   const bool cut =
       !wide && ((left.kind == Kind::kLoaded && left.place.size > 4) || (right.kind == Kind::kLoaded && right.place.size > 4));
@@ -212,6 +237,7 @@ void Walk::alu(const Here& here, State& state) {
   const bool by_half = wide && !from_register && insn.imm == 32 && !target.is_pointer() && target.kind != Kind::kConst;
   if (by_half && operation == BPF_LSH && !target.shifted) {
     target.shifted = true;
+    if (target.kind == Kind::kUnknown) target.choices = 0;
     return;
   }
   if (by_half && (operation == BPF_RSH || operation == BPF_ARSH) && target.shifted) {

@@ -60,40 +60,46 @@ bool writes(AccessKind kind) { return kind != AccessKind::kRead && kind != Acces
 
 }  // namespace
 
-void Walk::note(const Here& here, uint32_t maps, int64_t offset, uint32_t size, bool variable, const Change& change) {
+void Walk::note(const Here& here, uint32_t maps, int64_t offset, uint32_t size, bool variable, const Change& change, uint32_t choices) {
   if (!spend(sets_.members(maps).size())) return;
+  const std::vector<int64_t>& few = sets_.choices(variable ? choices : 0);
   for (const uint32_t map : sets_.members(maps)) {
-    const MapSpec& spec = this->spec(map);
-    FieldAccess out{.map = index_.maps[map].name,
-                    .size = size,
-                    .kind = change.kind,
-                    .program = program_.name,
-                    .insn = here.pc,
-                    .function = here.function->spec->name,
-                    .locked = change.locked,
-                    .clamped = change.clamped,
-                    .adds_too = change.adds_too};
-    const bool inside = offset >= 0 && offset + size <= spec.value_size;
-    if (!variable && !inside) continue;  // the verifier refuses it
-    out.offset = inside ? static_cast<uint32_t>(offset) : 0;
-    if (variable) {
-      const Span span = inside && spec.value ? array_at(*spec.value, out.offset, size) : Span{};
-      out.offset = span.offset;
-      out.stride = span.stride == 0 ? 1 : span.stride;
-      out.end = span.stride == 0 ? spec.value_size : span.end;
-      // Anywhere: no field is only added to then.
-      if (span.stride == 0 && writes(change.kind)) out.kind = AccessKind::kStore;
-    }
-    if (field_count_ >= kMaxAccesses) return give_up("it touches more places than are remembered");
-    ++field_count_;
-    fields_[uint64_t{here.context} << 32 | here.pc].push_back(std::move(out));
+    if (few.empty()) note_at(here, map, offset, size, variable, change);
+    for (const int64_t beyond : few) note_at(here, map, offset + beyond, size, false, change);
   }
+}
+
+void Walk::note_at(const Here& here, uint32_t map, int64_t offset, uint32_t size, bool variable, const Change& change) {
+  const MapSpec& spec = this->spec(map);
+  FieldAccess out{.map = index_.maps[map].name,
+                  .size = size,
+                  .kind = change.kind,
+                  .program = program_.name,
+                  .insn = here.pc,
+                  .function = here.function->spec->name,
+                  .locked = change.locked,
+                  .clamped = change.clamped,
+                  .adds_too = change.adds_too};
+  const bool inside = offset >= 0 && offset + size <= spec.value_size;
+  if (!variable && !inside) return;  // the verifier refuses it
+  out.offset = inside ? static_cast<uint32_t>(offset) : 0;
+  if (variable) {
+    const Span span = inside && spec.value ? array_at(*spec.value, out.offset, size) : Span{};
+    out.offset = span.offset;
+    out.stride = span.stride == 0 ? 1 : span.stride;
+    out.end = span.stride == 0 ? spec.value_size : span.end;
+    // Anywhere: no field is only added to then.
+    if (span.stride == 0 && writes(change.kind)) out.kind = AccessKind::kStore;
+  }
+  if (field_count_ >= kMaxAccesses) return give_up("it touches more places than are remembered");
+  ++field_count_;
+  fields_[uint64_t{here.context} << 32 | here.pc].push_back(std::move(out));
 }
 
 // `value` becomes part of an address, a size or a key: where it came from is no plain counter.
 void Walk::note_address(const Here& here, const Value& value) {
   if (value.kind != Kind::kLoaded) return;
-  note(here, value.maps, value.place.offset, value.place.size, value.variable, {AccessKind::kFeedsAddress});
+  note(here, value.maps, value.place.offset, value.place.size, value.variable, {AccessKind::kFeedsAddress}, value.choices);
 }
 
 void Walk::load_imm64(const Here& here, State& state) {
@@ -134,12 +140,13 @@ void Walk::load(const Here& here, State& state) {
   const int64_t offset = pointer.place.offset + insn.off;
   Value out = unknown(here.id());
   if (pointer.kind == Kind::kMapValue) {
-    note(here, pointer.maps, offset, width, pointer.variable, {AccessKind::kRead});
+    note(here, pointer.maps, offset, width, pointer.variable, {AccessKind::kRead}, pointer.choices);
     note_read(state, pointer, offset, width);
     out.kind = Kind::kLoaded;
     out.maps = pointer.maps;
     out.place = {pointer.place.base, offset, width};
     out.variable = pointer.variable;
+    out.choices = pointer.choices;
   } else if (pointer.kind == Kind::kStack && !pointer.variable && !pointer.also_other && pointer.frame < state.frames.size()) {
     if (const Value* known = state.frames[pointer.frame].load(offset, width)) out = *known;
   }
@@ -212,7 +219,7 @@ void Walk::store(const Here& here, State& state) {
     auto change = change_of(state, {pointer.place.base, offset, width}, value);
     if (change) {
       change->locked = state.locked != 0 && state.locked == pointer.element;
-      note(here, pointer.maps, offset, width, pointer.variable, *change);
+      note(here, pointer.maps, offset, width, pointer.variable, *change, pointer.choices);
     }
     note_written(state, pointer, offset, width);
   }
@@ -240,7 +247,7 @@ void Walk::atomic(const Here& here, State& state) {
     if (exchange && change.kind == AccessKind::kAddStore) change.kind = AccessKind::kAtomicAdd;
     if (exchange && change.kind == AccessKind::kOrStore) change.kind = AccessKind::kAtomicOr;
     change.locked = state.locked != 0 && state.locked == pointer.element;
-    note(here, pointer.maps, offset, width, pointer.variable, change);
+    note(here, pointer.maps, offset, width, pointer.variable, change, pointer.choices);
     note_read(state, pointer, offset, width);  // even where it is not fetched: it counts on from what was there
     note_written(state, pointer, offset, width);
   } else if (pointer.kind == Kind::kStack || pointer.also_other) {
@@ -253,6 +260,7 @@ void Walk::atomic(const Here& here, State& state) {
     old.maps = pointer.maps;
     old.place = {pointer.place.base, offset, width};
     old.variable = pointer.variable;
+    old.choices = pointer.choices;
   }
   state.reg(exchange ? 0 : insn.src) = old;
 }

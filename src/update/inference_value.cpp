@@ -10,6 +10,8 @@ namespace mapshift::update::inference {
 namespace {
 
 constexpr int64_t kStackBytes = 512;
+constexpr size_t kMaxConstants = 4;  // between which a program chooses; beyond, it is any number
+constexpr int64_t kMaxConstant = 1 << 29;
 constexpr size_t kMaxChoice = 16;  // maps between which one instruction chooses; beyond, it is any map
 
 Derived join_derived(Derived a, Derived b) {
@@ -68,7 +70,51 @@ Value join_pointer(const Value& pointer, const Value& other) {
   return out;
 }
 
-void join_offset(const Value& old, const Value& next, uint32_t id, Value& out) {
+// The offsets that a pointer may have; none when it is any.
+std::vector<int64_t> few_offsets(const Value& pointer, const MapSets& sets) {
+  if (!pointer.variable) return {pointer.place.offset};
+  std::vector<int64_t> out = sets.choices(pointer.choices);
+  for (int64_t& offset : out) offset += pointer.place.offset;
+  return out;
+}
+
+// if (reply) p = &v->bytes_reply; else p = &v->bytes_forward: either, and nothing else.
+bool join_few_offsets(const Value& old, const Value& next, uint32_t id, MapSets& sets, Value& out) {
+  std::vector<int64_t> all = few_offsets(old, sets), more = few_offsets(next, sets);
+  if (all.empty() || more.empty()) return false;
+  all.insert(all.end(), more.begin(), more.end());
+  const int64_t least = *std::min_element(all.begin(), all.end());
+  for (int64_t& offset : all) offset -= least;
+  const uint32_t choices = sets.choice(std::move(all));
+  if (choices == 0) return false;
+  out.choices = choices;
+  out.place.offset = least;
+  out.variable = true;
+  if (old.place.offset != next.place.offset || old.choices != next.choices || old.place.base != next.place.base) out.place.base = id;
+  return true;
+}
+
+// One of a few constants.
+uint32_t join_constants(const Value& old, const Value& next, MapSets& sets) {
+  std::vector<int64_t> all;
+  for (const Value* value : {&old, &next}) {
+    if (value->kind == Kind::kConst) {
+      if (value->number < 0 || value->number > kMaxConstant) return 0;
+      all.push_back(value->number);
+    } else if (value->kind == Kind::kUnknown && value->choices != 0 && !value->shifted) {
+      const auto& few = sets.choices(value->choices);
+      all.insert(all.end(), few.begin(), few.end());
+    } else {
+      return 0;
+    }
+  }
+  return sets.choice(std::move(all));
+}
+
+void join_offset(const Value& old, const Value& next, uint32_t id, MapSets& sets, Value& out) {
+  const bool apart = old.variable != next.variable || old.place.offset != next.place.offset || old.choices != next.choices;
+  if (apart && old.kind == Kind::kMapValue && join_few_offsets(old, next, id, sets, out)) return;
+  if (apart) out.choices = 0;
   out.variable = old.variable || next.variable;
   if (old.place.base != next.place.base) out.place.base = id;
   if (old.place.offset == next.place.offset) return;
@@ -85,23 +131,28 @@ Value join_same_kind(const Value& old, const Value& next, uint32_t id, MapSets& 
   out.maybe_null = old.maybe_null || next.maybe_null;
   out.also_other = old.also_other || next.also_other;
   switch (old.kind) {
-    case Kind::kUnknown: return out;
+    case Kind::kUnknown: out.choices = join_constants(old, next, sets); return out;
     case Kind::kConst:
+      if (old.number == next.number) return out;
+      out = unknown(id);
+      out.choices = join_constants(old, next, sets);
+      return out;
     case Kind::kFunction: return old.number == next.number ? out : unknown(id);
     case Kind::kMap: out.maps = sets.join(old.maps, next.maps); return out;
     case Kind::kStack:
       if (old.frame != next.frame) out.also_other = true;
-      join_offset(old, next, id, out);
+      join_offset(old, next, id, sets, out);
       return out;
     case Kind::kMapValue:
       out.maps = sets.join(old.maps, next.maps);
       if (old.element != next.element) out.element = 0;
-      join_offset(old, next, id, out);
+      join_offset(old, next, id, sets, out);
       return out;
     case Kind::kLoaded: {
       const bool alike =
           old.place.offset == next.place.offset && old.place.size == next.place.size && old.variable == next.variable;
       if (!alike) return unknown(id);
+      if (old.choices != next.choices) out.choices = 0;
       out.maps = sets.join(old.maps, next.maps);
       if (old.place.base != next.place.base) out.place.base = id;
       out.derived = join_derived(old.derived, next.derived);
@@ -132,7 +183,9 @@ Value join_kinds(const Value& old, const Value& next, uint32_t id, MapSets& sets
   if (next.kind == Kind::kMapValue) return join_pointer(next, old);
   if (old.is_pointer()) return join_pointer(old, next);
   if (next.is_pointer()) return join_pointer(next, old);
-  return unknown(id);
+  Value out_of_few = unknown(id);
+  out_of_few.choices = join_constants(old, next, sets);
+  return out_of_few;
 }
 
 // n = v ? v->n + 1 : 1. Where a lookup failed on one path only, what that path made is the first value of an entry, and
@@ -227,6 +280,15 @@ bool State::has_written(uint32_t element, uint32_t begin, uint32_t end) const {
 uint32_t MapSets::intern(std::vector<uint32_t> members) {
   const auto [found, fresh] = known_.try_emplace(members, static_cast<uint32_t>(sets_.size()));
   if (fresh) sets_.push_back(std::move(members));
+  return found->second;
+}
+
+uint32_t MapSets::choice(std::vector<int64_t> numbers) {
+  std::sort(numbers.begin(), numbers.end());
+  numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
+  if (numbers.size() < 2 || numbers.size() > kMaxConstants) return 0;
+  const auto [found, fresh] = known_choices_.try_emplace(numbers, static_cast<uint32_t>(choices_.size()));
+  if (fresh) choices_.push_back(std::move(numbers));
   return found->second;
 }
 

@@ -17,11 +17,17 @@ class MapSets {
   [[nodiscard]] uint32_t join(uint32_t a, uint32_t b);
   [[nodiscard]] const std::vector<uint32_t>& members(uint32_t set) const { return sets_[set]; }
 
+  // A few constants, as a program may choose between them; 0 where there are none, or more than a few.
+  [[nodiscard]] uint32_t choice(std::vector<int64_t> numbers);
+  [[nodiscard]] const std::vector<int64_t>& choices(uint32_t choice) const { return choices_[choice]; }
+
  private:
   [[nodiscard]] uint32_t intern(std::vector<uint32_t> members);
   uint32_t maps_;
   std::vector<std::vector<uint32_t>> sets_ = {{}};
   std::map<std::vector<uint32_t>, uint32_t> known_ = {{{}, 0}};
+  std::vector<std::vector<int64_t>> choices_ = {{}};
+  std::map<std::vector<int64_t>, uint32_t> known_choices_ = {{{}, 0}};
 };
 
 // Some bytes of one element of a map. `base` numbers the element: the lookup that found it, a section, or, where the
@@ -53,6 +59,7 @@ struct Value {
   uint32_t id = 0;          // copies of one value share it; 0: none
   uint32_t element = 0;     // kMapValue: the element's number, whatever the offset; 0: not one only
   uint32_t maps = 0;        // kMap, kMapValue, kLoaded: which
+  uint32_t choices = 0;     // kUnknown: one of a few constants. `variable`: its offset is one of a few beyond the least; 0: it is any
   int64_t number = 0;       // kConst: the value; kFunction: index; kLoaded: see `limited`
   Place place = {};         // kMapValue: where it points (size 0); kLoaded: where it came from
   Place second = {};        // kLoaded, kAdded or kOred of two places

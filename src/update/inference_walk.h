@@ -71,6 +71,7 @@ class Walk {
   // Arithmetic and comparisons: inference_alu.cpp.
   void alu(const Here& here, State& state);
   [[nodiscard]] Value add(const Here& here, const Value& left, const Value& right, bool subtract);
+  [[nodiscard]] std::optional<Value> combine_few(const Here& here, uint8_t operation, const Value& left, const Value& right, bool wide);
   [[nodiscard]] Value combine(const Here& here, uint8_t operation, const Value& left, const Value& right, bool wide);
   void refine(const Here& here, State& taken, State& other);
 
@@ -80,7 +81,8 @@ class Walk {
   void store(const Here& here, State& state);
   void atomic(const Here& here, State& state);
   [[nodiscard]] std::optional<Change> change_of(const State& state, const Place& place, const Value& value) const;
-  void note(const Here& here, uint32_t maps, int64_t offset, uint32_t size, bool variable, const Change& change);
+  void note(const Here& here, uint32_t maps, int64_t offset, uint32_t size, bool variable, const Change& change, uint32_t choices = 0);
+  void note_at(const Here& here, uint32_t map, int64_t offset, uint32_t size, bool variable, const Change& change);
   void note_read(const State& state, const Value& pointer, int64_t offset, uint32_t size);
   void note_written(State& state, const Value& pointer, int64_t offset, uint32_t size);
   [[nodiscard]] const MapSpec& spec(uint32_t map) const { return *index_.maps[map].spec; }

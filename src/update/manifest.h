@@ -32,10 +32,18 @@ enum class Merge : uint8_t { kSum, kLatest, kMax, kMin, kOr, kFirst };
 enum class Policy : uint8_t { kAuto, kReuse, kSync, kReset, kRefuse };
 enum class OnDelete : uint8_t { kDrop, kKeepDelta };
 
+// Which member of a union is in use.
+struct UnionRule {
+  std::string discriminator = {};                  // the field that says so, beside the union
+  std::map<std::string, std::string> when = {};    // its values, as numbers or enumerators, and the member each stands for
+  bool zero = false;                               // with any other value nothing but zero is carried; else the bytes as they are
+};
+
 struct FieldRule {
   std::optional<Merge> merge = {};
   std::string from = {};                  // the field's path in the old layout
   std::optional<int64_t> default_value = {};
+  std::optional<UnionRule> in_union = {};
 };
 
 struct MapRule {

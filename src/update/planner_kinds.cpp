@@ -80,7 +80,8 @@ std::shared_ptr<const SyncSpec> inner_spec(const KindRequest& request, SchemaDif
   spec.lock0 = value.lock0;
   spec.lock1 = value.lock1;
   spec.keep_delta = keep_delta;
-  spec.by_calls = value.lock0 < 0 && value.lock1 < 0 && only_by_calls(request);
+  spec.unions = std::move(value.unions);
+  spec.by_calls = spec.unions.empty() && value.lock0 < 0 && value.lock1 < 0 && only_by_calls(request);
   return std::make_shared<const SyncSpec>(std::move(spec));
 }
 
@@ -160,6 +161,8 @@ std::vector<std::string> inner_differences(const MapSpec& before, const MapSpec&
 
 KindPlan adapt_to_kind(const KindRequest& request, SyncSpec& spec, MapRecord& record) {
   const MapType type = request.after.type;
+  if (!spec.unions.empty() && (type == MapType::kLpmTrie || type == MapType::kQueue || type == MapType::kStack))
+    return {{}, {{"union", request.where, fmt::format("a discriminator is not served in the values of a {}: reuse it as it is, or make it a hash map", to_string(type))}}};
   if (type == MapType::kLpmTrie) return adapt_trie(request, record);
   if (type == MapType::kArrayOfMaps || type == MapType::kHashOfMaps) return adapt_outer(request, spec, record);
   if (type != MapType::kQueue && type != MapType::kStack) return {};

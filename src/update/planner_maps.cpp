@@ -53,7 +53,17 @@ uint32_t wanted_entries(const GenerationInput& side, const MapSpec& map, uint32_
 void MapPlanner::run() {
   for (const MapSpec& map : next_.object.maps)
     if (!is_change_log(map.name)) plan_map(map);
+  tell_renamed();
   check_dropped();
+}
+
+// A map that the object puts into a map of maps is told from one made at run time by its name.
+void MapPlanner::tell_renamed() {
+  std::map<std::string, std::string> renamed;
+  for (const MapPlan& map : plan_.maps)
+    if (!map.from.empty() && map.from != map.name) renamed.emplace(map.name, map.from);
+  for (MapPlan& map : plan_.maps)
+    if (map.sync && (map.sync->type1 == MapType::kArrayOfMaps || map.sync->type1 == MapType::kHashOfMaps)) map.sync->renamed = renamed;
 }
 
 const MapSpec* MapPlanner::find_old(const MapSpec& map, const MapRule& rule) {
@@ -252,6 +262,7 @@ void MapPlanner::plan_sync(Pair& pair) {
                            pair.rule.on_delete == OnDelete::kKeepDelta};
   pair.out.sync->lock0 = value.lock0;
   pair.out.sync->lock1 = value.lock1;
+  pair.out.sync->unions = std::move(value.unions);
   if (!pair.key.same) {
     pair.out.sync->key_size1 = after.key_size;
     pair.out.sync->key_fields = std::move(pair.key.fields);

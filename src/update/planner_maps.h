@@ -31,6 +31,7 @@ class MapPlanner {
   void check_key(Pair& pair);
   void check_engine(Pair& pair);
   void check_sync_form(Pair& pair);
+  void tell_renamed();
   void check_dropped();
   void check_moved(const MapSpec& section, const Variable& variable);
   [[nodiscard]] std::vector<std::string> differences(const Pair& pair) const;

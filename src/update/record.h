@@ -35,6 +35,7 @@ struct FieldRecord {
   bool exact = true;
   std::string reason = {};  // why not exact; or what it was inferred from
   std::string change = {};  // "widened u32 to u64", "new, default 1", "dropped", ""
+  std::string when = {};    // of a union's member: "kind is TCP"; empty: always
 };
 
 struct MapRecord {
@@ -43,6 +44,7 @@ struct MapRecord {
   std::string policy, reason;  // reuse, sync, reset, refuse
   bool lossy = false;
   uint64_t passes = 0, keys = 0, added = 0, changed = 0, deleted = 0, conflicts = 0, clamped = 0;
+  uint64_t undeclared = 0;     // values carried whose discriminator says none of the declared values
   uint64_t unsynced = 0;       // keys that a rollback would lose (no room on the other side, or its keys cannot say them)
   double progress = 0;         // 0..1
   uint64_t mismatched = 0;     // keys that differ though nothing waits to be moved, at each of several looks

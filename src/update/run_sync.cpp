@@ -46,6 +46,7 @@ void Run::account(Pair& pair, const PassReport& report, SyncPhase phase) {
         map.deleted += report.deleted;
         map.conflicts += report.conflicts + report.unsafe_wide + report.dropped_deltas;
         map.clamped += report.clamped;
+        map.undeclared += report.undeclared;
         map.unsynced = phase == SyncPhase::kLiveNew ? report.full0 + report.no_key0 + report.base_full : 0;
         map.progress = 1.0;
       },

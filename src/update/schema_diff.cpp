@@ -10,6 +10,7 @@
 #include "update/merge/merge_policy.h"
 #include "update/schema_diff_layout.h"
 #include "update/schema_diff_match.h"
+#include "update/schema_diff_union.h"
 
 namespace mapshift::update {
 
@@ -57,16 +58,19 @@ class Differ {
                                              : match_itself(new_.fields.size());
     append(out_.warnings, match.warnings);
     append(out_.refusals, match.refusals);
+    expand(match);
     out_.identical = request_.old_value.size == request_.new_value.size && match.refusals.empty() && old_.locks == new_.locks;
     if (request_.old_value.size != request_.new_value.size)
       differ(fmt::format("the value's size changed from {} to {} bytes", request_.old_value.size, request_.new_value.size));
     compare_locks();
     for (size_t i = 0; i < new_.fields.size(); ++i) {
+      if (new_.fields[i].expanded) continue;
       if (match.old_of_new[i]) both(old_.fields[*match.old_of_new[i]], new_.fields[i]);
       else added(new_.fields[i]);
     }
     for (size_t j = 0; j < old_.fields.size(); ++j)
       if (!match.old_used[j]) dropped(old_.fields[j]);
+    arrange_unions(out_.ops, out_.unions, kGroups - 1, locked());
     check_limits();
     return std::move(out_);
   }
@@ -110,6 +114,24 @@ class Differ {
       out_.refusals.push_back(problem);
       out_.reuse_refusals.push_back(std::move(problem));
     }
+  }
+
+  void expand(Match& match) {
+    unions_ = expand_unions(old_, request_.old_value.size, new_, request_.new_value.size, match, request_.rules, request_.where);
+    append(out_.refusals, unions_.refusals);
+    append(out_.warnings, unions_.warnings);
+    append(out_.notes, unions_.notes);
+    out_.unions = unions_.unions;
+  }
+
+  // Where nothing holds them together a sync may meet a value between the store of its discriminator and those of its member.
+  std::string torn(const Field& after) const {
+    if (after.in_union == 0 || locked()) return {};
+    const SyncUnion& of = unions_.unions.at(after.in_union - 1u);
+    const auto hint = request_.infer ? request_.infer(of.offset0, old_size(of.size0), of.offset1, of.size1) : std::nullopt;
+    if (hint && hint->merge != Merge::kFirst)
+      return fmt::format("its discriminator changes while others may read it ({}): use a bpf_spin_lock, or delete the key and insert it anew", hint->reason);
+    return hint || request_.code_known ? std::string() : "the programs could not be analysed to the end: they may change its discriminator in place";
   }
 
   void compare_locks() {
@@ -168,7 +190,12 @@ class Differ {
     // A lock lets all of a value be written together.
     const bool wide = !locked() && std::any_of(made.ops.begin(), made.ops.end(), [](const SyncField& op) { return op.wide; });
     const uint16_t group = choice.merge == Merge::kLatest ? group_of(after, wide) : uint16_t{0};
-    for (SyncField& op : made.ops) op.group = group;
+    for (SyncField& op : made.ops) {
+      op.group = group;
+      op.in_union = after.in_union;
+      op.arm = after.arm;
+      op.zero = after.zero;
+    }
     take(std::move(made));
   }
 
@@ -186,7 +213,9 @@ class Differ {
         inexact += fmt::format("{}the programs could not be analysed to the end: changes without an atomic instruction cannot be excluded",
                                inexact.empty() ? "" : "; ");
     }
+    if (const std::string why = torn(after); !why.empty()) inexact += (inexact.empty() ? "" : "; ") + why;
     FieldRecord entry{after.path, before.path, std::string(policy_of(choice.merge).name), choice.origin};
+    entry.when = after.when;
     entry.exact = inexact.empty();
     entry.reason = inexact.empty() ? choice.reason : inexact;
     entry.change = made.change;
@@ -232,6 +261,7 @@ class Differ {
     FieldRecord entry{field.path, "", std::string(policy_of(merge.value_or(Merge::kLatest)).name),
                       rule.merge ? "manifest" : field.tags.merge ? "declared" : "default"};
     entry.change = "new";
+    entry.when = field.when;
     if (request_.section) {
       entry.change = "new, initial value of the object";
       if (rule.default_value)
@@ -246,7 +276,8 @@ class Differ {
   }
 
   void add_default(const Field& field, int64_t value) {
-    const DefaultOps made = make_defaults(field, value);
+    DefaultOps made = make_defaults(field, value);
+    if (field.in_union != 0) made = {{}, fmt::format("{} is in a member of a union, which has no defaults", field.path)};
     if (!made.refusal.empty()) out_.refusals.push_back({"bad-default", at(field), made.refusal});
     if (small()) append(out_.defaults, made.defaults);
   }
@@ -296,6 +327,8 @@ class Differ {
   MergeChoice choose(FieldPair pair, const std::optional<InferredMerge>& hint) {
     const Field &before = *pair.old_field, &after = *pair.new_field;
     const EffectiveRule rule = rule_for(after, request_.rules);
+    if (const auto of = unions_.discriminates.find(after.path); of != unions_.discriminates.end())
+      return discriminator(after, rule.merge ? rule.merge : after.tags.merge ? after.tags.merge : before.tags.merge, of->second);
     if (rule.merge) return doubted(after, {*rule.merge, "manifest", {}}, hint);
     if (after.tags.merge) return doubted(after, {*after.tags.merge, "declared", {}}, hint);
     if (before.tags.merge) return doubted(after, {*before.tags.merge, "declared", "declared in the old generation"}, hint);
@@ -313,7 +346,15 @@ class Differ {
     return {Merge::kLatest, "default", fmt::format("not {}: {}", name, unfit.empty() ? "its values moved" : unfit)};
   }
 
+  MergeChoice discriminator(const Field& field, std::optional<Merge> said, const std::string& of) {
+    if (said && *said != Merge::kLatest)
+      out_.refusals.push_back({"bad-merge", at(field), fmt::format("{} is declared {}, and it says which member of {} is in use: only latest keeps "
+                                                                   "them together", field.path, policy_of(*said).name, of)});
+    return {Merge::kLatest, said ? "declared" : "default", fmt::format("it says which member of {} is in use", of)};
+  }
+
   MergeChoice doubted(const Field& field, MergeChoice choice, const std::optional<InferredMerge>& hint) {
+    if (field.in_union != 0) return choice;  // the bytes are those of other members as well
     if (choice.merge == Merge::kSum && hint && hint->merge != Merge::kSum)
       out_.warnings.push_back({"doubtful-sum", at(field), fmt::format("{} is declared sum, but the programs do not only add to it: {}",
                                                                       field.path, hint->reason)});
@@ -341,6 +382,7 @@ class Differ {
   const SchemaRequest& request_;
   Layout old_, new_;
   SchemaDiff out_ = {};
+  ExpandedUnions unions_ = {};
   std::map<std::string, uint16_t> groups_ = {};  // of variables
   uint32_t wide_groups_ = 0;
 };
@@ -348,16 +390,5 @@ class Differ {
 }  // namespace
 
 SchemaDiff diff_values(const SchemaRequest& request) { return Differ(request).run(); }
-
-std::vector<std::string> field_names(const ValueLayout& value) {
-  std::set<std::string> names;
-  for (const Field& field : read_layout(value.type, value.size, "").fields) {
-    names.insert(field.path);
-    names.insert(field.aliases.begin(), field.aliases.end());
-    for (size_t dot = field.path.find('.'); dot != std::string::npos; dot = field.path.find('.', dot + 1))
-      names.insert(field.path.substr(0, dot));
-  }
-  return {names.begin(), names.end()};
-}
 
 }  // namespace mapshift::update

@@ -50,6 +50,7 @@ struct SchemaDiff {
   std::vector<SyncDefault> defaults = {};
   std::vector<SyncRemap> remaps = {};
   int32_t lock0 = -1, lock1 = -1;            // as in SyncSpec
+  std::vector<SyncUnion> unions = {};
   std::vector<std::string> notes = {};       // what else an author should know
   std::vector<Problem> warnings = {};
   std::vector<Problem> refusals = {};        // against synchronising

@@ -58,6 +58,7 @@ struct Place {
   std::vector<Dimension> dims = {};
   std::optional<Merge> merge = {};
   std::optional<int64_t> default_value = {};
+  std::optional<UnionRule> in_union = {};  // of this very place, not of what is below
   bool anonymous = false;
   uint32_t depth = 0;
 };
@@ -120,6 +121,8 @@ class Walk {
     place.from_abs = tags.from.empty() ? join_path(at.from_abs, member.name) : tags.from;
     if (tags.merge) place.merge = tags.merge;
     if (tags.default_value) place.default_value = tags.default_value;
+    place.in_union.reset();
+    if (!tags.discriminator.empty()) place.in_union = UnionRule{tags.discriminator, {}, tags.zero};
     place.offset = at.offset + member.bit_offset / 8;
     place.anonymous = member.name.empty();
     ++place.depth;
@@ -191,18 +194,24 @@ class Walk {
     field.type = type;
     Place place = at;
     if (field.kind == FieldKind::kUnion) name_union(*type, field, place);
+    else if (place.in_union) misplaced("MS_UNION", place.path);
     add(std::move(field), place);
   }
 
   // An anonymous union goes by the names that programs use for it. Tags on its members count for the whole.
   void name_union(const Type& type, Field& field, Place& place) {
     std::string names;
+    const RawTags own = read_tags(type.tags, where_of(place.path), out_.problems);  // an anonymous one has no other place for them
+    if (!own.discriminator.empty()) place.in_union = UnionRule{own.discriminator, {}, own.zero};
     for (const Member& member : type.members) {
       if (member.name.empty()) continue;
       names += (names.empty() ? "" : "|") + member.name;
       field.aliases.push_back(join_path(place.path, member.name));
       const RawTags tags = read_tags(member.tags, where_of(field.aliases.back()), out_.problems);
-      if (tags.merge) place.merge = tags.merge;
+      if (tags.merge && !place.in_union) place.merge = tags.merge;
+      if (!tags.when.empty() && !place.in_union) misplaced("MS_WHEN", field.aliases.back());
+      for (const std::string& value : tags.when)
+        if (place.in_union) place.in_union->when[value] = member.name;
     }
     if (place.anonymous) place.path = join_path(place.path, names.empty() ? "union" : names);
   }
@@ -215,6 +224,7 @@ class Walk {
     field.dims = at.dims;
     field.tags.merge = at.merge;
     field.tags.default_value = at.default_value;
+    if (field.kind == FieldKind::kUnion) field.tags.in_union = at.in_union;
     for (const std::string& from : {at.from, at.from_abs})
       if (!from.empty() && from != field.path && !contains(field.tags.from, from)) field.tags.from.push_back(from);
     if (!claim(field)) return;
@@ -252,6 +262,9 @@ class Walk {
     return false;
   }
 
+  void misplaced(const char* tag, const std::string& path) {
+    out_.problems.push_back({"bad-tag", where_of(path), fmt::format("{} belongs to a union with a discriminator, and {} is none of that kind", tag, path)});
+  }
   std::string where_of(const std::string& path) const { return where_ + ".fields." + path; }
   void bad(std::string what) {
     if (!failed_) out_.problems.push_back({"bad-layout", where_, "the type information contradicts itself: " + what});
@@ -315,6 +328,17 @@ Layout read_layout(const TypeRef& type, uint32_t size, const std::string& where)
     return layout;
   }
   Walk(size, where, layout).visit(type, Place{});
+  return layout;
+}
+
+Layout read_union_member(const Member& member, const Field& of, const std::string& path, uint32_t size, const std::string& where) {
+  Layout layout;
+  const RawTags tags = read_tags(member.tags, where, layout.problems);
+  Place place{path, path, path, of.offset + member.bit_offset / 8, {}, tags.merge ? tags.merge : of.tags.merge};
+  const size_t dot = path.rfind('.');
+  if (!tags.from.empty()) place.from = place.from_abs = join_path(dot == std::string::npos ? "" : path.substr(0, dot), tags.from);
+  place.depth = 2;
+  if (member.type) Walk(size, where, layout).visit(member.type, place);
   return layout;
 }
 

@@ -32,6 +32,7 @@ struct FieldTags {
   std::optional<Merge> merge = {};
   std::vector<std::string> from = {};  // paths in the old layout that were meant, the likeliest first
   std::optional<int64_t> default_value = {};
+  std::optional<UnionRule> in_union = {};  // kUnion
 };
 
 // A leaf of a value: a scalar, or all elements of an array that share a path ("slots.packets" is one field for all slots).
@@ -46,6 +47,11 @@ struct Field {
   std::vector<Member> bits = {};          // kBits: with offsets from the run's first byte
   std::vector<Dimension> dims = {};
   FieldTags tags = {};
+  // Of a member of a union whose discriminator says when it is in use (expand_unions): as in SyncField.
+  uint8_t in_union = 0, arm = 0;
+  bool zero = false;
+  std::string when = {};  // for people
+  bool expanded = false;  // kUnion: its members stand for it
 };
 
 struct Lock {  // a bpf_spin_lock
@@ -66,6 +72,9 @@ inline constexpr uint32_t kMaxTypeDepth = 32;
 // The leaves of `type`, which spans `size` bytes. Contradictory input (overlaps, members beyond the end) ends in problems,
 // never in more work than a few times `size`.
 [[nodiscard]] Layout read_layout(const TypeRef& type, uint32_t size, const std::string& where);
+
+// The leaves of one member of the union `of`, which lies in a value of `size` bytes. `path` is the member's.
+[[nodiscard]] Layout read_union_member(const Member& member, const Field& of, const std::string& path, uint32_t size, const std::string& where);
 
 // "mapshift:epoch=N" of a type or of what it contains: the sum of all, so that any of them makes a difference; 0 without.
 [[nodiscard]] int64_t epoch_of(const TypeRef& type);

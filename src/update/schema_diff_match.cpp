@@ -79,6 +79,7 @@ class Matcher {
       out_.old_used[*old_index] = true;
     }
     follow_moved();
+    follow_unions();
     check_regrouped();
     hint_moved();
     return std::move(out_);
@@ -134,6 +135,21 @@ class Matcher {
       if (!same_type(then, now) || (!wraps(now.path, then.path) && !wraps(then.path, now.path))) continue;
       out_.old_of_new[i] = j;
       out_.old_used[j] = true;
+    }
+  }
+
+  // An anonymous union goes by the names of its members, of which it may have got some.
+  void follow_unions() {
+    for (size_t i = 0; i < new_.fields.size(); ++i) {
+      const Field& now = new_.fields[i];
+      if (out_.old_of_new[i] || now.kind != FieldKind::kUnion) continue;
+      for (const std::string& alias : now.aliases) {
+        const auto was = at(alias);
+        if (!was || out_.old_used[*was] || old_.fields[*was].kind != FieldKind::kUnion) continue;
+        out_.old_of_new[i] = was;
+        out_.old_used[*was] = true;
+        break;
+      }
     }
   }
 

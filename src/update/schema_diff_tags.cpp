@@ -24,6 +24,18 @@ void read_tag(std::string_view tag, const std::string& where, RawTags& out, std:
     out.from = text;
     return;
   }
+  if (key == "union" && !text.empty()) {
+    out.discriminator = text;
+    return;
+  }
+  if (key == "when" && !text.empty()) {
+    out.when.emplace_back(text);
+    return;
+  }
+  if (key == "otherwise" && text == "zero") {
+    out.zero = true;
+    return;
+  }
   if (key == "merge") {
     if (const MergePolicy* policy = find_policy(text)) {
       out.merge = policy->merge;

@@ -17,6 +17,9 @@ struct RawTags {
   std::string from = {};
   std::optional<int64_t> default_value = {};
   std::optional<int64_t> epoch = {};
+  std::string discriminator = {};      // on a union: the field beside it that says which member is in use
+  std::vector<std::string> when = {};  // on such a member: the values that stand for it
+  bool zero = false;                   // on a union: zero is carried with any other value
 };
 [[nodiscard]] RawTags read_tags(const std::vector<std::string>& tags, const std::string& where, std::vector<Problem>& problems);
 

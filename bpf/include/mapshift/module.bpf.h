@@ -73,6 +73,26 @@
 #define MS_FROM(old) MS_TAG_("from=" old)		/* a string: MS_FROM("saddr"), MS_FROM("meta.saddr") */
 #define MS_DEFAULT(n) MS_TAG_("default=" MS_STRING(n))	/* a number, or a macro that is one */
 
+/*
+ * Which member of a union is in use, by a field beside it:
+ *
+ *	enum kind { TCP = 1, UDP = 2 };
+ *	struct session {
+ *		enum kind kind;
+ *		union {
+ *			struct tcp tcp MS_WHEN(TCP);
+ *			struct udp udp MS_WHEN(UDP) MS_WHEN(136);
+ *		} u MS_UNION(kind);
+ *	};
+ *
+ * Then members are matched by name and converted and merged field by field, whatever else lies on the same bytes. MS_WHEN takes a
+ * number, a macro that is one, or an enumerator of the discriminator. A value whose discriminator is none of these is counted; its
+ * bytes are carried as they are, or with MS_OTHERWISE_ZERO not at all. An anonymous union has its MS_UNION before the semicolon.
+ */
+#define MS_UNION(discriminator) MS_TAG_("union=" MS_STRING(discriminator))
+#define MS_WHEN(value) MS_TAG_("when=" MS_STRING(value))
+#define MS_OTHERWISE_ZERO MS_TAG_("otherwise=zero")
+
 /* After a type: } MS_EPOCH(2); */
 #define MS_EPOCH(n) MS_TAG_("epoch=" MS_STRING(n))
 

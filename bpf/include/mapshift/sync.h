@@ -12,6 +12,8 @@
 #define MS_MAX_KEY_FIELDS 64
 #define MS_MAX_REMAPS 256
 #define MS_MAX_DEFAULTS 64
+#define MS_MAX_UNIONS 16
+#define MS_MAX_ARMS 64
 #define MS_NO_LOCK 0xffffffffu
 #define MS_SLICE_STEP 64 /* keys for each byte that a sliced walk writes */
 
@@ -36,6 +38,8 @@ enum ms_phase { MS_PRECOPY = 0, MS_LIVE_NEW = 1, MS_LIVE_OLD = 2 };
 #define MS_F_SIGNED1 2u
 #define MS_F_WIDE 4u  /* no safe in-place write once the target side runs */
 #define MS_F_PLAIN 8u /* a sum that no atomic instruction reaches: its programs cannot either */
+#define MS_F_ZERO 16u /* the other side gets zero, whatever it holds */
+#define MS_ARM_TAG 255u /* ms_field.arm: the field is the discriminator itself */
 
 /* One scalar that exists on both sides. */
 struct ms_field {
@@ -45,7 +49,22 @@ struct ms_field {
 	__u16 off0, off1; /* bytes into the value */
 	__u16 group;      /* of MS_OP_LATEST: below 64 */
 	__u16 remap, remap_count;
-	__u16 pad;
+	__u8 in_union; /* one more than the number of its union; 0: it is always alive */
+	__u8 arm;      /* of that union; 0: alive where no declared value is */
+};
+
+/* A union whose discriminator says which of its arms is alive. */
+struct ms_union {
+	__u16 off0, off1;   /* of the discriminator */
+	__u8 size0, size1;
+	__u8 same;          /* the first union that has this discriminator */
+	__u8 pad;
+};
+
+struct ms_arm {
+	__u64 value0, value1; /* of the discriminator, as each side writes it */
+	__u8 of, arm;         /* number of the union; of the arm, from 1 to 254 */
+	__u8 pad[6];
 };
 
 /* A scalar that only the new layout has: what it holds where the engine makes the value. */
@@ -83,6 +102,13 @@ struct ms_stats {
 	__u64 from_passive; /* keys of which something moved from the passive to the active side */
 	__u64 tombstones, present;
 	__u64 no_key0, no_key1; /* keys that side 0 (1) has no way to write */
+	__u64 undeclared; /* values carried whose discriminator says none of the declared values */
+};
+
+/* What the discriminators of a value say, read once for each visit: fields and discriminator are then of one mind. */
+struct ms_alive {
+	__u64 tag[MS_MAX_UNIONS];
+	__u8 arm[MS_MAX_UNIONS];
 };
 
 /* The engine's notes on the key at work; nobody else reads them. */
@@ -96,6 +122,9 @@ struct ms_work {
 	__u8 clamped, failed, unsafe, risky;
 	__u8 partial;         /* not all of an old value arrived */
 	__u8 defaulted;       /* what only the new layout has gets its defaults as well */
+	__u8 undeclared;      /* a discriminator says none of the declared values */
+	struct ms_alive alive0, alive1, alive_base; /* of each side as read, and of what base holds of side 0 */
+	struct ms_alive before, after;              /* of one side: as read, and as it will be */
 };
 
 struct ms_verdict {
@@ -107,12 +136,16 @@ struct ms_verdict {
 static_assert(sizeof(ms_field) == 16);
 static_assert(sizeof(ms_default) == 16);
 static_assert(sizeof(ms_base) == 32);
-static_assert(sizeof(ms_stats) == 21 * 8);
+static_assert(sizeof(ms_union) == 8);
+static_assert(sizeof(ms_arm) == 24);
+static_assert(sizeof(ms_stats) == 22 * 8);
 #else
 _Static_assert(sizeof(struct ms_field) == 16, "ms_field");
 _Static_assert(sizeof(struct ms_default) == 16, "ms_default");
 _Static_assert(sizeof(struct ms_base) == 32, "ms_base");
-_Static_assert(sizeof(struct ms_stats) == 21 * 8, "ms_stats");
+_Static_assert(sizeof(struct ms_union) == 8, "ms_union");
+_Static_assert(sizeof(struct ms_arm) == 24, "ms_arm");
+_Static_assert(sizeof(struct ms_stats) == 22 * 8, "ms_stats");
 #endif
 
 #endif

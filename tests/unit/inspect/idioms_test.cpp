@@ -90,6 +90,18 @@ TEST_F(Idioms, APointerToEitherOfTwoMaps) {
   }
 }
 
+TEST_F(Idioms, APointerToEitherOfTwoFields) {
+  for (const char* way : {"forward", "reply"}) {
+    EXPECT_EQ(said("ways", way), "sum atomic") << way << ": " << merge("ways", way)->reason;
+    EXPECT_TRUE(merge("ways", way)->locked) << way;
+    EXPECT_EQ(said("ways", std::string("packets_") + way), "sum atomic") << way;
+    EXPECT_EQ(said("ways", std::string(way) + "_atomic"), "sum atomic") << way;
+    EXPECT_FALSE(merge("ways", std::string(way) + "_atomic")->locked) << way;
+    EXPECT_EQ(said("ways", std::string(way) + "_seen"), "latest") << way;
+  }
+  EXPECT_EQ(said("ways", "last"), "latest");
+}
+
 TEST_F(Idioms, CallbacksOfTimers) {
   EXPECT_EQ(said("timed", "fired"), "sum plain");
   EXPECT_EQ(said("timed", "armed"), "sum atomic");
@@ -116,6 +128,30 @@ TEST(Idiom, InnerMapsOfUnknownFormAreNotFollowed) {
   object.maps[0].type = MapType::kHashOfMaps;
   EXPECT_TRUE(use_of(analyse(object), "m").unseen);
   EXPECT_THAT(analyse(object).gave_up.at(0), HasSubstr("inside of m"));
+}
+
+// Between a few places, each is added to; between more it may be any.
+TEST(Idiom, AnAddressOfAFewOffsets) {
+  const auto at_8 = [](int ways, int apart) {
+    Assembler program;
+    program.lookup().copy(6, 0).load(3, 6, 0).mov(1, 0);
+    for (int way = 1; way < ways; ++way) program.jump(BPF_JNE, 3, way, 1).mov(1, way * apart);
+    program.alu_reg(BPF_ADD, 6, 1).load(2, 6, 0).alu(BPF_ADD, 2, 1).store(6, 0, 2).exit();
+    const CodeFacts facts = analyse(program.object());
+    return words(infer_merge({}, "m", facts, "m", 0, 0, 8, 8));
+  };
+  EXPECT_EQ(at_8(2, 8), "sum plain");
+  EXPECT_EQ(at_8(4, 8), "sum plain");
+  EXPECT_EQ(at_8(2, 16), "-") << "no way leads there";
+  EXPECT_EQ(at_8(4, 4), "latest") << "half of it is added to";
+  EXPECT_EQ(at_8(5, 4), "latest");
+  EXPECT_EQ(at_8(2000, 8), "latest");
+  // A pointer that walks is one to anywhere, and following it ends.
+  Assembler loop;
+  loop.lookup().copy(6, 0).load(2, 6, 0).alu(BPF_ADD, 2, 1).store(6, 0, 2).alu(BPF_ADD, 6, 8).jump(BPF_JNE, 2, 0, -5).exit();
+  const CodeFacts facts = analyse(loop.object());
+  EXPECT_TRUE(facts.gave_up.empty());
+  EXPECT_EQ(words(infer_merge({}, "m", facts, "m", 0, 0, 8, 8)), "latest");
 }
 
 // What one run does to one element says nothing of another's.
