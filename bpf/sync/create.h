@@ -131,7 +131,7 @@ static __noinline int create(void *key, struct ms_base *b, void *from, bool to1)
 		work.undeclared = any_undeclared(&work.alive1);
 		each_field(fill_from1, &c);
 		if (transformed)
-			made = old_from_image(c.v0);
+			made = old_from_image(key, c.v0);
 		if (!made)
 			return 0;
 		err = bpf_map_update_elem(&side0, key, made, BPF_NOEXIST);

@@ -42,4 +42,16 @@ static __always_inline bool differs_around_lock(const void *a, const void *b, u3
 	return differs;
 }
 
+/* Copies a value, under its lock where it has one: to a map's element of its size. */
+#define COPY_VALUE(side, to, v, size)                                      \
+	do {                                                               \
+		if (lock##side != MS_NO_LOCK) {                            \
+			bpf_spin_lock((v) + lock##side);                   \
+			copy_around_lock(to, v, size, lock##side);         \
+			bpf_spin_unlock((v) + lock##side);                 \
+		} else {                                                   \
+			bpf_probe_read_kernel(to, size, v);                \
+		}                                                          \
+	} while (0)
+
 #endif

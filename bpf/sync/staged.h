@@ -23,18 +23,6 @@
 
 #include "transform.h"
 
-/* Copies a value, under its lock where it has one: to a map's element of its size. */
-#define COPY_VALUE(side, to, v, size)                                      \
-	do {                                                               \
-		if (lock##side != MS_NO_LOCK) {                            \
-			bpf_spin_lock((v) + lock##side);                   \
-			copy_around_lock(to, v, size, lock##side);         \
-			bpf_spin_unlock((v) + lock##side);                 \
-		} else {                                                   \
-			bpf_probe_read_kernel(to, size, v);                \
-		}                                                          \
-	} while (0)
-
 /*
  * Copies the value of the key at work to `was`, `now` and `after`. False: the side has no such key.
  *
@@ -46,12 +34,14 @@ __noinline int take0(void)
 	u32 zero = 0;
 	void *key = bpf_map_lookup_elem(&walk_key, &zero), *v = key ? value0(key) : 0;
 	void *was = bpf_map_lookup_elem(&was0, &zero), *raw = bpf_map_lookup_elem(&raw0, &zero);
+	void *given = bpf_map_lookup_elem(&given0, &zero);
 
-	if (!staged || !v || !was || !raw)
+	if (!staged || !v || !was || !raw || !given)
 		return 0;
 	if (transformed) {
 		COPY_VALUE(0, raw, v, raw_size0);
 		bpf_map_update_elem(&given0, &zero, raw, BPF_ANY);
+		take_with(key, given);
 		make_image(&was0);
 	} else {
 		COPY_VALUE(0, was, v, size0);

@@ -16,7 +16,7 @@
  * verify.h   comparing without writing
  * keys.h     the key of each side
  * written.h  what a handler saw written   staged.h   values with a lock
- * transform.h  values that the module's author converts
+ * transform.h  values that the module's author converts   with.h  of two old maps
  */
 #include "presence.h"
 #include "verify.h"
@@ -65,7 +65,7 @@ static __always_inline bool due1(void *key, const void *value, struct ms_base **
 }
 
 /* What base is compared with, to see whether the key changed: of a staged value a copy, made without the lock. */
-static __always_inline void *copied0(const void *value)
+static __always_inline void *copied0(void *key, const void *value)
 {
 	u32 zero = 0;
 	void *copy = bpf_map_lookup_elem(&walk0, &zero), *given = bpf_map_lookup_elem(&given0, &zero);
@@ -76,12 +76,13 @@ static __always_inline void *copied0(const void *value)
 		return bpf_probe_read_kernel(copy, size0, value) ? 0 : copy;
 	if (bpf_probe_read_kernel(given, raw_size0, value))
 		return 0;
+	take_with(key, given);
 	return make_image(&walk0) ? copy : 0;
 }
 
-static __always_inline void *compared0(void *value)
+static __always_inline void *compared0(void *key, void *value)
 {
-	return !staged || !value ? value : copied0(value);
+	return !staged || !value ? value : copied0(key, value);
 }
 
 static __always_inline void *compared1(void *value)
@@ -101,7 +102,7 @@ static long visit0(struct bpf_map *map, void *key, void *value, void *ctx)
 
 	if (!on_target_cpu())
 		value = find0(key, target_cpu);
-	value = compared0(value);
+	value = compared0(key, value);
 	if (value && due0(key, value, &b))
 		sync_key(key);
 	take_meanwhile(stats.visited0);
@@ -155,7 +156,7 @@ SEC("iter/bpf_map_elem") int slice_side0(struct walk_context *ctx)
 	if (!ctx->key || !ctx->value || !key)
 		return 0;
 	bpf_probe_read_kernel(key, key_size, ctx->key);
-	value = copied0(ctx->value);
+	value = copied0(key, ctx->value);
 	if (value && due0(key, value, &b))
 		sync_key(key);
 	take_meanwhile(stats.visited0);

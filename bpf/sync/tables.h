@@ -42,7 +42,7 @@ const volatile u32 nr_fields = 1, nr_defaults = 0, nr_key_fields = 0, key_size =
 const volatile u32 lock0 = MS_NO_LOCK, lock1 = MS_NO_LOCK; /* where each value's bpf_spin_lock lies */
 const volatile bool percpu, percpu1, arrays, lru0, lru1, keep_delta, has_remap;
 const volatile u32 raw_size0 = 8; /* of the old value itself, where size0 is that of its image */
-const volatile bool transformed, has_down;
+const volatile bool transformed, has_down, down_is_up;
 const volatile bool staged; /* values are worked on in copies (staged.h) */
 const volatile bool sliced; /* maps are walked by iterators */
 

@@ -11,8 +11,7 @@
 #ifndef MAPSHIFT_TRANSFORM_H
 #define MAPSHIFT_TRANSFORM_H
 
-#include "keys.h"
-#include "locked.h"
+#include "with.h"
 
 /* The copies that staged values are worked on in (staged.h). */
 struct {
@@ -44,7 +43,7 @@ struct {
 	arrived0 SEC(".maps"), /* as far as it was written */
 	blank0 SEC(".maps"), blank1 SEC(".maps"); /* never written: zero, or defaults */
 
-/* The image of the old value in given0, made in `image`: a map that holds one. */
+/* The image of the old value in given0, and of what take_with() read, made in `image`: a map that holds one. */
 static __always_inline bool make_image(void *image_map)
 {
 	u32 zero = 0;
@@ -57,7 +56,10 @@ static __always_inline bool make_image(void *image_map)
 	image = bpf_map_lookup_elem(image_map, &zero);
 	if (!image)
 		return false;
-	ms_up(given, image);
+	if (has_with)
+		ms_up_with(given, given_with(), image);
+	else
+		ms_up(given, image);
 	return true;
 }
 
@@ -69,7 +71,14 @@ static __always_inline bool make_old(void)
 
 	if (!image || !wanted)
 		return false;
-	ms_down(image, wanted);
+	if (has_with && down_is_up)
+		ms_up_with(image, given_with(), wanted);
+	else if (has_with)
+		ms_down_with(image, given_with(), wanted);
+	else if (down_is_up) /* its own inverse: one name, which is linked once */
+		ms_up(image, wanted);
+	else
+		ms_down(image, wanted);
 	return true;
 }
 
@@ -140,7 +149,7 @@ static __always_inline void write_under_lock(struct word_job *w)
 static __always_inline void apply_image(void *key)
 {
 	u32 zero = 0;
-	void *now = bpf_map_lookup_elem(&now0, &zero), *v;
+	void *now = bpf_map_lookup_elem(&now0, &zero), *v, *given;
 	struct word_job w = {
 		0,
 		bpf_map_lookup_elem(&raw0, &zero),
@@ -163,21 +172,30 @@ static __always_inline void apply_image(void *key)
 	else
 		write_words(&w);
 	bpf_map_update_elem(&given0, &zero, w.arrived, BPF_ANY);
+	given = bpf_map_lookup_elem(&given0, &zero);
+	if (given)
+		follow_with(key, given);
 	make_image(&after0);
 }
 
-/* The old value of a key that side 1 made, in wanted0, and its image in place of the one it was made from. */
-static __always_inline void *old_from_image(void *image)
+/*
+ * The old value of a key that side 1 made, in wanted0, and its image in place of the one it was made from. What the second map
+ * has is no part of what was counted there, so that the way down is told of none.
+ */
+static __always_inline void *old_from_image(void *key, void *image)
 {
 	u32 zero = 0;
 	void *blank = bpf_map_lookup_elem(&blank0, &zero), *wanted = bpf_map_lookup_elem(&wanted0, &zero);
+	void *given = bpf_map_lookup_elem(&given0, &zero);
 
-	if (!blank || !wanted)
+	if (!blank || !wanted || !given)
 		return 0;
 	bpf_map_update_elem(&wanted0, &zero, blank, BPF_ANY);
 	bpf_map_update_elem(&after0, &zero, image, BPF_ANY);
+	with_there = false;
 	make_old();
 	bpf_map_update_elem(&given0, &zero, wanted, BPF_ANY);
+	take_with(key, given);
 	make_image(&fresh0);
 	return wanted;
 }

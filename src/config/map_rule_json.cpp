@@ -69,6 +69,9 @@ void read_transform(ObjectReader& reader, update::MapRule& out) {
   transform->require("up");
   transform->text("up", out.transform_up, is_c_name, kRule);
   transform->text("down", out.transform_down, is_c_name, kRule);
+  transform->text("with", out.transform_with, is_name, kNameRule);
+  if (transform->has("with_key")) transform->require("with");
+  transform->text("with_key", out.transform_with_key, is_c_name, kRule);
   transform->finish();
 }
 

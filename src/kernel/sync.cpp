@@ -294,9 +294,14 @@ uint32_t base_value_size(const SyncSpec& spec, uint32_t possible_cpus) {
 
 namespace {
 
-Result<std::unique_ptr<LinuxSync>> load(const SyncSpec& spec, uint32_t cpus, const Fd& side0, const Fd& side1, const Fd& base, bool may_sleep) {
-  auto follower = spec.follow_writes ? WriteFollower::open(spec, side0.get(), side1.get(), base.get()) : nullptr;
-  const SyncMaps maps{side0.get(), side1.get(), base.get(), follower ? follower->queue() : -1, follower ? follower->queue_shift() : 0};
+struct OpenMaps {
+  Fd side0, side1, base, second = {};  // second: only where a conversion looks at one
+};
+
+Result<std::unique_ptr<LinuxSync>> load(const SyncSpec& spec, uint32_t cpus, const OpenMaps& open, bool may_sleep) {
+  auto follower = spec.follow_writes ? WriteFollower::open(spec, open.side0.get(), open.side1.get(), open.base.get()) : nullptr;
+  const SyncMaps maps{open.side0.get(), open.side1.get(), open.base.get(), follower ? follower->queue() : -1, follower ? follower->queue_shift() : 0,
+                      open.second.valid() ? open.second.get() : -1};
   MS_TRY(SyncSkeleton skeleton, load_sync_program(spec, cpus, maps, may_sleep));
   return std::make_unique<LinuxSync>(spec, std::move(skeleton), cpus, std::move(follower));
 }
@@ -309,12 +314,18 @@ Result<std::unique_ptr<Sync>> open_linux_sync(const SyncSpec& spec, const std::s
   const int possible = libbpf_num_possible_cpus();
   if (possible <= 0) return fail_errno(possible, "count the CPUs");
   const auto cpus = static_cast<uint32_t>(possible);
-  MS_TRY(const Fd side0, open_map(map0, spec.key_size, spec.value_size0));
-  MS_TRY(const Fd side1, open_map(map1, key_size1(spec), spec.value_size1));
+  OpenMaps open;
+  MS_TRY(open.side0, open_map(map0, spec.key_size, spec.value_size0));
+  MS_TRY(open.side1, open_map(map1, key_size1(spec), spec.value_size1));
+  const SyncSecond* second = spec.transform && spec.transform->second ? &*spec.transform->second : nullptr;
+  if (second != nullptr) {
+    MS_TRY(open.second, open_map(second->pin, second->key_size, second->value_size));
+  }
   bool created = false;
-  MS_TRY(const Fd base, open_base(spec, sync_dir, cpus, created));
-  auto sync = load(spec, cpus, side0, side1, base, true);
-  if (!sync && (spec.lock0 >= 0 || spec.lock1 >= 0)) sync = load(spec, cpus, side0, side1, base, false);
+  MS_TRY(open.base, open_base(spec, sync_dir, cpus, created));
+  auto sync = load(spec, cpus, open, true);
+  const bool locks = spec.lock0 >= 0 || spec.lock1 >= 0 || (second != nullptr && second->lock >= 0);
+  if (!sync && locks) sync = load(spec, cpus, open, false);
   if (!sync) {
     if (created) ::unlink((sync_dir + "/base").c_str());
     return fail(std::move(sync).error());

@@ -47,6 +47,16 @@ int size_copies(sync_bpf& skeleton, const SyncSpec& spec) {
   return err != 0 ? err : bpf_map__set_value_size(skeleton.maps.base_copy, slot_size(spec));
 }
 
+// Of the second map that a conversion looks at.
+int size_second(sync_bpf& skeleton, const SyncSpec& spec) {
+  if (!spec.transform || !spec.transform->second) return 0;
+  const SyncSecond& second = *spec.transform->second;
+  int err = bpf_map__set_value_size(skeleton.maps.with_of, spec.key_size);
+  for (bpf_map* map : {skeleton.maps.with_raw, skeleton.maps.with_given}) err = err != 0 ? err : bpf_map__set_value_size(map, second.value_size);
+  for (bpf_map* map : {skeleton.maps.with_key, skeleton.maps.with_key_was}) err = err != 0 ? err : bpf_map__set_value_size(map, second.key_size);
+  return err;
+}
+
 Status size_maps(sync_bpf& skeleton, const SyncSpec& spec, uint32_t cpus, uint32_t hot_half) {
   int err = bpf_map__set_value_size(skeleton.maps.fresh0, image_size0(spec));
   err = err != 0 ? err : bpf_map__set_value_size(skeleton.maps.fresh1, spec.value_size1);
@@ -61,6 +71,7 @@ Status size_maps(sync_bpf& skeleton, const SyncSpec& spec, uint32_t cpus, uint32
   for (bpf_map* map : {skeleton.maps.key0, skeleton.maps.back0}) err = err != 0 ? err : bpf_map__set_value_size(map, spec.key_size);
   for (bpf_map* map : {skeleton.maps.key1, skeleton.maps.back1, skeleton.maps.walked1}) err = err != 0 ? err : bpf_map__set_value_size(map, key_size1(spec));
   err = err != 0 ? err : size_copies(skeleton, spec);
+  err = err != 0 ? err : size_second(skeleton, spec);
   if (err != 0) return fail_errno(err, "size the sync engine's maps");
   return {};
 }
@@ -87,6 +98,15 @@ Result<SyncSkeleton> open_linked(const std::vector<std::byte>& file, std::vector
   return skeleton;
 }
 
+// Which of the engine's functions each of the author's takes the place of. One that is its own inverse is linked once.
+std::map<std::string, std::string> bound_functions(const SyncTransform& transform) {
+  const std::string with = transform.second ? "_with" : "";
+  std::map<std::string, std::string> bound = {{"ms_up" + with, transform.up}};
+  if (!transform.down.empty() && transform.down != transform.up) bound["ms_down" + with] = transform.down;
+  if (transform.second && !transform.second->key.empty()) bound["ms_with_key"] = transform.second->key;
+  return bound;
+}
+
 // The engine's object alone, or with the functions that convert values linked to it.
 Result<SyncSkeleton> open_engine(const SyncSpec& spec, std::vector<std::string>& names) {
   if (!spec.transform) {
@@ -94,11 +114,9 @@ Result<SyncSkeleton> open_engine(const SyncSpec& spec, std::vector<std::string>&
     if (skeleton == nullptr) return fail_errno(errno, "open the sync program");
     return skeleton;
   }
-  std::map<std::string, std::string> bound = {{"ms_up", spec.transform->up}};
-  if (!spec.transform->down.empty()) bound["ms_down"] = spec.transform->down;
   size_t size = 0;
   const auto* engine = static_cast<const std::byte*>(sync_bpf::elf_bytes(&size));
-  MS_TRY(const std::vector<std::byte> linked, link_with_engine({engine, size}, spec.transform->object_path, bound));
+  MS_TRY(const std::vector<std::byte> linked, link_with_engine({engine, size}, spec.transform->object_path, bound_functions(*spec.transform)));
   return open_linked(linked, names);
 }
 
@@ -136,8 +154,10 @@ Status load_linked(sync_bpf& skeleton, const SyncTransform& transform) {
   program = nullptr;
   while ((program = bpf_object__next_program(skeleton.obj, program)) != nullptr) bpf_program__set_log_buf(program, nullptr, 0);
   if (err == 0) return {};
-  Error error{ErrorCode::kInvalid, -err, "the kernel refuses the functions of " + transform.object_path + " that convert values (" + transform.up +
-              (transform.down.empty() ? "" : ", " + transform.down) + "): see what the verifier says of them", log.text(), {}};
+  std::string functions;
+  for (const auto& [hook, name] : bound_functions(transform)) functions += (functions.empty() ? "" : ", ") + name;
+  Error error{ErrorCode::kInvalid, -err, "the kernel refuses the functions of " + transform.object_path + " that convert values (" + functions +
+              "): see what the verifier says of them", log.text(), {}};
   for (const auto& text : logs)
     if (text[0] != '\0') error.context = last_lines(text.get());
   return fail(std::move(error));
@@ -147,6 +167,7 @@ Status hand_over(sync_bpf& skeleton, const SyncMaps& maps) {
   int err = bpf_map__reuse_fd(skeleton.maps.side0, maps.side0);
   err = err != 0 ? err : bpf_map__reuse_fd(skeleton.maps.side1, maps.side1);
   err = err != 0 ? err : bpf_map__reuse_fd(skeleton.maps.base, maps.base);
+  if (maps.second >= 0) err = err != 0 ? err : bpf_map__reuse_fd(skeleton.maps.with, maps.second);
   if (maps.queue >= 0) err = err != 0 ? err : bpf_map__reuse_fd(skeleton.maps.written, maps.queue);
   skeleton.rodata->following = maps.queue >= 0;
   skeleton.rodata->written_shift = maps.queue_shift;

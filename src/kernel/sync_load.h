@@ -20,6 +20,7 @@ struct SyncMaps {
   int side0, side1, base;
   int queue;             // of keys that a handler brings, or -1
   uint32_t queue_shift;  // its size, in powers of two
+  int second = -1;       // a second old map that a conversion looks at, or -1
 };
 
 // Whether maps are walked by an iterator, in slices.

@@ -57,12 +57,24 @@ struct SyncRemap {  // old value, new value; a value in neither column travels u
   [[nodiscard]] bool operator==(const SyncRemap&) const = default;
 };
 
+// A second map of the old generation that a conversion looks at; the engine only reads it.
+struct SyncSecond {
+  std::string map;        // its name in the old generation
+  std::string key = {};   // a function: what of it belongs to an old key and value; empty: the same key
+  MapType type = MapType::kHash;
+  uint32_t key_size = 0, value_size = 0;
+  int32_t lock = -1;      // where its values' bpf_spin_lock lies; -1: they have none
+  std::string pin = {};   // where it lies: filled in by whoever opens the sync
+  [[nodiscard]] bool operator==(const SyncSecond&) const = default;
+};
+
 // A conversion that its author wrote, as BPF functions of the new object. Each fills a value of the other layout, and the fields
 // (which then have equal places on both sides) are merged from there.
 struct SyncTransform {
   std::string object_path;
   std::string up;         // old value to new value
   std::string down = {};  // new value to old value; empty: a rollback loses what only the new generation wrote
+  std::optional<SyncSecond> second = {};  // both functions are given its value as well
   [[nodiscard]] bool operator==(const SyncTransform&) const = default;
 };
 

@@ -43,9 +43,30 @@ Status check_types(const SyncSpec& spec) {
   return fail(ErrorCode::kUnsupported, "a " + to_string(spec.type0) + " cannot be synced with a " + to_string(spec.type1));
 }
 
+Status check_second(const SyncSpec& spec, const SyncSecond& second) {
+  if (is_percpu(spec.type0)) return fail(ErrorCode::kUnsupported, "per-CPU values cannot be made of two maps: each CPU would get all of " + second.map);
+  if (second.type != MapType::kHash && second.type != MapType::kLruHash && second.type != MapType::kArray) {
+    return fail(ErrorCode::kUnsupported, "a " + to_string(second.type) + " cannot be the second map of a conversion: a hash, an LRU hash or an array can");
+  }
+  if (second.key_size == 0 || second.key_size > kMaxSyncKeySize || second.value_size == 0 || second.value_size > kMaxSyncValueSize) {
+    return fail(ErrorCode::kUnsupported, "the second map " + second.map + " of a conversion is beyond what the sync engine serves: keys of 64 bytes, values of 4096");
+  }
+  if (second.key.empty() && second.key_size != spec.key_size) {
+    return fail(ErrorCode::kUnsupported, "the keys of " + second.map + " have " + std::to_string(second.key_size) + " bytes, those of the map that is converted " +
+                                             std::to_string(spec.key_size) + ": a function must say which belongs to which");
+  }
+  if (second.lock >= 0 && (second.lock % 4 != 0 || second.value_size < 4 || static_cast<uint32_t>(second.lock) > second.value_size - 4)) {
+    return fail(ErrorCode::kInternal, "the lock lies outside its value");
+  }
+  return {};
+}
+
 Status check_transform(const SyncSpec& spec) {
-  if (!spec.transform || is_percpu(spec.type0) == is_percpu(spec.type1)) return {};
-  return fail(ErrorCode::kUnsupported, "values that add up over the CPUs cannot be converted by a function as well");
+  if (!spec.transform) return {};
+  if (is_percpu(spec.type0) != is_percpu(spec.type1)) {
+    return fail(ErrorCode::kUnsupported, "values that add up over the CPUs cannot be converted by a function as well");
+  }
+  return spec.transform->second ? check_second(spec, *spec.transform->second) : Status{};
 }
 
 Status check_key(const SyncSpec& spec) {
@@ -186,6 +207,19 @@ ms_field table_entry(const SyncField& field, const SyncSpec& spec) {
   return out;
 }
 
+void fill_transform(sync_bpf& skeleton, const SyncTransform& transform) {
+  auto* ro = skeleton.rodata;
+  ro->transformed = true;
+  ro->has_down = !transform.down.empty();
+  ro->down_is_up = transform.down == transform.up;
+  if (!transform.second) return;
+  ro->has_with = true;
+  ro->has_with_key = !transform.second->key.empty();
+  ro->with_size = transform.second->value_size;
+  ro->with_key_size = transform.second->key_size;
+  if (transform.second->lock >= 0) ro->lock2 = static_cast<uint32_t>(transform.second->lock);
+}
+
 }  // namespace
 
 namespace {
@@ -231,8 +265,7 @@ void fill_sync_tables(sync_bpf& skeleton, const SyncSpec& spec, uint32_t cpus, u
   ro->key_size = spec.key_size;
   ro->size0 = image_size0(spec);
   ro->raw_size0 = spec.value_size0;
-  ro->transformed = spec.transform.has_value();
-  ro->has_down = spec.transform && !spec.transform->down.empty();
+  if (spec.transform) fill_transform(skeleton, *spec.transform);
   ro->size1 = spec.value_size1;
   ro->percpu = is_percpu(spec.type0);
   ro->percpu1 = is_percpu(spec.type1);

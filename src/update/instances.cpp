@@ -54,6 +54,7 @@ class Expansion {
     std::vector<MapPlan> all;
     for (const MapPlan& map : plan_.maps) {
       const bool divided = next_.divides(map.name), was = old_.divides(map.from);
+      refuse_second(map, divided || was);
       if (!divided && !was) {
         all.push_back(map);
         continue;
@@ -77,6 +78,8 @@ class Expansion {
     const bool there = was || !old_.several() ? old_.has(instance) : true;
     if (!there) begin_anew(out, instance);
     else if (was) out.from = out.record.from = instance_name(map.from, instance);
+    SyncSecond* second = second_of(out);
+    if (second != nullptr && old_.divides(second->map)) second->map = instance_name(second->map, instance);
     return out;
   }
 
@@ -86,6 +89,19 @@ class Expansion {
          divided ? fmt::format("{} was one map for all instances, and nobody knows what of it is whose: say \"policy\": \"reset\", or leave "
                                "\"per_instance\" out", map.name)
                  : fmt::format("{} was one map for each instance, and is to be one for all: say \"policy\": \"reset\", or keep \"per_instance\"", map.name)});
+  }
+
+  static SyncSecond* second_of(MapPlan& map) {
+    return map.sync && map.sync->transform && map.sync->transform->second ? &*map.sync->transform->second : nullptr;
+  }
+
+  // One map for all cannot be built of one of many.
+  void refuse_second(MapPlan map, bool each) {
+    const SyncSecond* second = second_of(map);
+    if (second == nullptr || each || !old_.divides(second->map)) return;
+    plan_.refusals.push_back({"sharing-changed", "maps." + map.name + ".transform.with",
+                              fmt::format("{} is one map for all instances, and each has its own {}: say \"per_instance\" of both or of none", map.name,
+                                          second->map)});
   }
 
   void tell_gone(const MapPlan& map, bool divided, bool was) {

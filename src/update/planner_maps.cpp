@@ -55,6 +55,7 @@ void MapPlanner::run() {
     if (!is_change_log(map.name)) plan_map(map);
   tell_renamed();
   check_dropped();
+  check_seconds();
 }
 
 // A map that the object puts into a map of maps is told from one made at run time by its name.
@@ -267,7 +268,7 @@ void MapPlanner::plan_sync(Pair& pair) {
     pair.out.sync->key_size1 = after.key_size;
     pair.out.sync->key_fields = std::move(pair.key.fields);
   }
-  if (pair.transform) pair.out.sync->transform = SyncTransform{next_.object.path, pair.rule.transform_up, pair.rule.transform_down};
+  if (pair.transform) pair.out.sync->transform = SyncTransform{next_.object.path, pair.rule.transform_up, pair.rule.transform_down, pair.second};
   const KindRequest kind{before, after, old_, next_, env_, pair.rule.fields, pair.where};
   take_kind(pair, adapt_to_kind(kind, *pair.out.sync, pair.out.record));
   if (pair.out.sync) check_engine(pair);
@@ -290,8 +291,8 @@ void MapPlanner::check_dropped() {
   for (const MapSpec& map : old_.object.maps) {
     if (continued_.contains(map.name) || constant(map.section) || is_change_log(map.name)) continue;
     plan_.warnings.push_back({"map-dropped", "maps." + map.name,
-                              fmt::format("{} is not in the new generation: its state is gone after the commit (a rollback before still has it)",
-                                          map.name)});
+                              fmt::format("{} is not in the new generation: {} is gone after the commit (a rollback before still has it)",
+                                          map.name, what_goes(map.name))});
   }
   for (const MapSpec& map : old_.object.maps)
     if (map.section != DataSection::kNone && !constant(map.section))

@@ -20,6 +20,9 @@ class MapPlanner {
   void plan_map(const MapSpec& map);
   void plan_pair(Pair& pair);
   void plan_transform(Pair& pair, const SchemaRequest& request);
+  void plan_second(Pair& pair);
+  void check_seconds();
+  [[nodiscard]] std::string what_goes(const std::string& dropped) const;
   void tell_class(Pair& pair);
   void tell_notes(Pair& pair);
   void plan_reset(Pair& pair);

@@ -52,6 +52,7 @@ void MapPlanner::plan_transform(Pair& pair, const SchemaRequest& request) {
   SchemaDiff as_is = std::exchange(pair.value, diff_transformed(request, pair.rule, next_.object));
   pair.value.identical = as_is.identical;
   pair.value.differences = std::move(as_is.differences);
+  if (!pair.rule.transform_with.empty()) plan_second(pair);
   if (!is_array(pair.after->type) || pair.value.defaults.empty()) return;
   // Its elements are there from the start, and the engine fills in defaults after it converted them.
   pair.value.defaults.clear();

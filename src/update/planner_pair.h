@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "update/map_class.h"
@@ -21,6 +22,7 @@ struct MapPlanner::Pair {
   KeyDiff key = {};
   MapClass klass = {};
   bool transform = false;   // a function of the new object's converts the values
+  std::optional<SyncSecond> second = {};  // and looks at another map of the old generation as well
   MapPlan out = {};
 };
 

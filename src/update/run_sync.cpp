@@ -28,6 +28,8 @@ Status Run::open_pairs() {
     if (!map.sync) continue;
     SyncSpec spec = *map.sync;
     spec.follow_writes = true;
+    if (spec.transform && spec.transform->second)
+      spec.transform->second->pin = paths_.map(input_.plan.from.generation, spec.transform->second->map);
     MS_TRY(auto sync, kernel_.open_sync(spec, paths_.map(input_.plan.from.generation, map.from),
                                         paths_.map(input_.plan.to.generation, map.name), paths_.sync(map.name)));
     pairs_.push_back({&map, std::move(sync), i});

@@ -126,6 +126,47 @@
 	static __attribute__((always_inline)) void name##_(const old_type *from, new_type *to)
 
 /*
+ * A map that is built from two maps of the old generation, which the manifest names: {"from": "conn", "transform": {"up": "session_up",
+ * "down": "session_down", "with": "names"}}. `from` is a value of the first one, `beside` that of the second one under the same key, or
+ * null where it has none:
+ *
+ *	MS_TRANSFORM2(session_up, struct conn, struct name, struct session)
+ *	{
+ *		to->packets = from->packets;
+ *		if (beside)
+ *			to->name = beside->id;
+ *	}
+ *	MS_TRANSFORM2(session_down, struct session, struct name, struct conn)
+ *	{
+ *		to->packets = from->packets;
+ *	}
+ *
+ * `down` writes the first map only; the second one is only read. What `up` adds to a sum out of `beside`, `down` takes out again.
+ * For a key that only the new generation made `beside` of `down` is null.
+ *
+ * Where the second map has other keys a function computes them of the first map's key and value, named by "with_key":
+ *
+ *	MS_TRANSFORM_KEY(name_of, struct conn_key, struct conn, __u32) { *to = from->name_id; }
+ */
+#define MS_TRANSFORM2(name, from_type, beside_type, to_type)                                                             \
+	static __attribute__((always_inline)) void name##_(const from_type *from, const beside_type *beside, to_type *to); \
+	__attribute__((visibility("hidden"))) int name(const void *from, const void *beside, void *to)                   \
+	{                                                                                                                \
+		name##_(from, beside, to);                                                                               \
+		return 0;                                                                                                \
+	}                                                                                                                \
+	static __attribute__((always_inline)) void name##_(const from_type *from, const beside_type *beside, to_type *to)
+
+#define MS_TRANSFORM_KEY(name, key_type, old_type, with_key_type)                                                        \
+	static __attribute__((always_inline)) void name##_(const key_type *key, const old_type *from, with_key_type *to); \
+	__attribute__((visibility("hidden"))) int name(const void *key, const void *from, void *to)                      \
+	{                                                                                                                \
+		name##_(key, from, to);                                                                                  \
+		return 0;                                                                                                \
+	}                                                                                                                \
+	static __attribute__((always_inline)) void name##_(const key_type *key, const old_type *from, with_key_type *to)
+
+/*
  * Logging changes of maps. Nobody tells user space that a map changed; these wrappers do, at some 50 ns a change:
  *
  *	#include <linux/bpf.h>

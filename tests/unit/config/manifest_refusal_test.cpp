@@ -58,6 +58,8 @@ const Case kCases[] = {
     {R"("maps": {"m": {"types": {"value": "struct v;"}}})", "bad-value", "maps.m.types.value", "such as \"struct flow\""},
     {R"("maps": {"m": {"transform": {"down": "f"}}})", "missing-member", "maps.m.transform.up", "missing"},
     {R"("maps": {"m": {"transform": {"up": "a.b"}}})", "bad-value", "maps.m.transform.up", "name of a function"},
+    {R"("maps": {"m": {"transform": {"up": "f", "with": "a/b"}}})", "bad-value", "maps.m.transform.with", "a name"},
+    {R"("maps": {"m": {"transform": {"up": "f", "with_key": "g"}}})", "missing-member", "maps.m.transform.with", "missing"},
     {R"("maps": {"m": {"per_instance": 1}})", "wrong-type", "maps.m.per_instance", "boolean"},
     {R"("maps": {"m": {"key_fields": {"a": {}}}})", "missing-member", "maps.m.key_fields.a.from", "missing"},
     {R"("maps": {"m": {"key_fields": {"a": {"from": "b", "merge": "sum"}}}})", "unknown-member", "maps.m.key_fields.a.merge",

@@ -77,7 +77,7 @@ TEST(Manifest, FurtherMembers) {
 TEST(Manifest, WhatAMapMaySayOfItsTypesAndItsSuccessor) {
   const Manifest manifest = read(with(R"("maps": {"c": {"keep_old": "10m", "types": {"key": "struct k", "value": "__u64"},
     "transform": {"up": "flow_up", "down": "flow_down"}, "per_instance": true, "key_fields": {"src.addr": {"from": "saddr"}}},
-    "d": {"transform": {"up": "d_up"}, "types": {"value": "union u"}}})"));
+    "d": {"transform": {"up": "d_up", "with": "e", "with_key": "d_key"}, "types": {"value": "union u"}}})"));
   const update::MapRule &c = manifest.maps.at("c"), &d = manifest.maps.at("d");
   EXPECT_EQ(c.keep_old, 600.0);
   EXPECT_EQ(c.key_type, "struct k");
@@ -88,6 +88,8 @@ TEST(Manifest, WhatAMapMaySayOfItsTypesAndItsSuccessor) {
   EXPECT_EQ(c.key_fields.at("src.addr").from, "saddr");
   EXPECT_FALSE(d.keep_old);
   EXPECT_EQ(d.transform_down, "");
+  EXPECT_EQ(d.transform_with, "e");
+  EXPECT_EQ(d.transform_with_key, "d_key");
   EXPECT_EQ(d.key_type, "");
   EXPECT_FALSE(d.per_instance);
 }
