@@ -245,7 +245,7 @@ TEST_F(Unions, EachCpuHasItsOwnMember) {
 TEST_F(Unions, TablesThatContradictThemselvesAreRefused) {
   const auto code = [&](const SyncSpec& spec) {
     const auto opened = open_linux_sync(spec, "/nowhere", "/nowhere", "/nowhere");
-    return opened ? ErrorCode::kBusy : opened.error().code;
+    return opened ? ErrorCode::kConflict : opened.error().code;
   };
   SyncSpec late = plain_spec();
   std::swap(late.fields[0], late.fields[7]);
