@@ -86,6 +86,7 @@ class Way {
       }
       if (bpf_map_lookup_and_delete_elem(between_->fd(), nullptr, gone.data()) != 0) return fail_errno(errno, "take from " + between_->name());
       report.clamped += clamped;
+      report.undeclared += merge_.is_undeclared(value, !forward_);
       count(1, report);
     }
     return errno == ENOENT ? Result<bool>(false) : fail_errno(errno, "read " + between_->name());

@@ -69,6 +69,12 @@ bool beyond(const SyncField& f, uint64_t a, uint64_t b, bool side) {
   return f.op == SyncOp::kMax ? greater : a != b && !greater;
 }
 
+bool in_arm(const SyncField& f) { return f.in_union != 0 && f.arm != kDiscriminator; }
+bool alive(const SyncField& f, const std::vector<uint8_t>& arms) { return !in_arm(f) || arms[f.in_union - 1u] == f.arm; }
+bool switched(const SyncField& f, const std::vector<uint8_t>& a, const std::vector<uint8_t>& b) {
+  return in_arm(f) && a[f.in_union - 1u] != b[f.in_union - 1u];
+}
+
 }  // namespace
 
 struct FieldMerge::Job {
@@ -76,6 +82,7 @@ struct FieldMerge::Job {
   Values before;                         // as they were read
   Values base;                           // zero where nothing was reconciled
   bool fresh = false, active1 = false;
+  Arms arms0 = {}, arms1 = {}, arms_base = {};
   uint64_t groups0 = 0, groups1 = 0;     // of kLatest, that changed on each side
   Outcome out = {};
 
@@ -86,7 +93,24 @@ struct FieldMerge::Job {
   [[nodiscard]] bool unchanged(const SyncField& f) const { return !fresh && x(f) == bx(f) && y(f) == by(f); }
 };
 
+FieldMerge::Arms FieldMerge::arms_of(const Bytes& value, bool side) const {
+  Arms out;
+  for (const SyncUnion& one : spec_.unions) {
+    uint64_t tag = 0;
+    std::memcpy(&tag, value.data() + (side ? one.offset1 : one.offset0), side ? one.size1 : one.size0);
+    const auto arm = std::find_if(one.values.begin(), one.values.end(), [&](const SyncArm& known) { return (side ? known.value1 : known.value0) == tag; });
+    out.push_back(arm == one.values.end() ? uint8_t{0} : arm->arm);
+  }
+  return out;
+}
+
+bool FieldMerge::is_undeclared(const Bytes& value, bool side) const {
+  const Arms arms = arms_of(value, side);
+  return std::find(arms.begin(), arms.end(), 0) != arms.end();
+}
+
 uint64_t FieldMerge::carried(const SyncField& f, uint64_t raw, bool from, bool& clamped) const {
+  if (f.zero) return 0;
   if (f.remap >= 0) {
     const int64_t value = signed_of(f, from) ? extended(raw, size_of(f, from)) : static_cast<int64_t>(raw);
     for (const auto& [old_value, new_value] : spec_.remaps[static_cast<size_t>(f.remap)].values)
@@ -103,9 +127,11 @@ void FieldMerge::set(const SyncField& f, Job& job, bool side, uint64_t raw) cons
 }
 
 void FieldMerge::precopy_field(const SyncField& f, Job& job) const {
-  if (!job.fresh && job.x(f) == job.bx(f)) return;
+  if (!alive(f, job.arms0)) return;
+  const bool whole = job.fresh || switched(f, job.arms0, job.arms_base);
+  if (!whole && job.x(f) == job.bx(f)) return;
   uint64_t next = 0;
-  if (f.op == SyncOp::kSum && !job.fresh)
+  if (f.op == SyncOp::kSum && !whole)
     next = job.y(f) + fitting(f, job.y(f), moved_by(f, job.x(f), job.bx(f), false), job.out.clamped);
   else
     next = carried(f, job.x(f), false, job.out.clamped);
@@ -128,11 +154,12 @@ void FieldMerge::merge_sum(const SyncField& f, Job& job) const {
 void FieldMerge::scan_groups(Job& job) const {
   uint64_t differs = 0;
   for (const SyncField& f : spec_.fields) {
-    if (f.op != SyncOp::kLatest) continue;
+    if (f.op != SyncOp::kLatest || !alive(f, job.arms0) || !alive(f, job.arms1)) continue;
+    const bool whole = switched(f, job.arms0, job.arms_base);  // its discriminator tells
     const uint64_t bit = uint64_t{1} << (f.group & 63);
     bool ignored = false;
-    if (job.fresh || job.x(f) != job.bx(f)) job.groups0 |= bit;
-    if (job.fresh || job.y(f) != job.by(f)) job.groups1 |= bit;
+    if (job.fresh || (!whole && job.x(f) != job.bx(f))) job.groups0 |= bit;
+    if (job.fresh || (!whole && job.y(f) != job.by(f))) job.groups1 |= bit;
     if (carried(f, job.x(f), false, ignored) != job.y(f)) differs |= bit;
   }
   job.out.conflict = (job.groups0 & job.groups1 & differs) != 0;
@@ -146,6 +173,16 @@ void FieldMerge::merge_latest(const SyncField& f, Job& job) const {
     set(f, job, false, carried(f, job.y(f), true, job.out.clamped));
   else
     set(f, job, true, carried(f, job.x(f), false, job.out.clamped));
+}
+
+// A field of an arm that one side does not have, or that both took since base, goes where the discriminator goes.
+bool FieldMerge::switch_arm(const SyncField& f, Job& job) const {
+  const bool alive0 = alive(f, job.arms0), alive1 = alive(f, job.arms1);
+  if (!in_arm(f) || (alive0 && alive1 && (job.fresh || !switched(f, job.arms0, job.arms_base)))) return false;
+  const uint64_t bit = uint64_t{1} << (f.group & 63);
+  const bool c0 = (job.groups0 & bit) != 0, c1 = (job.groups1 & bit) != 0;
+  if (c0 && c1 ? job.active1 ? alive1 : alive0 : c1 ? alive1 : alive0) merge_latest(f, job);
+  return true;
 }
 
 // As side 1 writes it: of both sides, unless one was reset since base: then the reset side wins.
@@ -183,12 +220,17 @@ FieldMerge::Outcome FieldMerge::merge(SyncPhase phase, Values& now, const Values
   Job job{now, now, base != nullptr ? *base : Values{Bytes(now.side0.size()), Bytes(now.side1.size())}};
   job.fresh = base == nullptr;
   job.active1 = phase == SyncPhase::kLiveNew;
+  job.arms0 = arms_of(job.before.side0, false);
+  job.arms1 = arms_of(job.before.side1, true);
+  job.out.undeclared = is_undeclared(now.side0, false) || is_undeclared(now.side1, true);
+  job.arms_base = arms_of(job.base.side0, false);
   if (phase == SyncPhase::kPrecopy) {
     for (const SyncField& field : spec_.fields) precopy_field(field, job);
     return job.out;
   }
   scan_groups(job);
   for (const SyncField& field : spec_.fields) {
+    if (switch_arm(field, job)) continue;
     switch (field.op) {
       case SyncOp::kSum: merge_sum(field, job); break;
       case SyncOp::kLatest: merge_latest(field, job); break;
@@ -204,13 +246,17 @@ FieldMerge::Outcome FieldMerge::merge(SyncPhase phase, Values& now, const Values
 Bytes FieldMerge::to_side1(const Bytes& value, bool& clamped) const {
   Bytes out(spec_.value_size1);
   for (const SyncDefault& field : spec_.defaults1) std::memcpy(out.data() + field.offset, &field.value, field.size);
-  for (const SyncField& field : spec_.fields) put(field, out, true, carried(field, get(field, value, false), false, clamped));
+  const Arms arms = arms_of(value, false);
+  for (const SyncField& field : spec_.fields)
+    if (alive(field, arms)) put(field, out, true, carried(field, get(field, value, false), false, clamped));
   return out;
 }
 
 Bytes FieldMerge::to_side0(const Bytes& value, bool& clamped) const {
   Bytes out(spec_.value_size0);
+  const Arms arms = arms_of(value, true);
   for (const SyncField& field : spec_.fields) {
+    if (!alive(field, arms)) continue;
     const uint64_t y = get(field, value, true);
     // Wrapped where it does not fit, as the old counter itself would have, and as its deltas will.
     const bool wraps = field.op == SyncOp::kSum && field.size0 < field.size1;
@@ -220,29 +266,35 @@ Bytes FieldMerge::to_side0(const Bytes& value, bool& clamped) const {
 }
 
 bool FieldMerge::changed(const Bytes& value, const Bytes& base, bool side) const {
+  const Arms arms = arms_of(value, side);
   return std::any_of(spec_.fields.begin(), spec_.fields.end(),
-                     [&](const SyncField& field) { return get(field, value, side) != get(field, base, side); });
+                     [&](const SyncField& field) { return alive(field, arms) && get(field, value, side) != get(field, base, side); });
 }
 
 FieldMerge::Verdict FieldMerge::judge(const Bytes& value, const Bytes& base, bool side) const {
   Verdict out;
+  const Arms arms = arms_of(value, side), before = arms_of(base, side);
   for (const SyncField& field : spec_.fields) {
+    if (!alive(field, arms)) continue;
     const uint64_t now = get(field, value, side), was = get(field, base, side);
     if (now == was) continue;
     out.changed = true;
-    if (field.op == SyncOp::kSum) (static_cast<int64_t>(moved_by(field, now, was, side)) < 0 ? out.fell : out.rose) = true;
+    if (field.op == SyncOp::kSum && !switched(field, arms, before)) (static_cast<int64_t>(moved_by(field, now, was, side)) < 0 ? out.fell : out.rose) = true;
   }
   return out;
 }
 
 Bytes FieldMerge::without(Bytes value, const Bytes& base, bool side) const {
+  const Arms arms = arms_of(value, side), before = arms_of(base, side);
   for (const SyncField& field : spec_.fields)
-    if (field.op == SyncOp::kSum) put(field, value, side, get(field, value, side) - get(field, base, side));
+    if (field.op == SyncOp::kSum && alive(field, arms) && !switched(field, arms, before)) put(field, value, side, get(field, value, side) - get(field, base, side));
   return value;
 }
 
 bool FieldMerge::equal(const Values& values) const {
+  const Arms arms0 = arms_of(values.side0, false), arms1 = arms_of(values.side1, true);
   return std::all_of(spec_.fields.begin(), spec_.fields.end(), [&](const SyncField& field) {
+    if (!alive(field, arms0) || !alive(field, arms1)) return true;
     const uint64_t x = get(field, values.side0, false), y = get(field, values.side1, true);
     bool clamped = false;
     if (field.op == SyncOp::kFirst) return true;  // each side may have created the key

@@ -24,6 +24,7 @@ class FieldMerge {
   struct Outcome {
     bool moved0 = false, moved1 = false;  // something of side 0 (1) was carried to the other
     bool conflict = false, clamped = false;
+    bool undeclared = false;              // a discriminator says none of the declared values
   };
   // Brings `now` in step. `base` is null when nothing was reconciled before. What `now` is afterwards is the next base.
   Outcome merge(SyncPhase phase, Values& now, const Values* base) const;
@@ -39,11 +40,16 @@ class FieldMerge {
   [[nodiscard]] Verdict judge(const Bytes& value, const Bytes& base, bool side) const;
   // The sums without what base holds of them.
   [[nodiscard]] Bytes without(Bytes value, const Bytes& base, bool side) const;
+  // A discriminator in it says none of the declared values.
+  [[nodiscard]] bool is_undeclared(const Bytes& value, bool side) const;
   // Same as far as both layouts can tell.
   [[nodiscard]] bool equal(const Values& values) const;
 
  private:
   struct Job;
+  using Arms = std::vector<uint8_t>;  // of each union: the arm that a value has
+  [[nodiscard]] Arms arms_of(const Bytes& value, bool side) const;
+  [[nodiscard]] bool switch_arm(const SyncField& field, Job& job) const;
   void precopy_field(const SyncField& field, Job& job) const;
   void merge_sum(const SyncField& field, Job& job) const;
   void merge_latest(const SyncField& field, Job& job) const;

@@ -34,19 +34,23 @@ Status check_merge_table(const SyncSpec& spec) {
   const auto width = [](uint8_t size) { return size == 1 || size == 2 || size == 4 || size == 8; };
   const bool inside = std::all_of(spec.fields.begin(), spec.fields.end(), [&](const SyncField& field) {
     return width(field.size0) && width(field.size1) && field.offset0 + uint32_t{field.size0} <= spec.value_size0 &&
-           field.offset1 + uint32_t{field.size1} <= spec.value_size1 && field.remap >= -1 && field.remap < static_cast<int32_t>(spec.remaps.size());
+           field.offset1 + uint32_t{field.size1} <= spec.value_size1 && field.remap >= -1 && field.remap < static_cast<int32_t>(spec.remaps.size()) &&
+           field.in_union <= spec.unions.size();
+  });
+  const bool told = std::all_of(spec.unions.begin(), spec.unions.end(), [&](const SyncUnion& one) {
+    return width(one.size0) && width(one.size1) && one.offset0 + uint32_t{one.size0} <= spec.value_size0 && one.offset1 + uint32_t{one.size1} <= spec.value_size1;
   });
   const bool filled = std::all_of(spec.defaults1.begin(), spec.defaults1.end(), [&](const SyncDefault& field) {
     return width(field.size) && field.offset + uint32_t{field.size} <= spec.value_size1;
   });
-  return inside && filled ? Status{} : fail(ErrorCode::kInternal, "a field of the plan lies outside its value");
+  return inside && filled && told ? Status{} : fail(ErrorCode::kInternal, "a field of the plan lies outside its value");
 }
 
 Status check_table_spec(const SyncSpec& spec) {
   if (spec.fields.size() > kMaxSyncFields || spec.key_size == 0 || spec.key_size > kMaxSyncKeySize || spec.value_size0 == 0 || spec.value_size1 == 0 ||
-      std::max(spec.value_size0, spec.value_size1) > kMaxSyncValueSize || spec.key_size1 != 0 || spec.transform || spec.lock0 >= 0 || spec.lock1 >= 0 || !spec.unions.empty()) {
+      std::max(spec.value_size0, spec.value_size1) > kMaxSyncValueSize || spec.key_size1 != 0 || spec.transform || spec.lock0 >= 0 || spec.lock1 >= 0) {
     return fail(ErrorCode::kUnsupported, "a " + to_string(spec.type0) + " is synchronised with the same keys of at most 64 bytes, values of at most 4096, "
-                                             "without a lock, a conversion function or a union's discriminator");
+                                             "without a lock or a conversion function");
   }
   return check_merge_table(spec);
 }

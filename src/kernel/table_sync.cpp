@@ -245,6 +245,7 @@ Status TableSync::sync_both(const Bytes& key, const FieldMerge::Values& now) {
   report_.changed += 1;
   report_.conflicts += outcome.conflict;
   report_.clamped += outcome.clamped;
+  report_.undeclared += outcome.undeclared;
   report_.from_passive += phase_ == SyncPhase::kLiveOld ? outcome.moved1 : outcome.moved0;
   return settle_row(key, next);
 }
@@ -263,6 +264,7 @@ Status TableSync::create(const Bytes& key, const Bytes& value, bool on1) {
   }
   ++report_.added;
   report_.clamped += clamped;
+  report_.undeclared += merge_.is_undeclared(value, on1);
   report_.from_passive += on1 != active1() || phase_ == SyncPhase::kPrecopy;
   return settle_row(key, std::move(next));
 }

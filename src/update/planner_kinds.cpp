@@ -48,7 +48,7 @@ KindPlan adapt_trie(const KindRequest& request, MapRecord& record) {
 KindPlan adapt_queue(const KindRequest& request, SyncSpec& spec, MapRecord& record, bool identical) {
   const char* what = request.after.type == MapType::kStack ? "stack" : "queue";
   if (identical) spec.fields.clear();
-  for (FieldRecord& field : record.fields) field = {field.name, field.from, field.merge.empty() ? "" : "latest", "default", true, "an element is moved once", field.change};
+  for (FieldRecord& field : record.fields) field = {field.name, field.from, field.merge.empty() ? "" : "latest", "default", true, "an element is moved once", field.change, field.when};
   record.lossy = true;
   record.reason += fmt::format("; what waits in the old {} is moved to the new one after the swap, in its order", what);
   return {{{"drained", request.where,
@@ -81,7 +81,7 @@ std::shared_ptr<const SyncSpec> inner_spec(const KindRequest& request, SchemaDif
   spec.lock1 = value.lock1;
   spec.keep_delta = keep_delta;
   spec.unions = std::move(value.unions);
-  spec.by_calls = spec.unions.empty() && value.lock0 < 0 && value.lock1 < 0 && only_by_calls(request);
+  spec.by_calls = value.lock0 < 0 && value.lock1 < 0 && only_by_calls(request);
   return std::make_shared<const SyncSpec>(std::move(spec));
 }
 
@@ -161,8 +161,6 @@ std::vector<std::string> inner_differences(const MapSpec& before, const MapSpec&
 
 KindPlan adapt_to_kind(const KindRequest& request, SyncSpec& spec, MapRecord& record) {
   const MapType type = request.after.type;
-  if (!spec.unions.empty() && (type == MapType::kLpmTrie || type == MapType::kQueue || type == MapType::kStack))
-    return {{}, {{"union", request.where, fmt::format("a discriminator is not served in the values of a {}: reuse it as it is, or make it a hash map", to_string(type))}}};
   if (type == MapType::kLpmTrie) return adapt_trie(request, record);
   if (type == MapType::kArrayOfMaps || type == MapType::kHashOfMaps) return adapt_outer(request, spec, record);
   if (type != MapType::kQueue && type != MapType::kStack) return {};

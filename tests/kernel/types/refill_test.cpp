@@ -146,6 +146,21 @@ TEST_F(Refill, TablesAreReplacedWhole) {
   EXPECT_EQ(left->size(), 2u) << "base and one pair";
 }
 
+// A map that the object declares and puts into the map of maps, under another name in the new generation.
+TEST_F(Refill, ADeclaredTableIsPairedWithItsFormerSelf) {
+  const Fd blue = make_inner(sizeof(Old)), green = make_inner(sizeof(New));
+  ASSERT_TRUE(mapshift::pin(blue.get(), pin(1, "blue")));
+  ASSERT_TRUE(mapshift::pin(green.get(), pin(2, "green")));
+  put_table(outer0_, 7, blue);
+  put_table(outer1_, 7, green);
+  const uint32_t key = 7, id = value_of<uint32_t>(outer1_, &key).value_or(0);
+  spec_.renamed = {{"green", "blue"}};
+  reopen();
+  pass(SyncPhase::kPrecopy);
+  EXPECT_EQ(value_of<uint32_t>(outer1_, &key), id) << "planned on its own: nothing takes its place";
+  for (const SyncPhase phase : {SyncPhase::kLiveNew, SyncPhase::kLiveOld}) EXPECT_EQ(pass(phase).from_passive, 0u);
+}
+
 // An agent died while it made a pair: what it left is no pair.
 TEST_F(Refill, AHalfMadePairIsRemoved) {
   put_table(outer0_, 1, make_inner(sizeof(Old)));

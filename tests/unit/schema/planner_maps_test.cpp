@@ -99,6 +99,22 @@ TEST(PlanMaps, RenamesAreDeclared) {
   EXPECT_THAT(codes(two.plan().refusals), ElementsAre("duplicate-from"));
 }
 
+TEST(PlanMaps, AMapOfMapsKnowsWhichOfThemWereRenamed) {
+  Two two;
+  MapSpec outer = map_of("tables", MapType::kHashOfMaps, u32(), nullptr);
+  outer.value_size = 4;
+  outer.inner = std::make_shared<const MapSpec>(map_of("tables.inner", MapType::kHash, u32(), v1()));
+  MapSpec next = outer;
+  next.inner = std::make_shared<const MapSpec>(map_of("tables.inner", MapType::kHash, u32(), v2()));
+  two.maps(outer, next);
+  two.maps(map_of("blue", MapType::kHash, u32(), v1()), map_of("green", MapType::kHash, u32(), v2()));
+  two.after.manifest.maps["green"].from = "blue";
+  const Plan plan = two.plan();
+  EXPECT_THAT(messages(plan.refusals), IsEmpty());
+  ASSERT_TRUE(plan.maps.at(0).sync);
+  EXPECT_EQ(plan.maps.at(0).sync->renamed, (std::map<std::string, std::string>{{"green", "blue"}}));
+}
+
 TEST(PlanMaps, AFirstLoadHasNothingToContinue) {
   Two two;
   two.after.object.maps.push_back(map_of("ct4", MapType::kHash, u32(), v1()));
