@@ -47,6 +47,8 @@ void read_raw_tracepoint(ObjectReader& reader, const MakeAbsolute&, AttachSpec& 
   reader.text("name", out.name, is_name, kNameRule);
 }
 
+void read_nothing(ObjectReader&, const MakeAbsolute&, AttachSpec&) {}
+
 struct Type {
   std::string_view name;
   void (*read)(ObjectReader&, const MakeAbsolute&, AttachSpec&);  // null: known by name only
@@ -71,9 +73,9 @@ constexpr std::array<Type, 27> kTypes{{{"xdp", read_xdp},
                                        {"netfilter", nullptr},
                                        {"sk_lookup", read_netns},
                                        {"flow_dissector", read_netns},
-                                       {"sockmap", nullptr},
-                                       {"struct_ops", nullptr},
-                                       {"iter", nullptr},
+                                       {"sockmap", read_sockmap},
+                                       {"struct_ops", read_nothing},
+                                       {"iter", read_iter},
                                        {"tc", read_tc},
                                        {"tp_btf", read_raw_tracepoint},
                                        {"kretprobe_multi", read_kprobe_multi},

@@ -45,4 +45,13 @@ void read_netns(ObjectReader& reader, const MakeAbsolute& absolute, AttachSpec& 
   out.path = absolute(out.path);
 }
 
+void read_sockmap(ObjectReader& reader, const MakeAbsolute&, AttachSpec& out) {
+  static const std::array<std::pair<std::string_view, std::string>, 4> hooks{
+      {{"stream_parser", "stream_parser"}, {"stream_verdict", "stream_verdict"}, {"verdict", "verdict"}, {"msg_verdict", "msg_verdict"}}};
+  reader.require("map");
+  reader.require("hook");
+  reader.text("map", out.map, is_name, kNameRule);
+  reader.choice<std::string>("hook", out.hook, hooks);
+}
+
 }  // namespace mapshift::config

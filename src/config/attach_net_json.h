@@ -9,5 +9,6 @@ void read_interface(ObjectReader& reader, update::AttachSpec& out);
 void read_tc(ObjectReader& reader, const MakeAbsolute& absolute, update::AttachSpec& out);
 void read_netkit(ObjectReader& reader, const MakeAbsolute& absolute, update::AttachSpec& out);
 void read_netns(ObjectReader& reader, const MakeAbsolute& absolute, update::AttachSpec& out);  // sk_lookup, flow_dissector
+void read_sockmap(ObjectReader& reader, const MakeAbsolute& absolute, update::AttachSpec& out);
 
 }  // namespace mapshift::config

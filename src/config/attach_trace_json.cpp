@@ -73,6 +73,12 @@ void read_lsm(ObjectReader& reader, const MakeAbsolute&, AttachSpec& out) {
   reader.text("name", out.name, is_name, "the name of a security hook, such as \"file_open\"");
 }
 
+void read_iter(ObjectReader& reader, const MakeAbsolute&, AttachSpec& out) {
+  reader.require("name");
+  reader.text("name", out.name, is_name, "what is listed, such as \"task\" or \"bpf_map_elem\"");
+  if (reader.has("map")) reader.text("map", out.map, is_name, kNameRule);
+}
+
 void read_perf_event(ObjectReader& reader, const MakeAbsolute&, AttachSpec& out) {
   reader.require("event");
   reader.text("event", out.trace.event, is_function, "the name of an event, such as \"cpu-clock\"");

@@ -13,6 +13,7 @@ void read_kretprobe(ObjectReader& reader, const MakeAbsolute& absolute, update::
 void read_kprobe_multi(ObjectReader& reader, const MakeAbsolute& absolute, update::AttachSpec& out);
 void read_kernel_function(ObjectReader& reader, const MakeAbsolute& absolute, update::AttachSpec& out);  // fentry, fexit
 void read_lsm(ObjectReader& reader, const MakeAbsolute& absolute, update::AttachSpec& out);
+void read_iter(ObjectReader& reader, const MakeAbsolute& absolute, update::AttachSpec& out);
 void read_perf_event(ObjectReader& reader, const MakeAbsolute& absolute, update::AttachSpec& out);
 
 }  // namespace mapshift::config

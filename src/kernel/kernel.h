@@ -37,6 +37,7 @@ struct Hook {  // where a program attaches; the kernel layer's view of update::A
   TraceTarget trace = {};
   std::string together = {};  // the folder of the module's word, for a dispatcher; empty: the hook only moves alone
   bool stub = false;          // behind a dispatcher although its link could be updated
+  std::string map = {};       // sockmap, iter: the map of the module that the program hangs at, by its name
 };
 
 enum class SwapMode : uint8_t {
@@ -196,6 +197,7 @@ class Kernel {
   [[nodiscard]] virtual Result<SwapMode> swap_mode(const Hook& hook) = 0;
   // Attaches the program pinned at `program` and pins the link (and dispatcher) in hook_dir.
   [[nodiscard]] virtual Status attach(const Hook& hook, const std::string& hook_dir, const std::string& program) = 0;
+  // A table of functions (struct_ops) is pinned among its generation's programs, and named as one is.
   // Replaces `from` by `to` at the hook, as compare-and-swap: kConflict when something else is attached there. A hook without
   // a link (tc) is compared first and replaced then: see kernel/attach/filter.h for the window.
   [[nodiscard]] virtual Result<SwapReport> swap(const Hook& hook, const std::string& hook_dir, const std::string& from,

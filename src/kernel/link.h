@@ -6,6 +6,7 @@
 #include "base/fd.h"
 #include "base/result.h"
 #include "kernel/kernel.h"
+#include "kernel/map.h"
 #include "kernel/program.h"
 
 namespace mapshift {
@@ -20,6 +21,11 @@ class Link {
   // Replaces `from` by `to` in one step, or nothing: kConflict when the link does not run `from`. The call itself waits
   // for readers of the hook, 8 to 20 ms; events are processed by one of the two programs all along.
   [[nodiscard]] Result<SwapReport> replace(const Program& from, const Program& to) const;
+  // The same for a link to a table of functions (struct_ops): the map that is its table.
+  [[nodiscard]] Result<uint32_t> table_id() const;
+  [[nodiscard]] Result<SwapReport> replace(const Map& from, const Map& to) const;
+  // The map that the program hangs at, of sockmap links and of iterators over one; 0: none.
+  [[nodiscard]] Result<uint32_t> map_id() const;
   // Ends the attachment at once where the kernel can; elsewhere it ends with the last reference.
   void detach() const;
 

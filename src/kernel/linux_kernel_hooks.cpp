@@ -4,7 +4,9 @@
 
 #include "kernel/attach/filter.h"
 #include "kernel/attach/hook.h"
+#include "kernel/attach/map_hook.h"
 #include "kernel/attach/stub.h"
+#include "kernel/attach/table_hook.h"
 #include "kernel/linux_kernel.h"
 #include "kernel/pin.h"
 
@@ -50,13 +52,14 @@ Result<SwapMode> LinuxKernel::swap_mode(const Hook& hook) {
 Status LinuxKernel::attach(const Hook& hook, const std::string& hook_dir, const std::string& program) {
   MS_TRY(const AttachType* type, find_attach_type(hook.type));
   MS_CHECK(type->check(hook));
+  if (type->tables) return TableHook{*type, hook_dir}.attach(hook, program);
   MS_TRY(const Program opened, Program::open(program));
   MS_CHECK(check_program_type(*type, hook, opened));
   if (pin_exists(hook_dir + "/link")) return fail(ErrorCode::kConflict, hook_dir + " is attached already; detach it first");
   if (type->swap != SwapMode::kFilter) MS_CHECK(remove_pins(hook_dir));  // of an attach that died before its link
   if (hook.stub) return DispatcherHook{*type, hook_dir}.attach(hook, &opened);
   switch (mode_of(*type, hook)) {
-    case SwapMode::kNative: return NativeHook{*type, hook_dir}.attach(hook, opened);
+    case SwapMode::kNative: return NativeHook{*type, hook_dir}.attach(with_map_pin(hook, program), opened);
     case SwapMode::kDispatcher: return DispatcherHook{*type, hook_dir}.attach(hook, &opened);
     case SwapMode::kFilter: return FilterHook(hook_dir).attach(hook, opened);
     case SwapMode::kOverlap: return OverlapHook(*type, hook_dir).attach(hook, opened);
@@ -67,11 +70,13 @@ Status LinuxKernel::attach(const Hook& hook, const std::string& hook_dir, const 
 Result<SwapReport> LinuxKernel::swap(const Hook& hook, const std::string& hook_dir, const std::string& from,
     const std::string& to) {
   MS_TRY(const AttachType* type, find_attach_type(hook.type));
+  if (type->tables) return TableHook{*type, hook_dir}.swap(from, to);
   MS_TRY(const Program old_program, Program::open(from));
   MS_TRY(const Program new_program, Program::open(to));
   MS_CHECK(check_program_type(*type, hook, new_program));
   MS_TRY(const bool behind, (DispatcherHook{*type, hook_dir}.stands()));
   if (behind) return DispatcherHook{*type, hook_dir}.swap(old_program, new_program);
+  if (!hook.map.empty()) return swap_at_map(*type, hook, hook_dir, old_program, new_program);
   switch (mode_of(*type, hook)) {
     case SwapMode::kNative: return NativeHook{*type, hook_dir}.swap(old_program, new_program);
     case SwapMode::kDispatcher: return DispatcherHook{*type, hook_dir}.swap(old_program, new_program);
@@ -84,6 +89,7 @@ Result<SwapReport> LinuxKernel::swap(const Hook& hook, const std::string& hook_d
 Result<int> LinuxKernel::running(const Hook& hook, const std::string& hook_dir, const std::string& from, const std::string& to) {
   MS_TRY(const AttachType* type, find_attach_type(hook.type));
   if (hook.trace.overlap) return OverlapHook(*type, hook_dir).running(from, to);
+  if (type->tables) return TableHook{*type, hook_dir}.running(from, to);
   MS_TRY(const uint32_t id, running_program(*type, hook_dir));
   if (id == 0 && (from.empty() || to.empty())) return from.empty() ? 0 : 1;
   // Either pin may be gone when an update is taken up again: one that matches is enough.
@@ -129,6 +135,7 @@ Result<ProgramStats> LinuxKernel::hook_stats(const std::string& hook_dir) {
   }
   MS_TRY(const Link link, Link::open(hook_dir + "/link"));
   MS_TRY(const uint32_t id, link.program_id());
+  if (id == 0) return fail(ErrorCode::kUnsupported, hook_dir + " runs a table of functions, which the kernel does not count as a program");
   MS_TRY(const Program program, Program::by_id(id));
   return program.stats();
 }

@@ -103,6 +103,7 @@ class Generation {
     const size_t skipped_before = skipped_.size();
     MS_TRY(const Object object, load_object(own, bytes_, skipped_));
     MS_CHECK(object.fill_prog_arrays(own));
+    MS_CHECK(object.fill_ops_tables());
     if (first) {
       MS_CHECK(pins_.dir(maps_));
       MS_CHECK(pins_.dir(programs_));

@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "kernel/libbpf_log.h"
+#include "kernel/ops_table.h"
 
 namespace mapshift {
 namespace {
@@ -139,12 +140,21 @@ Status Object::fill_prog_arrays(const LoadRequest& request) const {
   return {};
 }
 
+Status Object::fill_ops_tables() const {
+  bpf_map* map = nullptr;
+  bpf_object__for_each_map(map, object_.get()) {
+    if (bpf_map__type(map) == BPF_MAP_TYPE_STRUCT_OPS && bpf_map__fd(map) >= 0) MS_CHECK(fill_ops_table(object_.get(), map));
+  }
+  return {};
+}
+
 std::vector<Object::Loaded> Object::maps() const {
   std::vector<Loaded> loaded;
   auto name = map_names_.begin();
   bpf_map* map = nullptr;
   bpf_object__for_each_map(map, object_.get()) {
-    if (bpf_map__autocreate(map) && bpf_map__fd(map) >= 0) {
+    const bool table = bpf_map__type(map) == BPF_MAP_TYPE_STRUCT_OPS;
+    if (!table && bpf_map__autocreate(map) && bpf_map__fd(map) >= 0) {
       const bool constant = bpf_map__is_internal(map) && (bpf_map__map_flags(map) & BPF_F_RDONLY_PROG) != 0;
       loaded.push_back({*name, bpf_map__fd(map), constant});
     }
@@ -168,6 +178,10 @@ std::vector<Object::Loaded> Object::programs() const {
     if (bpf_program__autoload(program) && bpf_program__fd(program) >= 0) {
       loaded.push_back({bpf_program__name(program), bpf_program__fd(program)});
     }
+  }
+  bpf_map* map = nullptr;
+  bpf_object__for_each_map(map, object_.get()) {
+    if (bpf_map__type(map) == BPF_MAP_TYPE_STRUCT_OPS && bpf_map__fd(map) >= 0) loaded.push_back({bpf_map__name(map), bpf_map__fd(map)});
   }
   return loaded;
 }

@@ -34,6 +34,8 @@ class Object {
   [[nodiscard]] std::string verifier_log() const;
   // After load(): the manifest's program arrays.
   [[nodiscard]] Status fill_prog_arrays(const LoadRequest& request) const;
+  // After load(): every table of functions, so that it can be attached.
+  [[nodiscard]] Status fill_ops_tables() const;
 
   struct Loaded {
     std::string name;
@@ -41,7 +43,7 @@ class Object {
     bool constant = false;  // .rodata and what libbpf fills in: written once, when the object is loaded
   };
   [[nodiscard]] std::vector<Loaded> maps() const;      // sections by their names in MapSpec
-  [[nodiscard]] std::vector<Loaded> programs() const;  // that were loaded
+  [[nodiscard]] std::vector<Loaded> programs() const;  // that were loaded, and tables of functions
   // After load(): an empty map of the form of the maps inside, by the name of each map of maps. What the kernel does not make is left out.
   [[nodiscard]] std::vector<std::pair<std::string, Map>> templates() const;
 

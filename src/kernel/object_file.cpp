@@ -63,7 +63,8 @@ Status read_into(std::span<const std::byte> bytes, ObjectSpec& out) {
   MS_CHECK(reader.read_data_sections());
   MS_CHECK(reader.read_kconfig());
   MS_CHECK(reader.read_functions());
-  return reader.read_relocations();
+  MS_CHECK(reader.read_relocations());
+  return reader.read_ops_tables();
 }
 
 }  // namespace

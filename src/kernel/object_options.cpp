@@ -12,6 +12,7 @@
 #include "kernel/attach/type.h"
 #include "kernel/map.h"
 #include "kernel/object.h"
+#include "kernel/ops_table.h"
 
 namespace mapshift {
 namespace {
@@ -167,6 +168,7 @@ void check_prog_arrays(const bpf_object* object, const LoadRequest& request, Pro
 
 void set_attach_type(const bpf_object* object, const std::string& name, const Hook& hook, Problems& problems) {
   const std::string where = "programs." + name;
+  if (hook.type == "struct_ops" && find_ops_table(object, name) != nullptr) return;  // the kernel knows what its functions are for
   bpf_program* program = bpf_object__find_program_by_name(object, name.c_str());
   if (program == nullptr) {
     problems.push_back({"unknown-program", where, "the object has no program of this name"});

@@ -23,6 +23,7 @@ class ObjectReader {
   Status read_kconfig();
   Status read_functions();      // elf_code.cpp
   Status read_relocations();
+  Status read_ops_tables();     // elf_ops.cpp; last, for tables are added to the programs
 
  private:
   struct MapPlace {
@@ -44,6 +45,8 @@ class ObjectReader {
   [[nodiscard]] Result<Reloc> resolve(const FunctionPlace& place, const ElfRelocation& relocation) const;
   [[nodiscard]] Result<Reloc> resolve_load(const FunctionPlace& place, uint32_t insn, const ElfSymbol& symbol) const;
   Status add_local_calls(const FunctionPlace& place);
+  Status read_ops_section(uint32_t index, std::vector<ProgramSpec>& out);
+  Status read_ops_members(uint32_t index, const ElfSymbol& symbol, OpsTable& table) const;
   [[nodiscard]] const FunctionPlace* function_at(uint32_t section, uint64_t offset) const;
   [[nodiscard]] const FunctionPlace* function_around(uint32_t section, uint64_t offset) const;
 

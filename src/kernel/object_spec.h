@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -72,6 +73,13 @@ struct FunctionSpec {  // a program's main function, or a subprogram
   std::vector<Reloc> relocs;  // by insn
 };
 
+// Functions that the kernel calls through a structure, such as a congestion control: a variable of the section ".struct_ops.link".
+struct OpsTable {
+  std::string type;                   // of the structure: "tcp_congestion_ops"
+  std::string registered = {};        // its member `name`, under which the kernel finds it; empty: it has none
+  std::vector<std::string> programs;  // that its members point to
+};
+
 struct ProgramSpec {
   std::string name;
   std::string section;         // "xdp", "tp/sched/sched_process_exec"
@@ -79,6 +87,7 @@ struct ProgramSpec {
   uint32_t expected_attach_type = 0;
   bool sleepable = false;
   FunctionSpec code;
+  std::optional<OpsTable> table = {};  // what attaches is not a program but this; `code` is empty then
 };
 
 // The maps of the agent's change log that an object brings along to be loaded without the agent (mapshift/module.bpf.h): no

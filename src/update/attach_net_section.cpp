@@ -38,6 +38,10 @@ Result<std::optional<AttachSpec>> attach_from_net_section(std::string_view prefi
     const std::string direction = target.empty() ? "…" : std::string(target);
     return missing(section, R"({"type": "netkit", "interface": "…", "direction": ")" + direction + "\"}");
   }
+  if (prefix == "sk_skb" || prefix == "sk_msg") {
+    const std::string hook = prefix == "sk_msg" ? "msg_verdict" : target.empty() ? "…" : std::string(target);
+    return missing(section, R"({"type": "sockmap", "map": "…", "hook": ")" + hook + "\"}");
+  }
   // What stands after a slash there was a slot of a program array, in older loaders.
   if (prefix == "classifier" && target.empty()) return missing(section, R"({"type": "tc", "interface": "…", "direction": "…"})");
   return std::optional<AttachSpec>();

@@ -47,12 +47,15 @@ Found cgroup_skb(std::string_view section, std::string_view target) {
   return missing(section, R"({"type": "cgroup", "path": "…", "hook": ")" + hook + "\"}");
 }
 
+// Tables of functions, both kinds of which are told apart later.
+Found struct_ops(std::string_view, std::string_view) { return AttachSpec{.type = "struct_ops"}; }
+
 struct Prefix {
   std::string_view name;
   Found (*read)(std::string_view section, std::string_view target);  // `target`: what follows the slash
 };
 // libbpf's names of sections.
-constexpr std::array<Prefix, 9> kPrefixes{{{"tp", tracepoint},
+constexpr std::array<Prefix, 11> kPrefixes{{{"tp", tracepoint},
                                             {"tracepoint", tracepoint},
                                             {"raw_tp", raw_tracepoint},
                                             {"raw_tracepoint", raw_tracepoint},
@@ -60,7 +63,9 @@ constexpr std::array<Prefix, 9> kPrefixes{{{"tp", tracepoint},
                                             {"xdp.frags", xdp},
                                             {"tcx", tcx},
                                             {"tc", tcx},
-                                            {"cgroup_skb", cgroup_skb}}};
+                                            {"cgroup_skb", cgroup_skb},
+                                            {".struct_ops", struct_ops},
+                                            {".struct_ops.link", struct_ops}}};
 
 }  // namespace
 

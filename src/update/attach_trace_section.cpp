@@ -36,6 +36,9 @@ bool split_offset(std::string_view target, std::string& name, uint64_t& offset) 
   return !name.empty() && error == std::errc() && end == digits.data() + digits.size();
 }
 
+// Of those over a map the section does not say which: unless the manifest does, somebody else makes their links.
+bool is_over_map(std::string_view target) { return target == "bpf_map_elem" || target == "bpf_sk_storage_map" || target == "sockmap"; }
+
 bool kprobe(std::string_view target, AttachSpec& out) { return split_offset(target, out.name, out.trace.offset); }
 
 // libbpf's form: the file's path up to the last colon, a function after it. The path must be absolute: nobody says relative to what.
@@ -62,7 +65,7 @@ constexpr std::string_view kName = R"({"type": "TYPE", "name": "…"})";
 constexpr std::string_view kPerf = R"({"type": "TYPE", "event": "cpu-clock", "frequency": 99})";
 
 // libbpf's names of sections; ".s" is for programs that may sleep.
-constexpr std::array<Section, 26> kSections{{{"uprobe", "uprobe", kFile, uprobe},
+constexpr std::array<Section, 28> kSections{{{"uprobe", "uprobe", kFile, uprobe},
                                              {"uprobe.s", "uprobe", kFile, uprobe},
                                              {"uretprobe", "uretprobe", kFile, uprobe},
                                              {"uretprobe.s", "uretprobe", kFile, uprobe},
@@ -87,13 +90,15 @@ constexpr std::array<Section, 26> kSections{{{"uprobe", "uprobe", kFile, uprobe}
                                              {"ksyscall", "kprobe", kName, never},
                                              {"kretsyscall", "kretprobe", kName, never},
                                              {"kprobe.session", "kprobe_multi", kName, never},
-                                             {"uprobe.session", "uprobe_multi", kFile, never}}};
+                                             {"uprobe.session", "uprobe_multi", kFile, never},
+                                             {"iter", "iter", kName, name_only},
+                                             {"iter.s", "iter", kName, name_only}}};
 
 }  // namespace
 
 Result<std::optional<AttachSpec>> attach_from_trace_section(std::string_view prefix, std::string_view section, std::string_view target) {
   const auto* known = std::ranges::find(kSections, prefix, &Section::prefix);
-  if (known == kSections.end()) return std::optional<AttachSpec>();
+  if (known == kSections.end() || (known->type == "iter" && is_over_map(target))) return std::optional<AttachSpec>();
   AttachSpec out{.type = std::string(known->type)};
   if (known->read(target, out)) return out;
   std::string example(known->example);

@@ -15,6 +15,20 @@ auto rank(const FieldAccess& a) {
   return std::tie(a.map, a.offset, a.size, a.kind, a.program, a.function, a.insn, a.stride, a.end, a.locked, a.clamped, a.adds_too);
 }
 
+// A table of functions is exchanged as one: it does to maps what all of its functions do.
+void add_tables(const ObjectSpec& object, CodeFacts& facts) {
+  const size_t count = facts.maps.size();
+  for (const ProgramSpec& program : object.programs) {
+    if (!program.table) continue;
+    for (size_t i = 0; i < count; ++i) {
+      if (std::ranges::find(program.table->programs, facts.maps[i].program) == program.table->programs.end()) continue;
+      MapAccess access = facts.maps[i];
+      access.program = program.name;
+      facts.maps.push_back(std::move(access));
+    }
+  }
+}
+
 }  // namespace
 
 CodeFacts analyse(const ObjectSpec& object) {
@@ -23,6 +37,7 @@ CodeFacts analyse(const ObjectSpec& object) {
   inference::MapSets sets(static_cast<uint32_t>(index.maps.size()));
   uint64_t budget = kMaxStepsPerObject;
   for (const auto& program : object.programs) {
+    if (program.table) continue;
     inference::Walk walk(index, sets, program, budget);
     walk.run();
     walk.collect(out);
@@ -35,6 +50,7 @@ CodeFacts analyse(const ObjectSpec& object) {
     out.fields.resize(kMaxAccesses);
     out.gave_up.push_back(program.name + ": the object touches more places than are remembered");
   }
+  add_tables(object, out);
   return out;
 }
 

@@ -71,11 +71,28 @@ struct Encoder {
   }
 };
 
+// What a table of functions is, and is called, its object says.
+void name_tables(const ObjectSpec& object, std::map<std::string, AttachSpec>& attachments, std::vector<Problem>& problems) {
+  for (auto& [name, attach] : attachments) {
+    const ProgramSpec* program = find_program(object, base_name(name));
+    const bool table = program->table.has_value();
+    if (table != (attach.type == "struct_ops")) {
+      problems.push_back({"no-attach", "programs." + name, name + (table ? " is a table of functions: its attach type is struct_ops"
+                                                                         : " is a program: the attach type struct_ops is for a table of functions, a variable")});
+    } else if (table && program->section != ".struct_ops.link") {
+      problems.push_back({"no-attach", "programs." + name, "a table of functions can be exchanged only if it is attached by a link: put it into SEC(\".struct_ops.link\")"});
+    } else if (table) {
+      attach.name = program->table->type;
+      attach.hook = program->table->registered;
+    }
+  }
+}
+
 }  // namespace
 
 Hook to_hook(const AttachSpec& attach) {
   return Hook{attach.type, attach.interface, attach.mode, attach.direction, attach.category, attach.name, attach.path, attach.hook,
-              attach.priority, attach.handle, attach.trace};
+              attach.priority, attach.handle, attach.trace, .together = {}, .stub = false, .map = attach.map};
 }
 
 std::string describe_attach(const AttachSpec& attach) {
@@ -85,6 +102,9 @@ std::string describe_attach(const AttachSpec& attach) {
   if (attach.type == "sk_lookup" || attach.type == "flow_dissector")
     return attach.type + " of " + (attach.path.empty() ? "the agent's network namespace" : attach.path);
   if (attach.type == "tracepoint") return "tracepoint " + attach.category + "/" + attach.name;
+  if (attach.type == "sockmap") return attach.hook + " of the sockets in " + attach.map;
+  if (attach.type == "iter") return "iterator of " + (attach.map.empty() ? attach.name : attach.map);
+  if (attach.type == "struct_ops") return attach.name + " " + attach.hook;
   if (attach.type == "raw_tracepoint") return "raw tracepoint " + attach.name;
   const TraceTarget& trace = attach.trace;
   std::string offset;
@@ -121,6 +141,7 @@ Result<std::map<std::string, AttachSpec>> attachments(const Manifest& manifest, 
       spec.trace.overlap = rule != manifest.programs.end() && rule->second.overlap;
     }
   }
+  name_tables(object, out, problems);
   if (!problems.empty()) return fail(Error{ErrorCode::kInvalid, 0, "the manifest does not say where every program attaches", {}, std::move(problems)});
   return out;
 }

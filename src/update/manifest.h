@@ -24,6 +24,7 @@ struct AttachSpec {
   std::string path = {}, hook = {};      // cgroup: skb_ingress, skb_egress; probes of executables: path
   uint32_t priority = 0, handle = 0;     // tc; 0: the kernel's choice
   TraceTarget trace = {};                // probes: the rest of what they need
+  std::string map = {};                  // sockmap, iter: the map of the module that the program hangs at
   bool operator==(const AttachSpec&) const = default;
 };
 

@@ -17,6 +17,7 @@ std::optional<Problem> overlap_problem(const ObjectSpec& object, const ProgramSp
   const std::string& name = program.name;
   const auto problem = [&](const char* code, const std::string& message) { return Problem{code, "programs." + name, message}; };
   const std::string gate = "MS_GATED(" + name + ") and ms_my_turn(" + name + ") of mapshift/module.bpf.h";
+  if (attach.type == "iter") return std::nullopt;  // no event runs it, and its link takes what may sleep
   if (before != nullptr && before->sleepable != program.sleepable) {
     return problem("sleepable", name + (program.sleepable ? " may sleep now" : " may no longer sleep") + ", which is exchanged in another way: give the new one another name");
   }

@@ -8,6 +8,7 @@
 #include "kernel/instance_name.h"
 #include "update/instances.h"
 #include "update/names.h"
+#include "update/planner_links.h"
 #include "update/planner_maps.h"
 #include "update/planner_programs.h"
 #include "update/planner_together.h"
@@ -70,6 +71,7 @@ Plan make_plan(const GenerationInput& old_side, const GenerationInput& next, con
     plan_programs(with_instances(old_side), with_instances(next), env, plan);
     check_moves(plan);
   }
+  plan_links(next, plan);
   plan_together(old_side, next, plan);
   for (const std::string& text : next.facts.gave_up)
     plan.warnings.push_back({"analysis-bounded", "programs", fmt::format("the instructions were not followed to the end: {}", text)});

@@ -156,6 +156,7 @@ std::string attach_difference(const AttachSpec& before, const AttachSpec& after)
   compare("the name", before.name, after.name);
   compare("the path", before.path, after.path);
   compare("the hook", before.hook, after.hook);
+  compare("the map", before.map, after.map);
   compare("the priority", fmt::format("{}", before.priority), fmt::format("{}", after.priority));
   compare("the handle", fmt::format("{}", before.handle), fmt::format("{}", after.handle));
   const TraceTarget &old_trace = before.trace, &new_trace = after.trace;

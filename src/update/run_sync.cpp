@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "update/planner_links.h"
 #include "update/run.h"
 
 namespace mapshift::update {
@@ -108,11 +109,13 @@ Status Run::precopy_one(Pair& pair, Nanos deadline) {
 // user space may write on and on: that travels with the passes of the bake, and is said.
 Status Run::settle(SyncPhase phase, Nanos timeout) {
   MS_CHECK(kernel_.grace_period());
+  // Sockets that run on with the passive side's programs write to its map for as long as they are open: the plan says so.
+  const bool writers_stay = leaves_sockets(input_.plan);
   const Nanos deadline = monotonic_now() + timeout;
   for (Pair& pair : pairs_) {
     for (int clean = 0; clean < kCleanPasses;) {
       MS_TRY(const PassReport report, pass(pair, phase, true));
-      clean = report.settled() ? clean + 1 : 0;
+      clean = report.settled() || writers_stay ? clean + 1 : 0;
       if (phase == SyncPhase::kLiveNew && !interrupted()) break;  // whoever ends it need not wait for such a writer
       if (clean != 0 || monotonic_now() < deadline) continue;
       const std::string map = pair.plan->name;

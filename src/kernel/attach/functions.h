@@ -62,6 +62,20 @@ Result<uint32_t> perf_event_attach_type(const Hook& hook);
 Status check_perf_event(const Hook& hook);
 Result<std::vector<Fd>> open_perf_event_links(const Hook& hook, int program_fd, const Program& behind);
 
+Result<uint32_t> sockmap_attach_type(const Hook& hook);
+Status check_sockmap(const Hook& hook);
+Result<Fd> open_sockmap_link(const Hook& hook, int program_fd);
+Result<uint32_t> sockmap_program_type(const Hook& hook);
+
+Result<uint32_t> iter_attach_type(const Hook& hook);
+Status check_iter(const Hook& hook);
+Status aim_iter(const Hook& hook, bpf_program* program);
+Result<Fd> open_iter_link(const Hook& hook, int program_fd);
+
+Result<uint32_t> struct_ops_attach_type(const Hook& hook);
+Status check_struct_ops(const Hook& hook);
+Result<Fd> open_struct_ops_link(const Hook& hook, int map_fd);
+
 Result<uint32_t> usdt_attach_type(const Hook& hook);
 Status check_usdt(const Hook& hook);
 Result<std::vector<Fd>> open_usdt_links(const Hook& hook, int program_fd, const Program& behind);

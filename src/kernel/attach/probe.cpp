@@ -33,6 +33,9 @@ std::vector<Hook> samples() {
       {.type = "raw_tracepoint", .name = "sched_switch"},
       {.type = "lsm", .name = "file_open"},
       {.type = "tp_btf", .name = "sched_switch"},
+      {.type = "sockmap", .hook = "verdict"},
+      {.type = "iter", .name = "task"},
+      {.type = "struct_ops", .name = "tcp_congestion_ops"},
       {.type = "perf_event", .trace = {.event = "cpu-clock", .frequency = 1}},
   };
   for (const char* type : {"kprobe", "kretprobe", "kprobe_multi", "kretprobe_multi", "fentry", "fexit"}) out.push_back({.type = type, .name = "vfs_read"});
@@ -74,7 +77,8 @@ Status probe_attach_type(const AttachType& type, const Hook& sample) {
   hook.type = type.name;
   MS_TRY(const uint32_t program_type, program_type_of(type, hook));
   MS_TRY(const uint32_t expected, type.expected_attach_type(hook));
-  MS_CHECK(load_two_instructions(program_type, expected, type.aim != nullptr ? hook.name : ""));
+  // Which function of a structure such a program is for, only its check knows.
+  if (!type.tables) MS_CHECK(load_two_instructions(program_type, expected, type.aim != nullptr ? hook.name : ""));
   // A cgroup takes whatever loads for it; of others without a sample nothing more can be told.
   if (type.name == "cgroup" || sample.type.empty()) return {};
   const Status found = type.check(hook);

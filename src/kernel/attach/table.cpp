@@ -60,6 +60,12 @@ constexpr AttachType kTable[] = {
      perf_event_attach_type, check_perf_event, nullptr, nullptr, open_perf_event_links},
     {"usdt", "a static probe of an executable: path, provider, name, pid", SwapMode::kDispatcher, BPF_PROG_TYPE_KPROBE,
      usdt_attach_type, check_usdt, nullptr, nullptr, open_usdt_links, before_usdt_swap},
+    {"sockmap", "what sockets in a map send or receive: map, hook (stream_parser, stream_verdict, verdict, msg_verdict)", SwapMode::kNative,
+     BPF_PROG_TYPE_SK_SKB, sockmap_attach_type, check_sockmap, open_sockmap_link, nullptr, nullptr, nullptr, sockmap_program_type},
+    {"iter", "objects of the kernel, listed to who reads the link's pin: name (task, tcp, bpf_map_elem, …), map", SwapMode::kNative,
+     BPF_PROG_TYPE_TRACING, iter_attach_type, check_iter, open_iter_link, aim_iter},
+    {"struct_ops", "a table of functions that the kernel calls, a variable in the section .struct_ops.link: nothing else", SwapMode::kNative,
+     BPF_PROG_TYPE_STRUCT_OPS, struct_ops_attach_type, check_struct_ops, open_struct_ops_link, nullptr, nullptr, nullptr, nullptr, true},
 };
 
 }  // namespace

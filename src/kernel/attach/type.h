@@ -26,7 +26,7 @@ struct AttachType {
   Result<uint32_t> (*expected_attach_type)(const Hook& hook);
   // Whether the hook exists; changes nothing.
   Status (*check)(const Hook& hook);
-  // Attaches the program and returns the link. Null: open_links does.
+  // Attaches the program and returns the link. Null: open_links does. Hook::map is the pin of the map here.
   Result<Fd> (*open_link)(const Hook& hook, int program_fd);
   // Before a program, or a dispatcher's stub, is loaded: says what in the kernel it is for. Null: its type says enough.
   Status (*aim)(const Hook& hook, bpf_program* program) = nullptr;
@@ -36,6 +36,8 @@ struct AttachType {
   Status (*before_swap)(const Program& from, const Program& to) = nullptr;
   // Of types whose hooks take programs of several types; null: all take `program_type`.
   Result<uint32_t> (*program_type_of)(const Hook& hook) = nullptr;
+  // What attaches is a table of functions: see attach/table_hook.h. open_link gets its map then.
+  bool tables = false;
 };
 
 [[nodiscard]] std::span<const AttachType> attach_types();
