@@ -18,6 +18,7 @@
 #include "agent/store_journal.h"
 #include "config/config.h"
 #include "http/service.h"
+#include "kernel/socket_programs.h"
 #include "metrics/metrics.h"
 #include "store/store.h"
 #include "update/run.h"
@@ -31,10 +32,10 @@ namespace mapshift::agent {
 class Agent final : public http::Service {
  public:
   // Everything is injected; `config_path` is read again by reload(). Without `start_go` no Go processes are captured, without
-  // `engines` no changes are followed. `find_holders` looks for the processes that hold a map.
+  // `engines` no changes are followed. `find_holders` looks for who holds a map.
   Agent(config::Config config, std::string config_path, std::unique_ptr<Kernel> kernel, std::unique_ptr<store::Store> store,
         metrics::Metrics& metrics, GoCapture::Start start_go = {}, Changes::Engines engines = {},
-        Leases::FindHolders find_holders = [](const std::set<uint32_t>& ids) { return map_holders(ids); });
+        Leases::FindHolders find_holders = find_map_holders);
   ~Agent() override;
 
   // Finishes or undoes what a former agent left; afterwards ready() is true. Log lines say which.

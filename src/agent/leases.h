@@ -26,6 +26,7 @@ namespace mapshift::agent {
 // bpffs, so that a restarted agent goes on. Thread-safe. Never fails an update: what cannot be kept is logged and shown.
 class Leases {
  public:
+  // Processes, and programs that sockets still run: find_map_holders(), or what a test puts in its place.
   using FindHolders = std::function<MapHolders(const std::set<uint32_t>& ids)>;
 
   Leases(Kernel& kernel, store::Store& store, std::string bpffs, FindHolders find_holders);

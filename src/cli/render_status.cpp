@@ -117,6 +117,8 @@ std::string kept_lines(const std::vector<ModuleMap>& maps) {
     out += fmt::format("\n  {}: the former map, id {}, is kept in step until {}; held by {}\n", map.name, kept.id, kept.until,
                        holders.empty() ? "nobody that was found" : holders);
     if (!kept.problem.empty()) out += fmt::format("    NOT IN STEP: {}\n", kept.problem);
+    else if (std::ranges::any_of(kept.holders, [](const KeptHolder& holder) { return holder.pid == 0; }))
+      out += "    sockets run these programs on: it is dropped when the last of them has gone\n";
     else if (!holders.empty()) out += fmt::format("    let them open {} again: then it is dropped\n", map.pin);
   }
   return out;

@@ -92,7 +92,7 @@ void name_tables(const ObjectSpec& object, std::map<std::string, AttachSpec>& at
 
 Hook to_hook(const AttachSpec& attach) {
   return Hook{attach.type, attach.interface, attach.mode, attach.direction, attach.category, attach.name, attach.path, attach.hook,
-              attach.priority, attach.handle, attach.trace, .together = {}, .stub = false, .map = attach.map};
+              attach.priority, attach.handle, attach.trace, {}, false, attach.map};
 }
 
 std::string describe_attach(const AttachSpec& attach) {

@@ -43,7 +43,7 @@ std::string describe_holders(const KeptRecord& kept) {
   std::string out;
   for (const KeptHolder& holder : kept.holders) {
     if (!out.empty()) out += ", ";
-    out += std::to_string(holder.pid) + " (" + holder.comm + ")";
+    out += holder.pid == 0 ? holder.comm : std::to_string(holder.pid) + " (" + holder.comm + ")";
   }
   if (kept.holder_count > kept.holders.size()) out += " and " + std::to_string(kept.holder_count - kept.holders.size()) + " more";
   return out;
