@@ -104,7 +104,7 @@ std::string describe_attach(const AttachSpec& attach) {
   if (attach.type == "tracepoint") return "tracepoint " + attach.category + "/" + attach.name;
   if (attach.type == "sockmap") return attach.hook + " of the sockets in " + attach.map;
   if (attach.type == "iter") return "iterator of " + (attach.map.empty() ? attach.name : attach.map);
-  if (attach.type == "struct_ops") return attach.name + " " + attach.hook;
+  if (attach.type == "struct_ops" && !attach.name.empty()) return attach.name + " " + attach.hook;
   if (attach.type == "raw_tracepoint") return "raw tracepoint " + attach.name;
   const TraceTarget& trace = attach.trace;
   std::string offset;

@@ -72,9 +72,12 @@ TEST_F(IterTest, WhatTheKernelDoesNotListIsRefused) {
   const Status unknown = kernel_->check_hook({.type = "iter", .name = "nosuch"});
   ASSERT_FALSE(unknown);
   EXPECT_THAT(unknown.error().message, ::testing::HasSubstr("nosuch"));
-  EXPECT_FALSE(kernel_->check_hook({.type = "iter", .name = "bpf_map_elem"}));
-  EXPECT_FALSE(kernel_->check_hook({.type = "iter", .name = "task", .map = "counts"}));
-  EXPECT_TRUE(ok(kernel_->check_hook({.type = "iter", .name = "task"})));
+  Hook hook{.type = "iter", .name = "bpf_map_elem"};
+  EXPECT_FALSE(kernel_->check_hook(hook));  // which map?
+  hook.name = "task";
+  EXPECT_TRUE(ok(kernel_->check_hook(hook)));
+  hook.map = "counts";
+  EXPECT_FALSE(kernel_->check_hook(hook));
 }
 
 }  // namespace

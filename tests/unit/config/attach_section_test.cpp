@@ -61,11 +61,14 @@ TEST(AttachSection, ProgramsThatTraceSayWhere) {
   EXPECT_EQ(usdt.path, "/usr/bin/app");
   EXPECT_EQ(usdt.trace.provider, "provider");
   EXPECT_EQ(usdt.name, "name");
+  EXPECT_EQ(attach("iter.s/task").type, "iter");
+  EXPECT_EQ(attach("iter/tcp").name, "tcp");
+  EXPECT_EQ(attach(".struct_ops.link").type, "struct_ops");
 }
 
 TEST(AttachSection, ProgramsThatTraceNowhereSayWhatIsMissing) {
   for (const char* section : {"uprobe", "uprobe/app:work", "uprobe//app", "uprobe//app:work+x", "usdt//app:name", "kprobe", "kprobe/+1", "fentry",
-                              "lsm/", "perf_event", "uretprobe.multi.s"}) {
+                              "lsm/", "perf_event", "uretprobe.multi.s", "iter", "sk_skb/stream_verdict", "sk_msg"}) {
     const auto attach = attach_from_section(section);
     ASSERT_FALSE(attach) << section;
     EXPECT_THAT(attach.error().message, HasSubstr("\"attach\": {\"type\": \"")) << section;

@@ -143,7 +143,10 @@ TEST(Manifest, ProgramsThatTraceAreReadWhole) {
     "c": {"attach": {"type": "kprobe", "name": "do_exit", "offset": 4}},
     "d": {"attach": {"type": "perf_event", "event": "cpu-clock", "frequency": 99}},
     "e": {"attach": {"type": "uretprobe_multi", "path": "/bin/app", "symbol": "work_*"}},
-    "f": {"attach": {"type": "lsm", "name": "file_open"}}})"));
+    "f": {"attach": {"type": "lsm", "name": "file_open"}},
+    "g": {"attach": {"type": "sockmap", "map": "peers", "hook": "msg_verdict"}},
+    "h": {"attach": {"type": "iter", "name": "bpf_map_elem", "map": "flows"}},
+    "i": {"attach": {"type": "struct_ops"}}})"));
   const auto attach = [&](const char* program) { return *manifest.programs.at(program).attach; };
   EXPECT_EQ(attach("a").trace.offset, 4096u);
   EXPECT_EQ(attach("a").trace.pid, 7);
@@ -153,12 +156,18 @@ TEST(Manifest, ProgramsThatTraceAreReadWhole) {
   EXPECT_EQ(attach("d").trace.frequency, 99u);
   EXPECT_EQ(attach("e").trace.symbol, "work_*");
   EXPECT_EQ(attach("f").name, "file_open");
+  EXPECT_EQ(attach("g").map, "peers");
+  EXPECT_EQ(attach("g").hook, "msg_verdict");
+  EXPECT_EQ(attach("h").map, "flows");
+  EXPECT_EQ(attach("i").type, "struct_ops");
 }
 
 TEST(Manifest, ProgramsThatTraceNowhereAreRefused) {
   for (const char* attach : {R"({"type": "uprobe", "path": "/bin/app"})", R"({"type": "uprobe", "symbol": "main"})",
                              R"({"type": "kprobe"})", R"({"type": "lsm", "name": "a b"})", R"({"type": "usdt", "path": "/bin/app", "name": "n"})",
                              R"({"type": "perf_event", "event": "cpu-clock"})", R"({"type": "fentry", "name": "f", "offset": 1})",
+                             R"({"type": "sockmap", "hook": "verdict"})", R"({"type": "sockmap", "map": "m", "hook": "skb"})", R"({"type": "iter"})",
+                             R"({"type": "struct_ops", "name": "n"})",
                              R"({"type": "perf_event", "event": "cpu-clock", "frequency": 1, "period": 1})"}) {
     EXPECT_FALSE(parse_manifest(with(R"("programs": {"p": {"attach": )" + std::string(attach) + "}}"), "/srv", {}, "m.json")) << attach;
   }
