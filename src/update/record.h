@@ -134,7 +134,7 @@ struct MapChanges {
 
 // The former generation's map, which processes still hold: it is kept in step with this one.
 struct KeptHolder {
-  int pid = 0;
+  int pid = 0;  // 0: no process, but a program that sockets run on
   std::string comm;
 };
 struct KeptRecord {
