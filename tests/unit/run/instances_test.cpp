@@ -163,7 +163,7 @@ TEST_P(RunInstances, AreNoWorseForOneWhoseInterfaceGoes) {
   for (const bool ordered : {false, true}) {
     for (size_t n = 0; n < length; ++n) {
       Pair pair(GetParam());
-      Run& run = pair.begin();
+      auto& run = pair.begin();
       pair.steps.on_call([&](size_t at, const std::string& call) {
         if (at == n) pair.kernel.vanish("count@a", hook_dir("count@a"));
         if (ordered && call.starts_with("publish") && run.record().state == State::kSwapping) (void)run.order(Order::kRollback, "ordered", "operator");
