@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "base/clock.h"
 #include "config/manifest.h"
 #include "kernel/any_sync.h"
 #include "kernel/instance_name.h"
@@ -68,6 +69,19 @@ std::vector<std::string> pins_of(const std::vector<std::string>& pinned, const s
   std::vector<std::string> pins;
   std::ranges::copy_if(pinned, std::back_inserter(pins), [&](const std::string& pin) { return base_name(pin) == map; });
   return pins;
+}
+
+// The kernel waits for its readers in each update of an XDP link.
+void warn_of_many(const update::Limits& limits, update::Plan& plan) {
+  constexpr Nanos kUpdateOfXdpLink = std::chrono::milliseconds(16);  // p99 on an idle machine; p50 is 8
+  if (plan.together) return;
+  const auto hooks = std::ranges::count_if(plan.programs, [](const update::ProgramPlan& program) {
+    return program.attach.type == "xdp" && program.swap == update::ProgramPlan::Swap::kNative;
+  });
+  if (hooks * kUpdateOfXdpLink <= limits.swap_timeout) return;
+  plan.warnings.push_back({"long-swap", "swap", "to swap " + std::to_string(hooks) + " XDP hooks one after the other may take " +
+      format_duration(hooks * kUpdateOfXdpLink) + ", and the update fails after limits.swap_timeout (" + format_duration(limits.swap_timeout) +
+      "): set \"swap\": \"together\", which moves all of them by one store, or raise the limit"});
 }
 
 }  // namespace
@@ -160,7 +174,9 @@ update::Plan plan_update(Kernel& kernel, const std::string& bpffs, const Prepare
     const auto same = std::ranges::find(next.input.object.programs, program.name, &ProgramSpec::name);
     if (program.code.insns.empty() && same != next.input.object.programs.end()) program.expected_attach_type = same->expected_attach_type;
   }
-  return update::make_plan(running, next.input, env);
+  update::Plan plan = update::make_plan(running, next.input, env);
+  warn_of_many(limits, plan);
+  return plan;
 }
 
 update::Plan plan_load(Kernel& kernel, const Prepared& next, const update::Limits& limits) {

@@ -55,17 +55,24 @@ std::string verdict(const UpdateRecord& plan) {
 
 }  // namespace
 
+std::string some_of(const std::vector<std::string>& names) {
+  constexpr size_t kShown = 8;
+  if (names.size() <= kShown) return fmt::format("{}", fmt::join(names, ", "));
+  return fmt::format("{} and {} more", fmt::join(names.begin(), names.begin() + kShown, ", "), names.size() - kShown);
+}
+
 std::string render_generations(const UpdateRecord& record) { return generation(record.from) + " -> " + generation(record.to); }
 
 std::string render_planned_maps(const UpdateRecord& record) {
-  std::string out, names;
+  std::string out;
+  std::vector<std::string> names;
   for (size_t i = 0; i < record.maps.size(); ++i) {
     const std::string body = planned_map(record.maps[i]);
-    names += (names.empty() ? "" : ", ") + record.maps[i].name;
+    names.push_back(record.maps[i].name);
     // Each instance's own that go the same way are one entry.
     const bool more = i + 1 < record.maps.size() && base_name(record.maps[i + 1].name) == base_name(record.maps[i].name) &&
                       planned_map(record.maps[i + 1]) == body;
-    if (!more) out += "  " + std::exchange(names, {}) + body;
+    if (!more) out += "  " + some_of(std::exchange(names, {})) + body;
   }
   return out.empty() ? out : "Maps\n" + out;
 }

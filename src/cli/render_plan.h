@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <string>
+#include <vector>
 
 #include "update/record.h"
 
@@ -10,6 +11,8 @@ namespace mapshift::cli {
 [[nodiscard]] std::string render_plan(const update::UpdateRecord& plan);
 
 // Parts that the story of an update shows as well.
+// "a, b, c", and how many more where there are many.
+[[nodiscard]] std::string some_of(const std::vector<std::string>& names);
 [[nodiscard]] std::string render_generations(
     const update::UpdateRecord& record);  // "1.0.0 (generation 1) -> 2.0.0 (generation 2)"
 [[nodiscard]] std::string render_planned_maps(const update::UpdateRecord& record);

@@ -82,7 +82,7 @@ std::string instances_of(const std::vector<ModuleProgram>& programs) {
   for (const ModuleProgram& program : programs)
     if (const std::string_view base = base_name(program.name); base != program.name) names.insert(std::string_view(program.name).substr(base.size() + 1));
   if (names.empty()) return {};
-  return fmt::format(", {} {}", names.size() == 1 ? "instance" : "instances", fmt::join(names, ", "));
+  return fmt::format(", {} {}", names.size() == 1 ? "instance" : "instances", some_of({names.begin(), names.end()}));
 }
 
 std::string programs_table(const std::vector<ModuleProgram>& programs) {

@@ -148,6 +148,7 @@ class Run {
   [[nodiscard]] Status swap_back(Nanos fresh_since);
   [[nodiscard]] Result<bool> drop_if_gone(const ProgramPlan& program);
   [[nodiscard]] Status attach_again(const ProgramPlan& program, const Hook& hook);
+  [[nodiscard]] Status bring_back(const ProgramPlan& program, const Hook& hook);
   [[nodiscard]] Status restore_program(const ProgramPlan& program);
   [[nodiscard]] Status drop(uint64_t generation);
 

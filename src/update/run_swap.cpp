@@ -128,13 +128,21 @@ Status Run::attach_again(const ProgramPlan& program, const Hook& hook) {
   return {};
 }
 
-// Whatever the hook runs now, afterwards it runs the old generation's program.
+// Whatever the hook runs now, afterwards it runs the old generation's program. Its place may go at any time: it is asked after
+// what failed, not before.
 Status Run::restore_program(const ProgramPlan& program) {
+  Hook hook = hook_of(program);
+  hook.stub = input_.old_manifest.swap == SwapTogether::kTogether;
+  Status back = bring_back(program, hook);
+  if (back) return back;
+  MS_TRY(const bool gone, drop_if_gone(program));
+  return gone ? attach_again(program, hook) : back;
+}
+
+Status Run::bring_back(const ProgramPlan& program, const Hook& hook) {
   const std::string hook_dir = paths_.hook(program.name);
   const std::string from = paths_.program(input_.plan.from.generation, program.name);
   const std::string to = paths_.program(input_.plan.to.generation, program.name);
-  Hook hook = hook_of(program);
-  hook.stub = input_.old_manifest.swap == SwapTogether::kTogether;
   switch (program.swap) {
     case ProgramPlan::Swap::kNone: return {};
     case ProgramPlan::Swap::kAttach: return kernel_.detach(hook_dir);
@@ -143,10 +151,9 @@ Status Run::restore_program(const ProgramPlan& program) {
     case ProgramPlan::Swap::kOverlap:
     case ProgramPlan::Swap::kDetach: break;
   }
-  MS_TRY(const bool gone, drop_if_gone(program));
   MS_TRY(const auto pins, kernel_.list(hook_dir));
   // A detach that was cut short leaves a dispatcher's maps; it is the link that makes a hook run.
-  if (gone || std::find(pins.begin(), pins.end(), "link") == pins.end()) return attach_again(program, hook);
+  if (std::find(pins.begin(), pins.end(), "link") == pins.end()) return attach_again(program, hook);
   if (program.swap == ProgramPlan::Swap::kDetach) return {};
   MS_TRY(const int side, kernel_.running(hook, hook_dir, from, to));
   if (side == 0) return {};

@@ -60,10 +60,11 @@ Status Run::unstage_all() {
     const bool fresh = program.swap == ProgramPlan::Swap::kAttach;
     Hook hook = hook_of(program);
     hook.stub = input_.old_manifest.swap == SwapTogether::kTogether;
+    const Status back = kernel_.unstage(hook, paths_.hook(program.name), fresh ? "" : paths_.program(input_.plan.from.generation, program.name));
+    if (back) continue;
     MS_TRY(const bool gone, drop_if_gone(program));
-    if (gone && !fresh) MS_CHECK(attach_again(program, hook));
-    if (gone) continue;
-    MS_CHECK(kernel_.unstage(hook, paths_.hook(program.name), fresh ? "" : paths_.program(input_.plan.from.generation, program.name)));
+    if (!gone) return back;
+    if (!fresh) MS_CHECK(attach_again(program, hook));
   }
   return {};
 }
@@ -75,10 +76,12 @@ Result<bool> Run::runs_new() {
     const std::string dir = paths_.hook(program.name);
     MS_TRY(const auto pins, kernel_.list(dir));
     if (std::find(pins.begin(), pins.end(), "link") == pins.end()) continue;  // a new hook that is not staged yet
-    MS_TRY(const bool gone, kernel_.place_gone(dir));
-    if (gone) continue;
-    MS_TRY(const int side, kernel_.running(hook_of(program), dir, sides->from, sides->to));
-    if (side == 1) return true;
+    const auto side = kernel_.running(hook_of(program), dir, sides->from, sides->to);
+    if (!side) {
+      MS_TRY(const bool gone, kernel_.place_gone(dir));
+      if (!gone) return fail(side.error());
+    }
+    if (side && *side == 1) return true;
   }
   return false;
 }

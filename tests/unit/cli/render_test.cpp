@@ -51,6 +51,15 @@ TEST(Render, APlan) {
             "This update can be done. Nothing has been changed.\n");
 }
 
+TEST(Render, MapsOfInstancesThatGoTheSameWayAreOneEntry) {
+  update::UpdateRecord plan = record_in(State::kPlanned);
+  for (const char* name : {"a", "b"})
+    plan.maps.push_back({.name = std::string("cells@") + name, .from = std::string("cells@") + name, .policy = "sync", .reason = "value layout differs"});
+  plan.maps.push_back({.name = "cells@c", .policy = "reset", .reason = "the instance \"c\" is new in this generation"});
+  EXPECT_THAT(render_plan(plan), HasSubstr("  cells@a, cells@b: sync, value layout differs\n  cells@c: reset, the instance \"c\" is new"));
+  EXPECT_EQ(some_of({"1", "2", "3", "4", "5", "6", "7", "8", "9", "10"}), "1, 2, 3, 4, 5, 6, 7, 8 and 2 more");
+}
+
 TEST(Render, APlanThatLosesOrIsRefusedSaysSo) {
   update::UpdateRecord plan = planned();
   plan.maps[0].lossy = true;
@@ -115,6 +124,14 @@ TEST(Render, AModule) {
   EXPECT_THAT(both, HasSubstr("count_packets: 3 events found no program"));
   EXPECT_THAT(render_modules({}), HasSubstr("No module is loaded"));
   EXPECT_THAT(render_modules({module}), HasSubstr("u-000001 baking"));
+}
+
+TEST(Render, AModuleWithInstancesNamesThem) {
+  update::ModuleRecord module;
+  module.name = "flowmeter";
+  module.version = "1.0.0";
+  module.programs = {{"count@b", "xdp", "xdp on eth1 (native)", 7, 0, 0, 0}, {"count@a", "xdp", "xdp on eth0 (native)", 8, 0, 0, 0}, {"watch", "tracepoint", "", 9, 0, 0, 0}};
+  EXPECT_THAT(render_module(module), HasSubstr("flowmeter 1.0.0, generation 0, instances a, b\n"));
 }
 
 TEST(Render, WhoHoldsTheFormerMap) {
