@@ -21,6 +21,10 @@ update::KeptMap sample(const std::string& module, const std::string& map) {
   spec.key_fields = {{SyncOp::kLatest, 4, 8, false, false, 0, 0, 0, false, -1}};
   spec.defaults1 = {{8, 8, UINT64_MAX}};
   spec.remaps = {{{{-1, 5}, {INT64_MIN, INT64_MAX}}}};
+  spec.fields[0].in_union = 1;
+  spec.fields[0].arm = 2;
+  spec.fields[0].zero = true;
+  spec.unions = {{4, 8, 2, 4, {{UINT64_MAX, 7, 2}, {1, 1, 1}}}};
   spec.transform = SyncTransform{"/o", "up", ""};
   SyncSpec inner;
   inner.key_size = 2;
@@ -44,6 +48,9 @@ TEST_F(KeptMaps, OutliveTheAgentToTheLastField) {
   EXPECT_EQ(kept->front().sync.defaults1.at(0).value, UINT64_MAX);
   EXPECT_EQ(kept->front().sync.remaps.at(0).values.at(1).first, INT64_MIN);
   EXPECT_EQ(kept->front().sync.inner->key_size, 2u);
+  EXPECT_EQ(kept->front().sync.fields.at(0).arm, 2);
+  EXPECT_TRUE(kept->front().sync.fields.at(0).zero);
+  EXPECT_EQ(kept->front().sync.unions.at(0).values.at(0).value0, UINT64_MAX);
   ASSERT_TRUE(store_->drop_kept_map("m", "flows"));
   ASSERT_TRUE(store_->drop_kept_map("m", "flows"));
   EXPECT_EQ(store_->kept_maps()->size(), 1u);
