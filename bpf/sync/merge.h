@@ -389,7 +389,7 @@ static __noinline int reconcile(void *key, struct ms_base *b, void *v0, void *v1
 	find_alive(&work.alive0, j.v0, false);
 	find_alive(&work.alive1, j.v1, true);
 	find_alive(&work.alive_base, j.b0, false);
-	work.undeclared = any_undeclared(&work.alive0) | any_undeclared(&work.alive1);
+	work.undeclared = any_undeclared(&work.alive0) || any_undeclared(&work.alive1);
 	if (phase == MS_PRECOPY) {
 		work.defaulted = work.fresh && nr_defaults;
 		if (work.defaulted && !staged)
