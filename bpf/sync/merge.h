@@ -165,6 +165,14 @@ static __always_inline void merge_sum(struct job *j, const volatile struct ms_fi
 	}
 }
 
+/* The active side wins a conflict, and against a passive change that no instruction could carry over whole. */
+static __always_inline bool taken_from1(u64 bit)
+{
+	bool c0 = work.group0 & bit, c1 = work.group1 & bit;
+
+	return (c0 && c1) || (work.wide & bit && (active1() ? c0 : c1)) ? active1() : c1;
+}
+
 /*
  * A value may change between the scan and here. What the scan found unchanged is expected to be still base, so that a
  * newer value is never written over.
@@ -172,14 +180,11 @@ static __always_inline void merge_sum(struct job *j, const volatile struct ms_fi
 static __always_inline void merge_latest(struct job *j, const volatile struct ms_field *f, u64 x, u64 y, u64 bx, u64 by)
 {
 	u64 bit = 1ull << (f->group & 63), next;
-	bool c0 = work.group0 & bit, c1 = work.group1 & bit, from1 = c1;
+	bool c0 = work.group0 & bit, c1 = work.group1 & bit;
 
 	if ((!c0 && !c1) || work.failed_groups & bit)
 		return;
-	/* The active side wins a conflict, and against a passive change that no instruction could carry over whole. */
-	if ((c0 && c1) || (work.wide & bit && (active1() ? c0 : c1)))
-		from1 = active1();
-	if (from1) {
+	if (taken_from1(bit)) {
 		next = to_side0(f, y, &work.clamped);
 		if (put(j, f, c0 ? x : bx, next, false)) {
 			set(f, j->b0, false, next);
@@ -203,17 +208,13 @@ static __always_inline void merge_latest(struct job *j, const volatile struct ms
  */
 static __always_inline bool switch_arm(struct job *j, const volatile struct ms_field *f, u64 x, u64 y)
 {
-	u64 bit = 1ull << (f->group & 63);
 	bool alive0 = is_alive(f, &work.alive0), alive1 = is_alive(f, &work.alive1);
-	bool c0 = work.group0 & bit, c1 = work.group1 & bit, from1 = c1;
 
 	if (!in_arm(f))
 		return false;
 	if (alive0 && alive1 && (work.fresh || !is_switched(f, &work.alive0, &work.alive_base)))
 		return false;
-	if ((c0 && c1) || (work.wide & bit && (active1() ? c0 : c1)))
-		from1 = active1();
-	if (from1 ? alive1 : alive0)
+	if (taken_from1(1ull << (f->group & 63)) ? alive1 : alive0)
 		merge_latest(j, f, x, y, x, y);
 	return true;
 }
@@ -388,7 +389,7 @@ static __noinline int reconcile(void *key, struct ms_base *b, void *v0, void *v1
 	find_alive(&work.alive0, j.v0, false);
 	find_alive(&work.alive1, j.v1, true);
 	find_alive(&work.alive_base, j.b0, false);
-	work.undeclared = any_undeclared(&work.alive0) | any_undeclared(&work.alive1);
+	work.undeclared = any_undeclared(&work.alive0) || any_undeclared(&work.alive1);
 	if (phase == MS_PRECOPY) {
 		work.defaulted = work.fresh && nr_defaults;
 		if (work.defaulted && !staged)

@@ -113,7 +113,7 @@ class Walk {
     if (claim(place)) out_.locks.push_back({at.path, place.offset});
   }
 
-  Place below(const Place& at, const Member& member) {
+  Place below(const Place& at, const Member& member, bool of_union = false) {
     Place place = at;
     const RawTags tags = read_tags(member.tags, where_of(join_path(at.path, member.name)), out_.problems);
     place.path = join_path(at.path, member.name);
@@ -122,6 +122,7 @@ class Walk {
     if (tags.merge) place.merge = tags.merge;
     if (tags.default_value) place.default_value = tags.default_value;
     place.in_union.reset();
+    if (!tags.when.empty() && !of_union) misplaced("MS_WHEN", place.path);
     if (!tags.discriminator.empty()) place.in_union = UnionRule{tags.discriminator, {}, tags.zero};
     place.offset = at.offset + member.bit_offset / 8;
     place.anonymous = member.name.empty();
@@ -138,7 +139,7 @@ class Walk {
         continue;
       }
       flush_bits(run, at);
-      if (member.type) visit(member.type, below(at, member));
+      if (member.type) visit(member.type, below(at, member, type.kind == TypeKind::kUnion));
     }
     flush_bits(run, at);
   }

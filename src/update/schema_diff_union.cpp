@@ -96,6 +96,10 @@ class Expansion {
                                 "(\"transform\")", path));
         return std::nullopt;
       }
+      if (found->in_union != 0) {
+        refuse(now, fmt::format("its discriminator {} lies in a member of another union", path));
+        return std::nullopt;
+      }
       if (whole(*found) && whole(before_.fields[*old_index])) return Tag{before_.fields[*old_index], *found};
       refuse(now, fmt::format("its discriminator {} must be a whole aligned integer or an enum in both generations, and no array", path));
       return std::nullopt;

@@ -94,6 +94,18 @@ TEST(Manifest, WhatAMapMaySayOfItsTypesAndItsSuccessor) {
   EXPECT_FALSE(d.per_instance);
 }
 
+TEST(Manifest, WhichMemberOfAUnionIsInUse) {
+  const Manifest manifest = read(with(R"("maps": {"c": {"fields": {
+    "u": {"discriminator": "kind", "when": {"TCP": "tcp", "17": "udp", "-1": "udp"}, "otherwise": "zero"},
+    "w": {"discriminator": "kind", "when": {"1": "a"}}, "x": {"merge": "sum"}}}})"));
+  const auto& fields = manifest.maps.at("c").fields;
+  EXPECT_EQ(fields.at("u").in_union->discriminator, "kind");
+  EXPECT_EQ(fields.at("u").in_union->when, (std::map<std::string, std::string>{{"TCP", "tcp"}, {"17", "udp"}, {"-1", "udp"}}));
+  EXPECT_TRUE(fields.at("u").in_union->zero);
+  EXPECT_FALSE(fields.at("w").in_union->zero);
+  EXPECT_FALSE(fields.at("x").in_union);
+}
+
 TEST(Manifest, HowHooksMove) {
   using update::Canary;
   EXPECT_EQ(read(with(R"("swap": "in-order")")).swap, update::SwapTogether::kInOrder);

@@ -81,6 +81,7 @@ TypeRef hostile_type(Random& random, int depth) {
     member.bit_offset = random.one_of({0U, 1U, 8U, 32U, 64U, 128U, UINT32_MAX});
     member.bit_size = random.one_of({0U, 0U, 0U, 3U, 64U, UINT32_MAX});
     if (random.below(8) != 0) member.type = hostile_type(random, depth - 1);
+    if (random.below(4) == 0) member.tags = {random.one_of({"mapshift:union=a", "mapshift:when=0", "mapshift:when=x", "mapshift:from=b", "mapshift:merge=sum"})};
     type.members.push_back(std::move(member));
   }
   return make(std::move(type));

@@ -21,6 +21,10 @@ update::KeptMap sample(const std::string& module, const std::string& map) {
   spec.key_fields = {{SyncOp::kLatest, 4, 8, false, false, 0, 0, 0, false, -1}};
   spec.defaults1 = {{8, 8, UINT64_MAX}};
   spec.remaps = {{{{-1, 5}, {INT64_MIN, INT64_MAX}}}};
+  spec.fields[0].in_union = 1;
+  spec.fields[0].arm = 2;
+  spec.fields[0].zero = true;
+  spec.unions = {{4, 8, 2, 4, {{UINT64_MAX, 7, 2}, {1, 1, 1}}}};
   spec.transform = SyncTransform{"/o", "up", ""};
   return out;
 }
