@@ -88,7 +88,8 @@ TEST_F(SockmapTest, TheProgramOfASocketHoldsTheOldMap) {
   };
   EXPECT_TRUE(eventually([&] { return programs().size() == 1; }));  // others of that generation end a little later
   EXPECT_THAT(programs(), ::testing::ElementsAre(::testing::AllOf(::testing::Field(&MapHolder::pid, 0),
-                                                                  ::testing::Field(&MapHolder::comm, ::testing::HasSubstr("(on_receive)")))));
+                                                                  ::testing::Field(&MapHolder::comm,
+                                                                      ::testing::HasSubstr("(on_receive)")))));
   old_one = {};
   EXPECT_TRUE(eventually([&] { return programs().empty(); }));
 }
