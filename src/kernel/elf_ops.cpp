@@ -16,7 +16,8 @@ namespace {
 std::string registered_name(const Type& type, std::span<const std::byte> bytes) {
   for (const Member& member : type.members) {
     const size_t at = member.bit_offset / 8;
-    if (member.name != "name" || member.type->kind != TypeKind::kArray || member.type->element->size != 1 || member.type->size > bytes.size() ||
+    if (member.name != "name" || member.type->kind != TypeKind::kArray || !member.type->element ||
+        member.type->element->size != 1 || member.type->size > bytes.size() ||
         at > bytes.size() - member.type->size) {
       continue;
     }
@@ -48,13 +49,17 @@ Status ObjectReader::read_ops_section(uint32_t index, std::vector<ProgramSpec>& 
   MS_TRY(const auto described, types_->section(section.name));
   for (const ElfSymbol& symbol : elf_.symbols()) {
     if (symbol.section != index || symbol.type != STT_OBJECT || symbol.name.empty()) continue;
-    const auto variable = std::ranges::find(described.variables, symbol.name, [](const auto& entry) { return std::string_view(entry.variable.name); });
-    if (symbol.value > section.data.size() || section.data.size() - symbol.value < symbol.size || variable == described.variables.end() ||
+    const auto variable = std::ranges::find(described.variables, symbol.name,
+        [](const auto& entry) { return std::string_view(entry.variable.name); });
+    if (symbol.value > section.data.size() || section.data.size() - symbol.value < symbol.size ||
+        variable == described.variables.end() ||
         variable->variable.type == nullptr || variable->variable.type->kind != TypeKind::kStruct) {
-      return fail(ErrorCode::kInvalid, fmt::format("the table of functions \"{}\" contradicts its type; build it again", symbol.name));
+      return fail(ErrorCode::kInvalid, fmt::format("the table of functions \"{}\" contradicts its type; build it again",
+          symbol.name));
     }
     const Type& type = *variable->variable.type;
-    ProgramSpec table{.name = std::string(symbol.name), .section = std::string(section.name), .type = BPF_PROG_TYPE_STRUCT_OPS, .code = {}};
+    ProgramSpec table{.name = std::string(symbol.name), .section = std::string(section.name), .type = BPF_PROG_TYPE_STRUCT_OPS,
+        .code = {}};
     table.table = OpsTable{type.name, registered_name(type, section.data.subspan(symbol.value, symbol.size)), {}};
     MS_CHECK(read_ops_members(index, symbol, *table.table));
     out.push_back(std::move(table));

@@ -96,7 +96,8 @@ Status fill_ops_table(const bpf_object* object, const bpf_map* table) {
   const btf* own_types = bpf_object__btf(object);
   const btf_type* own = own_structure(own_types, bpf_map__name(table));
   const auto* from = static_cast<const std::byte*>(bpf_map__initial_value(table, nullptr));
-  if (data == nullptr || own == nullptr || from == nullptr) return fail(ErrorCode::kInvalid, what + ": its type is not the kernel's");
+  if (data == nullptr || own == nullptr || from == nullptr) return fail(ErrorCode::kInvalid,
+      what + ": its type is not the kernel's");
   std::vector<std::byte> bytes(info.value_size);
   const Copy copy{own_types, own, kernel.get(), resolved(kernel.get(), data->type), data->offset / 8, from, bytes};
   for (int i = 0; i < btf_vlen(own); ++i) {

@@ -50,7 +50,8 @@ Status check_iter(const Hook& hook) {
   LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = BPF_TRACE_ITER, .attach_btf_id = static_cast<uint32_t>(id));
   const Fd program(bpf_prog_load(BPF_PROG_TYPE_TRACING, "ms_probe", "GPL", code.data(), code.size(), &options));
   if (!program.valid() && errno == EPERM) {
-    return fail(Error{ErrorCode::kUnsupported, EPERM, "no iter here: this kernel refuses such programs, by its configuration or a security policy", {}, {}});
+    return fail(Error{ErrorCode::kUnsupported, EPERM,
+        "no iter here: this kernel refuses such programs, by its configuration or a security policy", {}, {}});
   }
   if (!program.valid()) return fail_errno(errno, "load an iterator of " + hook.name);
   if (!hook.map.empty()) return {};

@@ -12,7 +12,8 @@
 namespace mapshift {
 namespace {
 
-Result<SwapReport> renew_link(const AttachType& type, const Hook& hook, const std::string& hook_dir, const Program& from, const Program& to) {
+Result<SwapReport> renew_link(const AttachType& type, const Hook& hook, const std::string& hook_dir, const Program& from,
+    const Program& to) {
   MS_TRY(const Link before, Link::open(hook_dir + "/link"));
   MS_TRY(const uint32_t now, before.program_id());
   if (now != from.id()) {
@@ -39,7 +40,8 @@ Hook with_map_pin(const Hook& hook, const std::string& program) {
   return out;
 }
 
-Result<SwapReport> swap_at_map(const AttachType& type, const Hook& hook, const std::string& hook_dir, const Program& from, const Program& to) {
+Result<SwapReport> swap_at_map(const AttachType& type, const Hook& hook, const std::string& hook_dir, const Program& from,
+    const Program& to) {
   const Hook at = with_map_pin(hook, to.name());
   MS_TRY(const Map map, Map::open(at.map));
   MS_TRY(const Link link, Link::open(hook_dir + "/link"));

@@ -55,7 +55,8 @@ Status check_sockmap(const Hook& hook) {
   if (!program.valid()) return fail_errno(errno, "load a program for the sockmap hook " + hook.hook);
   const Fd link(bpf_link_create(program.get(), map.get(), found.attach_type, nullptr));
   if (link.valid()) return {};
-  return fail(Error{ErrorCode::kUnsupported, errno, "no sockmap here: this kernel has no links for sockmaps; it needs Linux 6.10 or later", {}, {}});
+  return fail(Error{ErrorCode::kUnsupported, errno,
+      "no sockmap here: this kernel has no links for sockmaps; it needs Linux 6.10 or later", {}, {}});
 }
 
 Result<Fd> open_sockmap_link(const Hook& hook, int program_fd) {
@@ -64,7 +65,8 @@ Result<Fd> open_sockmap_link(const Hook& hook, int program_fd) {
   const std::string what = "attach " + hook.hook + " to the map " + hook.map;
   Fd link(bpf_link_create(program_fd, map.get(), found.attach_type, nullptr));
   if (link.valid()) return link;
-  if (errno == EBUSY) return fail(Error{ErrorCode::kConflict, errno, what + ": another program is attached there, and the kernel takes no further one", {}, {}});
+  if (errno == EBUSY) return fail(Error{ErrorCode::kConflict, errno,
+      what + ": another program is attached there, and the kernel takes no further one", {}, {}});
   return fail_errno(errno, what);
 }
 

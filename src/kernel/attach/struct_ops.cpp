@@ -37,16 +37,19 @@ Result<uint32_t> struct_ops_attach_type(const Hook&) { return uint32_t{0}; }  //
 
 Status check_struct_ops(const Hook& hook) {
   if (hook.name != kUpdated) {
-    return fail(ErrorCode::kUnsupported, "a table of functions \"" + hook.name + "\" cannot be exchanged: the kernel answers EOPNOTSUPP to an update of any but " +
+    return fail(ErrorCode::kUnsupported,
+        "a table of functions \"" + hook.name + "\" cannot be exchanged: the kernel answers EOPNOTSUPP to an update of any but " +
                                              std::string(kUpdated));
   }
   const LibbpfLog quiet;
   const Types types(btf__load_vmlinux_btf(), btf__free);
-  if (!types) return fail(ErrorCode::kUnsupported, "no struct_ops here: this kernel describes no types (/sys/kernel/btf/vmlinux)");
+  if (!types) return fail(ErrorCode::kUnsupported,
+      "no struct_ops here: this kernel describes no types (/sys/kernel/btf/vmlinux)");
   const int member = member_of(types.get(), hook.name.c_str(), kTried);
   if (member < 0) return fail(ErrorCode::kUnsupported, "no struct_ops here: this kernel has no " + hook.name);
   if (member_of(types.get(), "bpf_struct_ops", "update") < 0) {
-    return fail(ErrorCode::kUnsupported, "no struct_ops here: this kernel cannot exchange the functions of a running " + hook.name + "; it needs Linux 6.4 or later");
+    return fail(ErrorCode::kUnsupported,
+        "no struct_ops here: this kernel cannot exchange the functions of a running " + hook.name + "; it needs Linux 6.4 or later");
   }
   LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = static_cast<bpf_attach_type>(member));
   options.attach_btf_id = static_cast<uint32_t>(btf__find_by_name_kind(types.get(), hook.name.c_str(), BTF_KIND_STRUCT));
@@ -54,7 +57,8 @@ Status check_struct_ops(const Hook& hook) {
   const Fd program(bpf_prog_load(BPF_PROG_TYPE_STRUCT_OPS, "ms_probe", "GPL", code.data(), code.size(), &options));
   if (program.valid()) return {};
   const int err = errno;
-  return fail(Error{ErrorCode::kUnsupported, err, "no struct_ops here: this kernel refuses such programs, by its configuration or a security policy", {}, {}});
+  return fail(Error{ErrorCode::kUnsupported, err,
+      "no struct_ops here: this kernel refuses such programs, by its configuration or a security policy", {}, {}});
 }
 
 Result<Fd> open_struct_ops_link(const Hook& hook, int map_fd) {

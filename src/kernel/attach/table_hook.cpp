@@ -9,7 +9,8 @@ namespace mapshift {
 
 Status TableHook::attach(const Hook& hook, const std::string& table) const {
   MS_TRY(const Map map, Map::open(table));
-  if (map.shape().type != MapType::kStructOps) return fail(ErrorCode::kRefused, table + " is no table of functions and cannot attach to " + hook.type);
+  if (map.shape().type != MapType::kStructOps) return fail(ErrorCode::kRefused,
+      table + " is no table of functions and cannot attach to " + hook.type);
   if (pin_exists(dir + "/link")) return fail(ErrorCode::kConflict, dir + " is attached already; detach it first");
   MS_TRY(const Fd link, type.open_link(hook, map.fd()));
   return pin(link.get(), dir + "/link");

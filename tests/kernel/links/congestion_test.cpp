@@ -80,7 +80,8 @@ TEST_F(CongestionTest, SwapIsCompareAndSwapAndRunningSaysWhich) {
 TEST_F(CongestionTest, OtherTablesAreRefusedByName) {
   const Status checked = kernel_->check_hook({.type = "struct_ops", .name = "sched_ext_ops"});
   ASSERT_FALSE(checked);
-  EXPECT_THAT(checked.error().message, ::testing::AllOf(::testing::HasSubstr("sched_ext_ops"), ::testing::HasSubstr("EOPNOTSUPP")));
+  EXPECT_THAT(checked.error().message, ::testing::AllOf(::testing::HasSubstr("sched_ext_ops"),
+      ::testing::HasSubstr("EOPNOTSUPP")));
 }
 
 }  // namespace

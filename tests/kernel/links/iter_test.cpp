@@ -17,9 +17,11 @@ class IterTest : public LinksTest {
     if (IsSkipped() || HasFatalFailure()) return;
     describe("sockets", R"("list_counts": {"attach": {"type": "iter", "name": "bpf_map_elem", "map": "counts"}}, )"
                         R"("on_receive": {"attach": {"type": "sockmap", "map": "peers", "hook": "verdict"}})");
-    if (const Status served = kernel_->check_hook({.type = "sockmap", .hook = "verdict"}); !served) GTEST_SKIP() << served.error().message;
+    if (const Status served = kernel_->check_hook({.type = "sockmap",
+        .hook = "verdict"}); !served) GTEST_SKIP() << served.error().message;
   }
-  [[nodiscard]] Fd open_list(const std::string& name) const { return Fd(::open((hook_dir(name) + "/link").c_str(), O_RDONLY | O_CLOEXEC)); }
+  [[nodiscard]] Fd open_list(const std::string& name) const { return Fd(::open((hook_dir(name) + "/link").c_str(),
+      O_RDONLY | O_CLOEXEC)); }
   static std::string read_all(const Fd& list) {
     std::string out(4096, '\0');
     const ssize_t got = ::read(list.get(), out.data(), out.size());
@@ -29,7 +31,8 @@ class IterTest : public LinksTest {
   // As the first layout writes it, and the second.
   static std::string value(int layout, uint32_t events) {
     const uint32_t first[] = {events, 0}, second[] = {0, 0, events, 0};
-    return layout == 1 ? std::string(reinterpret_cast<const char*>(first), sizeof first) : std::string(reinterpret_cast<const char*>(second), sizeof second);
+    return layout == 1 ? std::string(reinterpret_cast<const char*>(first),
+        sizeof first) : std::string(reinterpret_cast<const char*>(second), sizeof second);
   }
   void put_one() {
     uint32_t key = 0;

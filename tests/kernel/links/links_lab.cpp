@@ -66,7 +66,8 @@ Connection connect_tcp(const std::string& congestion) {
   // Closed by a reset, at once: nobody has to wait for the other end.
   const linger at_once{1, 0};
   if (::setsockopt(out.client.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) != 0 ||
-      (!congestion.empty() && ::setsockopt(out.client.get(), IPPROTO_TCP, TCP_CONGESTION, congestion.data(), static_cast<socklen_t>(congestion.size())) != 0) ||
+      (!congestion.empty() && ::setsockopt(out.client.get(), IPPROTO_TCP, TCP_CONGESTION, congestion.data(),
+          static_cast<socklen_t>(congestion.size())) != 0) ||
       ::connect(out.client.get(), reinterpret_cast<sockaddr*>(&at), length) != 0) {
     return {};
   }
@@ -104,7 +105,8 @@ std::vector<Problem> LinksTest::load() {
   EXPECT_TRUE(ok(request));
   EXPECT_TRUE(ok(kernel_->load(*request)));
   for (const char* name : {"counts", "truth"}) EXPECT_TRUE(ok(kernel_->publish(map(1, name), paths.published(name))));
-  for (const auto& [name, attach] : first->attach) EXPECT_TRUE(ok(kernel_->attach(update::to_hook(attach), hook_dir(name), program(1, name)))) << name;
+  for (const auto& [name, attach] : first->attach) EXPECT_TRUE(ok(kernel_->attach(update::to_hook(attach), hook_dir(name),
+      program(1, name)))) << name;
   return {};
 }
 
@@ -135,7 +137,8 @@ void LinksTest::start_update() {
   observer_ = std::make_unique<Nobody>();
   run_ = std::make_unique<update::Run>(*kernel_, *journal_, *observer_, std::move(input));
   thread_ = std::jthread([this] { run_->execute(); });
-  EXPECT_TRUE(eventually([&] { return run_->ended() || run_->record().state == update::State::kBaking; }, std::chrono::seconds(50)));
+  EXPECT_TRUE(eventually([&] { return run_->ended() || run_->record().state == update::State::kBaking; },
+      std::chrono::seconds(50)));
   ASSERT_EQ(run_->record().state, update::State::kBaking) << run_->record().reason;
 }
 

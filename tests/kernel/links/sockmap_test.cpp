@@ -6,6 +6,7 @@
 
 #include "kernel/digest.h"
 #include "kernel/pin.h"
+#include "kernel/socket_programs.h"
 #include "links_lab.h"
 
 namespace mapshift::test {
@@ -51,6 +52,7 @@ TEST_F(SockmapTest, WhatBothGenerationsCountIsCarriedOver) {
   EXPECT_EQ(truth(1) + truth(2), sent);
   const auto record = end_update(update::Order::kCommit);
   EXPECT_EQ(record.state, update::State::kCommitted) << record.reason;
+  EXPECT_EQ(std::ranges::find(record.warnings, "not-settled", &Problem::code), record.warnings.end());
   EXPECT_EQ(counted(2, 2), sent);
 }
 
@@ -69,6 +71,27 @@ TEST_F(SockmapTest, RollbackHasWhatTheNewGenerationCounted) {
   const Connection last = connect_tcp();
   ASSERT_TRUE(put(last, 2) && talk(last));
   EXPECT_EQ(counted(1, 1), 10u);
+}
+
+// What keep_old waits for: the old generation is dropped, and its program goes on.
+TEST_F(SockmapTest, TheProgramOfASocketHoldsTheOldMap) {
+  ASSERT_THAT(load(), ::testing::IsEmpty());
+  Connection old_one = connect_tcp();
+  ASSERT_TRUE(put(old_one, 0));
+  const uint32_t id = kernel_->map_stats(map(1, "counts"))->id;
+  start_update();
+  const auto record = end_update(update::Order::kCommit);
+  ASSERT_EQ(record.state, update::State::kCommitted) << record.reason;
+  const auto programs = [&] {
+    MapHolders found = find_map_holders({id});
+    return std::move(found.by_map[id]);
+  };
+  EXPECT_TRUE(eventually([&] { return programs().size() == 1; }));  // others of that generation end a little later
+  EXPECT_THAT(programs(), ::testing::ElementsAre(::testing::AllOf(::testing::Field(&MapHolder::pid, 0),
+                                                                  ::testing::Field(&MapHolder::comm,
+                                                                      ::testing::HasSubstr("(on_receive)")))));
+  old_one = {};
+  EXPECT_TRUE(eventually([&] { return programs().empty(); }));
 }
 
 TEST_F(SockmapTest, ThePlanSaysThatSocketsStay) {

@@ -140,6 +140,9 @@ TEST(Render, WhoHoldsTheFormerMap) {
   module.maps[0].kept = {7, "2026-01-01T00:10:00.000Z", {{4711, "reader"}, {4712, "other"}}, 3, ""};
   EXPECT_THAT(render_module(module), HasSubstr("flows: the former map, id 7, is kept in step until 2026-01-01T00:10:00.000Z; held by 4711 (reader), "
                                                "4712 (other) and 1 more\n    let them open /p again: then it is dropped\n"));
+  module.maps[0].kept = {7, "2026-01-01T00:10:00.000Z", {{4711, "reader"}, {0, "program 12 (on_receive)"}}, 2, ""};
+  EXPECT_THAT(render_module(module), HasSubstr("held by 4711 (reader), program 12 (on_receive)\n    sockets run these programs on: it is dropped when "
+                                               "the last of them has gone\n"));
   module.maps[0].kept = {7, "2026-01-01T00:10:00.000Z", {}, 0, "no room"};
   EXPECT_THAT(render_module(module), HasSubstr("held by nobody that was found\n    NOT IN STEP: no room\n"));
 }
