@@ -6,7 +6,6 @@
 #include "merge.h"
 
 #define ENOMEM 12
-#define EEXIST 17
 
 /*
  * Both sides of the key are laid out in fresh0 and fresh1; base is written from there once the kernel took the new
@@ -131,7 +130,7 @@ static __noinline int create(void *key, struct ms_base *b, void *from, bool to1)
 		work.undeclared = any_undeclared(&work.alive1);
 		each_field(fill_from1, &c);
 		if (transformed)
-			made = old_from_image(key, c.v0);
+			made = old_from_image(c.v0);
 		if (!made)
 			return 0;
 		err = bpf_map_update_elem(&side0, key, made, BPF_NOEXIST);
@@ -140,6 +139,8 @@ static __noinline int create(void *key, struct ms_base *b, void *from, bool to1)
 		count_refusal(err, to1);
 		return 0;
 	}
+	if (has_with && !to1)
+		c.v1 = c.v0; /* laid out alike */
 	each_field(fill_base, &c);
 	*slot = MS_SLOT_SYNCED;
 	b->present = 1;

@@ -86,6 +86,14 @@ static long mark_sharing_slot(u32 cpu, struct mark_job *m)
 	return 0;
 }
 
+/* Of a key that the new map has no more. A second old map follows where there is a way back to it. */
+static __always_inline void drop_old(void *key)
+{
+	bpf_map_delete_elem(&side0, key);
+	if (has_with_down)
+		bpf_map_delete_elem(&with, key);
+}
+
 static __always_inline void drop_key(void *key, struct ms_base *b, bool on1)
 {
 	void *there = on1 ? as_key1(key) : key;
@@ -93,7 +101,7 @@ static __always_inline void drop_key(void *key, struct ms_base *b, bool on1)
 	if (on1 && there)
 		bpf_map_delete_elem(&side1, there);
 	else if (!on1)
-		bpf_map_delete_elem(&side0, key);
+		drop_old(key);
 	forget(b);
 	stats.deleted++;
 }

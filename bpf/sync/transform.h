@@ -13,6 +13,8 @@
 
 #include "with.h"
 
+#define EEXIST 17
+
 /* The copies that staged values are worked on in (staged.h). */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -86,60 +88,130 @@ struct word_job {
 	void *v, *raw, *wanted, *arrived;
 };
 
-static __always_inline void write_word(struct word_job *w, u32 at, u8 size)
+static __always_inline void write_word(struct word_job *w, u32 at, u8 size, u32 whole)
 {
-	u64 was = load(w->raw, at, size, raw_size0), next = load(w->wanted, at, size, raw_size0);
+	u64 was = load(w->raw, at, size, whole), next = load(w->wanted, at, size, whole);
 
 	if (was == next)
 		return;
-	if (size >= 4 ? cas(w->v, at, size, raw_size0, was, next) : load(w->v, at, size, raw_size0) == was) {
+	if (size >= 4 ? cas(w->v, at, size, whole, was, next) : load(w->v, at, size, whole) == was) {
 		if (size < 4) /* behind the last whole word: no instruction reaches it */
-			store(w->v, at, size, raw_size0, next);
-		store(w->arrived, at, size, raw_size0, next);
+			store(w->v, at, size, whole, next);
+		store(w->arrived, at, size, whole, next);
 	} else {
 		work.partial = 1;
 	}
 }
 
-static long write_word8(u32 i, struct word_job *w)
+/* Writers of old values: of side 0, and of the second map. `whole` is a constant each. */
+#define DEFINE_WRITE(name, whole, lock)                                                      \
+	static long write_word8_##name(u32 i, struct word_job *w)                            \
+	{                                                                                    \
+		if (i >= (whole) / 8)                                                        \
+			return 1;                                                            \
+		write_word(w, i * 8, 8, whole);                                              \
+		return 0;                                                                    \
+	}                                                                                    \
+	static __always_inline void write_words_##name(struct word_job *w)                   \
+	{                                                                                    \
+		u32 at = (whole) & ~7u;                                                      \
+                                                                                             \
+		if ((whole) >= 8)                                                            \
+			bpf_loop((whole) / 8, write_word8_##name, w, 0);                     \
+		if ((whole) & 4) {                                                           \
+			write_word(w, at, 4, whole);                                         \
+			at += 4;                                                             \
+		}                                                                            \
+		if ((whole) & 2) {                                                           \
+			write_word(w, at, 2, whole);                                         \
+			at += 2;                                                             \
+		}                                                                            \
+		if ((whole) & 1)                                                             \
+			write_word(w, at, 1, whole);                                         \
+	}                                                                                    \
+	static __always_inline void write_under_lock_##name(struct word_job *w)              \
+	{                                                                                    \
+		bool differs;                                                                \
+                                                                                             \
+		bpf_spin_lock(w->v + (lock));                                                \
+		differs = differs_around_lock(w->v, w->raw, whole, lock);                    \
+		if (!differs)                                                                \
+			copy_around_lock(w->v, w->wanted, whole, lock);                      \
+		bpf_spin_unlock(w->v + (lock));                                              \
+		if (differs)                                                                 \
+			work.partial = 1;                                                    \
+		else                                                                         \
+			bpf_probe_read_kernel(w->arrived, whole, w->wanted);                 \
+	}                                                                                    \
+	/* Writes what differs between `raw` and `wanted`, where `raw` is still there. */    \
+	static __always_inline void write_##name(struct word_job *w)                         \
+	{                                                                                    \
+		if (!w->v)                                                                   \
+			work.partial = 1;                                                    \
+		else if ((lock) != MS_NO_LOCK)                                               \
+			write_under_lock_##name(w);                                          \
+		else                                                                         \
+			write_words_##name(w);                                               \
+	}
+DEFINE_WRITE(old, raw_size0, lock0)
+DEFINE_WRITE(with, with_size, lock2)
+
+struct blank_job {
+	const u8 *value;
+	bool says;
+};
+
+static long read_byte(u32 i, struct blank_job *j)
 {
-	if (i >= raw_size0 / 8)
+	if (i >= with_size)
 		return 1;
-	write_word(w, i * 8, 8);
+	j->says |= j->value[i] != 0;
 	return 0;
 }
 
-static __always_inline void write_words(struct word_job *w)
+/* An entry that the second map has not is made where the way back has something to say in it. */
+static __always_inline void make_with(void *key, void *wanted)
 {
-	u32 at = raw_size0 & ~7u;
+	struct blank_job j = {wanted, false};
+	u32 zero = 0;
+	long err;
 
-	if (raw_size0 >= 8)
-		bpf_loop(raw_size0 / 8, write_word8, w, 0);
-	if (raw_size0 & 4) {
-		write_word(w, at, 4);
-		at += 4;
+	bpf_loop(with_size, read_byte, &j, 0);
+	if (!j.says)
+		return;
+	err = bpf_map_update_elem(&with, key, wanted, BPF_NOEXIST);
+	if (err) {
+		stats.full0 += err != -EEXIST;
+		work.partial = 1;
+		return;
 	}
-	if (raw_size0 & 2) {
-		write_word(w, at, 2);
-		at += 2;
-	}
-	if (raw_size0 & 1)
-		write_word(w, at, 1);
+	bpf_map_update_elem(&with_raw, &zero, wanted, BPF_ANY);
+	with_there = true;
 }
 
-static __always_inline void write_under_lock(struct word_job *w)
+/* Brings the image in after0 to the second map; what take_with() read is what that holds then. */
+static __always_inline void apply_with(void *key)
 {
-	bool differs;
+	u32 zero = 0;
+	void *image = bpf_map_lookup_elem(&after0, &zero), *blank = bpf_map_lookup_elem(&with_blank, &zero);
+	struct word_job w = {
+		0,
+		bpf_map_lookup_elem(&with_given, &zero),
+		bpf_map_lookup_elem(&with_wanted, &zero),
+		bpf_map_lookup_elem(&with_raw, &zero),
+	};
 
-	bpf_spin_lock(w->v + lock0);
-	differs = differs_around_lock(w->v, w->raw, raw_size0, lock0);
-	if (!differs)
-		copy_around_lock(w->v, w->wanted, raw_size0, lock0);
-	bpf_spin_unlock(w->v + lock0);
-	if (differs)
-		work.partial = 1;
-	else
-		bpf_probe_read_kernel(w->arrived, raw_size0, w->wanted);
+	if (!image || !blank || !w.raw || !w.wanted || !w.arrived)
+		return;
+	bpf_map_update_elem(&with_wanted, &zero, with_there ? w.arrived : blank, BPF_ANY);
+	ms_with_down(image, w.wanted);
+	if (!with_there) {
+		make_with(key, w.wanted);
+		return;
+	}
+	bpf_map_update_elem(&with_given, &zero, w.arrived, BPF_ANY);
+	w.v = bpf_map_lookup_elem(&with, key);
+	write_with(&w);
 }
 
 /*
@@ -149,7 +221,7 @@ static __always_inline void write_under_lock(struct word_job *w)
 static __always_inline void apply_image(void *key)
 {
 	u32 zero = 0;
-	void *now = bpf_map_lookup_elem(&now0, &zero), *v, *given;
+	void *now = bpf_map_lookup_elem(&now0, &zero), *given;
 	struct word_job w = {
 		0,
 		bpf_map_lookup_elem(&raw0, &zero),
@@ -163,39 +235,35 @@ static __always_inline void apply_image(void *key)
 	bpf_probe_read_kernel(w.arrived, raw_size0, w.raw);
 	bpf_map_update_elem(&after0, &zero, now, BPF_ANY);
 	make_old();
-	v = value0(key);
-	w.v = v;
-	if (!v)
-		work.partial = 1;
-	else if (lock0 != MS_NO_LOCK)
-		write_under_lock(&w);
-	else
-		write_words(&w);
+	w.v = value0(key);
+	write_old(&w);
 	bpf_map_update_elem(&given0, &zero, w.arrived, BPF_ANY);
 	given = bpf_map_lookup_elem(&given0, &zero);
 	if (given)
 		follow_with(key, given);
+	if (has_with_down) {
+		bpf_map_update_elem(&after0, &zero, now, BPF_ANY); /* the author's functions may have written in it */
+		apply_with(key);
+	}
 	make_image(&after0);
 }
 
 /*
- * The old value of a key that side 1 made, in wanted0, and its image in place of the one it was made from. What the second map
- * has is no part of what was counted there, so that the way down is told of none.
+ * The old value of a key that side 1 made, in wanted0, and its image in place of the one it was made from. Both leave the second map
+ * out: it is brought together with the new value by the next visit, for which that image is the common ancestor (create()).
  */
-static __always_inline void *old_from_image(void *key, void *image)
+static __always_inline void *old_from_image(void *image)
 {
 	u32 zero = 0;
 	void *blank = bpf_map_lookup_elem(&blank0, &zero), *wanted = bpf_map_lookup_elem(&wanted0, &zero);
-	void *given = bpf_map_lookup_elem(&given0, &zero);
 
-	if (!blank || !wanted || !given)
+	if (!blank || !wanted)
 		return 0;
 	bpf_map_update_elem(&wanted0, &zero, blank, BPF_ANY);
 	bpf_map_update_elem(&after0, &zero, image, BPF_ANY);
 	with_there = false;
 	make_old();
 	bpf_map_update_elem(&given0, &zero, wanted, BPF_ANY);
-	take_with(key, given);
 	make_image(&fresh0);
 	return wanted;
 }

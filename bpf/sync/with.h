@@ -2,9 +2,12 @@
 /*
  * A second old map that the author's function looks at beside the old value.
  *
- * It is only read. One visit of a key reads it once (take_with), and every image that this visit makes is made of what was read
+ * One visit of a key reads it once (take_with), and every image that this visit makes is made of what was read
  * then: so base knows which value of the second map went into the new one, and what is written to it meanwhile is a change
  * that the next visit finds, like one of the old value itself.
+ *
+ * It is only read, unless there is a function for its way back, which wants the same keys: then what goes back to side 0 goes
+ * back to it as well (transform.h), and base gets the image of what arrived in both.
  */
 #ifndef MAPSHIFT_WITH_H
 #define MAPSHIFT_WITH_H
@@ -12,7 +15,7 @@
 #include "keys.h"
 #include "locked.h"
 
-const volatile bool has_with, has_with_key;
+const volatile bool has_with, has_with_key, has_with_down;
 const volatile u32 with_size = 8, with_key_size = 4, lock2 = MS_NO_LOCK;
 
 /* Replaced before load. */
@@ -30,6 +33,8 @@ struct {
 	__uint(value_size, 8);
 } with_raw SEC(".maps"),   /* its value, as read */
 	with_given SEC(".maps"), /* the same, for the author's functions */
+	with_wanted SEC(".maps"), /* as it should be */
+	with_blank SEC(".maps"),  /* never written */
 	with_key SEC(".maps"),   /* where it was read */
 	with_key_was SEC(".maps"),
 	with_of SEC(".maps");    /* the key at work, for the author's function */
@@ -38,6 +43,11 @@ bool with_there; /* it has such a key */
 
 /* The author's functions take their place when the objects are linked. */
 __weak __hidden int ms_with_key(const void *key, const void *from, void *to)
+{
+	return 0;
+}
+
+__weak __hidden int ms_with_down(const void *from, void *to)
 {
 	return 0;
 }

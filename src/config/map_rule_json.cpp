@@ -72,6 +72,11 @@ void read_transform(ObjectReader& reader, update::MapRule& out) {
   transform->text("with", out.transform_with, is_name, kNameRule);
   if (transform->has("with_key")) transform->require("with");
   transform->text("with_key", out.transform_with_key, is_c_name, kRule);
+  if (transform->has("with_down")) {
+    transform->require("with");
+    transform->require("down");
+  }
+  transform->text("with_down", out.transform_with_down, is_c_name, kRule);
   transform->finish();
 }
 

@@ -52,7 +52,7 @@ int size_second(sync_bpf& skeleton, const SyncSpec& spec) {
   if (!spec.transform || !spec.transform->second) return 0;
   const SyncSecond& second = *spec.transform->second;
   int err = bpf_map__set_value_size(skeleton.maps.with_of, spec.key_size);
-  for (bpf_map* map : {skeleton.maps.with_raw, skeleton.maps.with_given}) err = err != 0 ? err : bpf_map__set_value_size(map, second.value_size);
+  for (bpf_map* map : {skeleton.maps.with_raw, skeleton.maps.with_given, skeleton.maps.with_wanted, skeleton.maps.with_blank}) err = err != 0 ? err : bpf_map__set_value_size(map, second.value_size);
   for (bpf_map* map : {skeleton.maps.with_key, skeleton.maps.with_key_was}) err = err != 0 ? err : bpf_map__set_value_size(map, second.key_size);
   return err;
 }
@@ -104,6 +104,7 @@ std::map<std::string, std::string> bound_functions(const SyncTransform& transfor
   std::map<std::string, std::string> bound = {{"ms_up" + with, transform.up}};
   if (!transform.down.empty() && transform.down != transform.up) bound["ms_down" + with] = transform.down;
   if (transform.second && !transform.second->key.empty()) bound["ms_with_key"] = transform.second->key;
+  if (transform.second && !transform.second->down.empty()) bound["ms_with_down"] = transform.second->down;
   return bound;
 }
 

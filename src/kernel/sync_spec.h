@@ -57,13 +57,14 @@ struct SyncRemap {  // old value, new value; a value in neither column travels u
   [[nodiscard]] bool operator==(const SyncRemap&) const = default;
 };
 
-// A second map of the old generation that a conversion looks at; the engine only reads it.
+// A second map of the old generation that a conversion looks at.
 struct SyncSecond {
   std::string map;        // its name in the old generation
   std::string key = {};   // a function: what of it belongs to an old key and value; empty: the same key
   MapType type = MapType::kHash;
   uint32_t key_size = 0, value_size = 0;
   int32_t lock = -1;      // where its values' bpf_spin_lock lies; -1: they have none
+  std::string down = {};  // a function: new value to its value; empty: it is only read
   std::string pin = {};   // where it lies: filled in by whoever opens the sync
   [[nodiscard]] bool operator==(const SyncSecond&) const = default;
 };

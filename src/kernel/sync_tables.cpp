@@ -55,6 +55,9 @@ Status check_second(const SyncSpec& spec, const SyncSecond& second) {
     return fail(ErrorCode::kUnsupported, "the keys of " + second.map + " have " + std::to_string(second.key_size) + " bytes, those of the map that is converted " +
                                              std::to_string(spec.key_size) + ": a function must say which belongs to which");
   }
+  if (!second.key.empty() && !second.down.empty()) {
+    return fail(ErrorCode::kUnsupported, "nothing goes back to " + second.map + ", whose values belong to several keys: there is a function that computes its keys");
+  }
   if (second.lock >= 0 && (second.lock % 4 != 0 || second.value_size < 4 || static_cast<uint32_t>(second.lock) > second.value_size - 4)) {
     return fail(ErrorCode::kInternal, "the lock lies outside its value");
   }
@@ -214,6 +217,7 @@ void fill_transform(sync_bpf& skeleton, const SyncTransform& transform) {
   ro->down_is_up = transform.down == transform.up;
   if (!transform.second) return;
   ro->has_with = true;
+  ro->has_with_down = !transform.second->down.empty();
   ro->has_with_key = !transform.second->key.empty();
   ro->with_size = transform.second->value_size;
   ro->with_key_size = transform.second->key_size;

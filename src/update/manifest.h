@@ -56,7 +56,8 @@ struct MapRule {
   std::optional<double> keep_old = {};     // seconds after the commit for which the old map is kept in step for who holds it
   std::string key_type = {}, value_type = {};  // "struct flow_key", "struct flow": of maps without type information
   std::string transform_up = {}, transform_down = {};  // functions of the new object: old value to new, and back
-  std::string transform_with = {}, transform_with_key = {};  // a second map of the old generation that they look at; which of its keys
+  // A second map of the old generation that they look at, and functions: which of its keys, new value to its value.
+  std::string transform_with = {}, transform_with_key = {}, transform_with_down = {};
   bool per_instance = false;               // each instance of the module has its own
   std::map<std::string, FieldRule> fields = {};  // by path in the new layout: "a.b", "hist"
   std::map<std::string, FieldRule> key_fields = {};  // of the key; only `from` has a meaning there

@@ -36,6 +36,7 @@ SchemaDiff diff_transformed(SchemaRequest request, const MapRule& rule, const Ob
   check_function(rule.transform_up, request.where + ".transform.up", object, diff.refusals);
   check_function(rule.transform_down, request.where + ".transform.down", object, diff.refusals);
   check_function(rule.transform_with_key, request.where + ".transform.with_key", object, diff.refusals);
+  check_function(rule.transform_with_down, request.where + ".transform.with_down", object, diff.refusals);
   diff.refusals.insert(diff.refusals.end(), before.problems.begin(), before.problems.end());
   for (const std::string& special : before.specials)
     diff.refusals.push_back({"special-field", request.where, fmt::format("{} belongs to the kernel and cannot be converted", special)});

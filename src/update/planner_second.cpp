@@ -45,23 +45,30 @@ void MapPlanner::plan_second(Pair& pair) {
     no(fmt::format("{} ({}) cannot be looked at by a conversion: a hash, an LRU hash or an array that programs may read can", map->name, to_string(map->type)));
   if (rule.keep_old)
     no(fmt::format("a map that is built of two cannot be kept in step after the commit, when {} is gone: remove \"keep_old\"", map->name));
-  if (!rule.transform_with_key.empty() && (rule.transform_with_key == rule.transform_up || rule.transform_with_key == rule.transform_down))
-    no(fmt::format("{} computes a key and cannot convert values as well: name a function by MS_TRANSFORM_KEY", rule.transform_with_key));
+  const std::string &key = rule.transform_with_key, &down = rule.transform_with_down;
+  if (!key.empty() && (key == rule.transform_up || key == rule.transform_down || key == down))
+    no(fmt::format("{} computes a key and cannot convert values as well: name a function by MS_TRANSFORM_KEY", key));
+  if (!down.empty() && (down == rule.transform_up || down == rule.transform_down))
+    no(fmt::format("{} makes values of {} and cannot make others as well: name another function by MS_TRANSFORM", down, map->name));
   const bool same = diff_keys({pair.before->key, pair.before->key_size}, {map->key, map->key_size}).same;
-  if (rule.transform_with_key.empty() && !same)
+  if (!key.empty() && !down.empty())
+    no(fmt::format("{}() gives {} to several keys, so that {}() cannot say what goes back to it: remove \"with_down\", or \"with_key\"", key, map->name, down));
+  if (key.empty() && !same)
     no(fmt::format("the keys of {} and {} differ: name a function that computes the one of the other (\"with_key\", MS_TRANSFORM_KEY)",
                    pair.before->name, map->name));
   const Layout layout = read_layout(map->value, map->value_size, where);
   pair.value.refusals.insert(pair.value.refusals.end(), layout.problems.begin(), layout.problems.end());
   for (const std::string& special : layout.specials) no(fmt::format("{} belongs to the kernel and cannot be looked at", special));
   const int32_t lock = layout.locks.empty() ? -1 : static_cast<int32_t>(layout.locks.front().offset);
-  pair.second = SyncSecond{map->name, rule.transform_with_key, map->type, map->key_size, map->value_size, lock};
+  pair.second = SyncSecond{map->name, key, map->type, map->key_size, map->value_size, lock, down};
   pair.value.notes.push_back(
-      rule.transform_with_key.empty()
+      key.empty()
           ? fmt::format("each value is built of {} and of what {} has under the same key", pair.before->name, map->name)
-          : fmt::format("each value is built of {} and of what {} has under the key that {}() computes", pair.before->name, map->name, rule.transform_with_key));
-  pair.value.notes.push_back(fmt::format("{} is only read: a change or deletion there changes the new value, a key that only it has makes none{}", map->name,
+          : fmt::format("each value is built of {} and of what {} has under the key that {}() computes", pair.before->name, map->name, key));
+  pair.value.notes.push_back(fmt::format("a change or deletion in {} changes the new value, a key that only it has makes none{}", map->name,
                                          is_lru(map->type) ? ", and what it evicts counts as deleted" : ""));
+  if (down.empty()) pair.value.notes.push_back(fmt::format("{} is only read: nothing goes back to it", map->name));
+  else pair.value.notes.push_back(fmt::format("what is written to the new map goes back to {} by {}(), and a deletion, too", map->name, down));
 }
 
 // What only the plans of all maps tell.
@@ -72,6 +79,7 @@ void MapPlanner::check_seconds() {
     const std::string where = "maps." + map.name, name = second->map;
     const auto next = std::ranges::find(plan_.maps, name, &MapPlan::from);
     const bool goes_on = next != plan_.maps.end() && (next->policy == Policy::kReuse || next->policy == Policy::kSync);
+    if (!goes_on && !second->down.empty()) continue;
     if (!goes_on) {
       const std::string why = fmt::format("what the new generation changes of that which came from {} has no way back there: a rollback loses it", name);
       map.record.lossy = plan_.lossy = true;

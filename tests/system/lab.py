@@ -20,7 +20,8 @@ BUILD = pathlib.Path(os.environ.get("MAPSHIFT_BUILD", "build/release")).resolve(
 FIXTURES = BUILD / "tests" / "system"
 HERE = pathlib.Path(__file__).resolve().parent
 NAMES = {"enter", "count", "cells", "buckets", "totals", "next", "on_traced", "on_raw", "on_egress", "numbered", "admit", "policy",
-         "reports", "seen", "allowed", "allowed_now", "on_frame", "on_datagram", "marks", "sums"}  # of the fixtures, and of nothing that the agent itself loads
+         "reports", "seen", "allowed", "allowed_now", "on_frame", "on_datagram", "marks", "sums",
+         "tallies", "loads"}  # of the fixtures, and of nothing that the agent itself loads
 FINAL = ("committed", "rolled_back", "failed", "aborted", "stuck")
 
 Done = collections.namedtuple("Done", "status out err")

@@ -141,8 +141,10 @@
  *		to->packets = from->packets;
  *	}
  *
- * `down` writes the first map only; the second one is only read. What `up` adds to a sum out of `beside`, `down` takes out again.
- * For a key that only the new generation made `beside` of `down` is null.
+ * `down` writes the first map. What `up` adds to a sum out of `beside`, `down` takes out again; for a key that the new generation made
+ * it is told of no `beside`. The second map is only read, unless the manifest names a function for what goes back to it, "with_down":
+ *
+ *	MS_TRANSFORM(names_down, struct session, struct name) { to->id = from->name; }
  *
  * Where the second map has other keys a function computes them of the first map's key and value, named by "with_key":
  *

@@ -40,6 +40,31 @@ MS_TRANSFORM2(down_both, struct new_value, struct old_value, struct old_value)
 		to->packets -= beside->packets;
 }
 
+/* What the second map counts apart. */
+MS_TRANSFORM2(up_apart, struct old_value, struct old_value, struct new_value)
+{
+	to->packets = from->packets;
+	to->last = from->last;
+	to->state = from->state;
+	if (beside) {
+		to->n64 = beside->packets;
+		to->flags = beside->state;
+	}
+}
+
+MS_TRANSFORM2(down_apart, struct new_value, struct old_value, struct old_value)
+{
+	to->packets = from->packets;
+	to->last = from->last;
+	to->state = from->state;
+}
+
+MS_TRANSFORM(down_beside, struct new_value, struct old_value)
+{
+	to->packets = from->n64;
+	to->state = from->flags;
+}
+
 /* The state is the second map's key. */
 MS_TRANSFORM_KEY(by_state, u32, struct old_value, u32)
 {

@@ -19,7 +19,7 @@ class TwoMaps : public SyncTest {
     }
     spec.fields.push_back(field(SyncOp::kLatest, 4, offsetof(NewValue, flags), 4, offsetof(NewValue, flags)));
     spec.fields.back().group = 1;
-    spec.transform = SyncTransform{SYNC_TRANSFORMS2, up, down, SyncSecond{"names", "", type, 4, sizeof(OldValue), -1, second_->dir() + "/side0"}};
+    spec.transform = SyncTransform{SYNC_TRANSFORMS2, up, down, SyncSecond{"names", "", type, 4, sizeof(OldValue), -1, "", second_->dir() + "/side0"}};
     return spec;
   }
   Lab& second() { return *second_; }
@@ -112,7 +112,7 @@ TEST_F(TwoMaps, DeletionsOfEither) {
   EXPECT_TRUE(second().get0<OldValue>(1)) << "it is only read";
 }
 
-TEST_F(TwoMaps, AKeyOfTheNewGenerationsOwnGoesBackAsItIs) {
+TEST_F(TwoMaps, AKeyThatTheNewGenerationMakesMeetsTheSecondMap) {
   Lab lab(bpffs_, spec_of("up_both", "down_both"));
   second().put0(5, OldValue{.packets = 100, .last = 0, .state = 9, .n32 = 0});
   lab.settle(kPre);
@@ -121,10 +121,11 @@ TEST_F(TwoMaps, AKeyOfTheNewGenerationsOwnGoesBackAsItIs) {
   lab.pass(kNew);
   ASSERT_TRUE(lab.get0<OldValue>(5));
   EXPECT_EQ(lab.get0<OldValue>(5)->packets, 3u);
-  EXPECT_EQ(lab.get1<NewValue>(5)->packets, 3u);
+  EXPECT_EQ(lab.get1<NewValue>(5)->packets, 103u);
+  EXPECT_EQ(lab.get1<NewValue>(5)->flags, 9u);
   second().put0(5, OldValue{.packets = 101, .last = 0, .state = 9, .n32 = 0});
   EXPECT_GT(lab.settle(kNew), 0);
-  EXPECT_EQ(lab.get1<NewValue>(5)->packets, 4u) << "what it counts from now on is a change";
+  EXPECT_EQ(lab.get1<NewValue>(5)->packets, 104u);
   EXPECT_EQ(lab.get0<OldValue>(5)->packets, 3u);
 }
 
@@ -197,6 +198,90 @@ TEST_P(TwoMapsWritten, SixSwapsLoseNothing) {
 }
 INSTANTIATE_TEST_SUITE_P(Types, TwoMapsWritten, testing::Values(MapType::kHash, MapType::kArray, MapType::kLruHash),
                          [](const auto& type) { return to_string(type.param); });
+
+// Programs of the new generation count what two old maps counted, and it goes back to both.
+TEST_P(TwoMapsWritten, BothGetWhatTheNewOneCounts) {
+  SyncSpec spec = spec_of("up_apart", "down_apart", GetParam());
+  spec.transform->second->down = "down_beside";
+  Lab lab(bpffs_, spec);
+  Writers writers(lab, 63), beside(second(), 63);
+  for (size_t cpu = 0; cpu < cpu_count(); ++cpu) {
+    writers.start(cpu, {.mask = 63});
+    beside.start(cpu, {.mask = 63, .only = 1});
+  }
+  for (int n = 0; n < 3; ++n) lab.pass(kPre);
+  for (uint32_t swap = 1; swap <= 6; ++swap) {
+    const SyncPhase phase = swap % 2 == 1 ? kNew : kOld;
+    lab.sync().enter(phase);
+    writers.swap_to(swap % 2);
+    lab.pass(phase);
+    writers.quiesce();
+    for (int n = 0; n < 10; ++n) lab.pass(phase);
+  }
+  writers.stop();
+  beside.stop();
+  EXPECT_GT(lab.settle(kOld), 0);
+  lab.pass(kOld);
+  uint64_t packets0 = 0, packets1 = 0, beside1 = 0, beside2 = 0, in_old = 0;  // n32 is counted by the old generation alone
+  for (uint32_t key = 0; key < 64; ++key) {
+    if (const auto v = lab.get0<OldValue>(key)) packets0 += v->packets, in_old += v->n32;
+    if (const auto v = lab.get1<NewValue>(key)) packets1 += v->packets, beside1 += v->n64;
+    if (const auto v = second().get0<OldValue>(key)) beside2 += v->packets;
+  }
+  printf("increments %lu and %lu, %lu in the new map\n", writers.total(), beside.total(), writers.total() - in_old);
+  EXPECT_EQ(packets0, writers.total());
+  EXPECT_EQ(packets1, writers.total());
+  EXPECT_EQ(beside1, beside2);
+  EXPECT_EQ(beside2, beside.total() + writers.total() - in_old);
+  EXPECT_EQ(lab.sync().verify()->mismatched, 0u);
+}
+
+TEST_F(TwoMaps, AWayBackForTheSecondMap) {
+  SyncSpec spec = spec_of("up_apart", "down_apart");
+  spec.transform->second->down = "down_beside";
+  Lab lab(bpffs_, spec);
+  for (uint32_t key : {1u, 2u}) lab.put0(key, OldValue{.packets = 10, .last = 0, .state = 1, .n32 = 5});
+  second().put0(1, OldValue{.packets = 100, .last = 77, .state = 9, .n32 = 66});
+  EXPECT_GT(lab.settle(kPre), 0);
+  const auto count = [&lab](uint32_t key, uint64_t packets, uint64_t n64, uint32_t flags) {
+    NewValue v = *lab.get1<NewValue>(key);
+    v.packets += packets;
+    v.n64 += n64;
+    v.flags = flags;
+    lab.put1(key, v);
+  };
+  count(1, 1, 2, 30);
+  count(2, 1, 0, 0);  // nothing of the second map's
+  lab.put1(3, NewValue{.state = 4, .flags = 31, .last = 0, .packets = 6, .n64 = 7});
+  second().put0(1, OldValue{.packets = 103, .last = 77, .state = 9, .n32 = 66});  // late
+  EXPECT_GT(lab.settle(kNew), 0);
+  lab.pass(kNew);
+  EXPECT_EQ(lab.get1<NewValue>(1)->n64, 105u);
+  EXPECT_EQ(lab.get0<OldValue>(1)->packets, 11u);
+  const auto beside = second().get0<OldValue>(1);
+  EXPECT_EQ(beside->packets, 105u);
+  EXPECT_EQ(beside->state, 30u);
+  EXPECT_EQ(beside->last, 77u) << "what the function leaves alone";
+  EXPECT_EQ(lab.get0<OldValue>(2)->packets, 11u);
+  EXPECT_FALSE(second().get0<OldValue>(2)) << "an entry of nothing is not made";
+  ASSERT_TRUE(lab.get0<OldValue>(3) && second().get0<OldValue>(3));
+  EXPECT_EQ(lab.get0<OldValue>(3)->packets, 6u);
+  EXPECT_EQ(second().get0<OldValue>(3)->packets, 7u);
+  EXPECT_EQ(second().get0<OldValue>(3)->state, 31u);
+  count(2, 0, 8, 32);
+  EXPECT_GT(lab.settle(kNew), 0);
+  lab.pass(kNew);
+  ASSERT_TRUE(second().get0<OldValue>(2));
+  EXPECT_EQ(second().get0<OldValue>(2)->packets, 8u);
+  EXPECT_EQ(lab.pass(kNew).changed, 0u);
+  lab.erase1(3);
+  EXPECT_GT(lab.settle(kNew), 0);
+  lab.pass(kNew);
+  EXPECT_FALSE(lab.get0<OldValue>(3));
+  EXPECT_FALSE(second().get0<OldValue>(3));
+  EXPECT_GT(lab.settle(kOld), 0);
+  EXPECT_EQ(lab.sync().verify()->mismatched, 0u);
+}
 
 TEST_F(TwoMaps, OneFunctionMayBeItsOwnInverse) {
   for (const bool both : {false, true}) {

@@ -65,6 +65,7 @@ const Case kCases[] = {
     {R"("maps": {"m": {"transform": {"up": "a.b"}}})", "bad-value", "maps.m.transform.up", "name of a function"},
     {R"("maps": {"m": {"transform": {"up": "f", "with": "a/b"}}})", "bad-value", "maps.m.transform.with", "a name"},
     {R"("maps": {"m": {"transform": {"up": "f", "with_key": "g"}}})", "missing-member", "maps.m.transform.with", "missing"},
+    {R"("maps": {"m": {"transform": {"up": "f", "with": "n", "with_down": "g"}}})", "missing-member", "maps.m.transform.down", "missing"},
     {R"("maps": {"m": {"per_instance": 1}})", "wrong-type", "maps.m.per_instance", "boolean"},
     {R"("maps": {"m": {"key_fields": {"a": {}}}})", "missing-member", "maps.m.key_fields.a.from", "missing"},
     {R"("maps": {"m": {"key_fields": {"a": {"from": "b", "merge": "sum"}}}})", "unknown-member", "maps.m.key_fields.a.merge",

@@ -18,7 +18,7 @@ struct TwoOld : Two {
          map_of("sessions", MapType::kHash, u32(), structure("session", {{"packets", u64(), {"mapshift:merge=sum"}}, {"name", u32()}})));
     before.object.maps.push_back(map_of("names", MapType::kHash, u32(), structure("name", {{"id", u32()}})));
     after.object.path = "/tmp/new.o";
-    for (const char* function : {"session_up", "session_down", "name_of"}) after.object.subprograms[function].name = function;
+    for (const char* function : {"session_up", "session_down", "names_down", "name_of"}) after.object.subprograms[function].name = function;
     rule().from = "conn";
     rule().transform_up = "session_up";
     rule().transform_down = "session_down";
@@ -47,6 +47,23 @@ TEST(PlanSecond, ReachesTheEngineAndIsSaid) {
   EXPECT_THAT(messages(plan.warnings), HasSubstr("names is not in the new generation: its state is built into sessions, what is not is gone after the commit"));
   EXPECT_TRUE(plan.lossy) << "what came from names has no way back";
   EXPECT_THAT(messages(plan.warnings), HasSubstr("what the new generation changes of that which came from names has no way back there"));
+}
+
+TEST(PlanSecond, HasAWayBackOfItsOwn) {
+  TwoOld two;
+  two.rule().transform_with_down = "names_down";
+  const Plan plan = two.plan();
+  EXPECT_THAT(messages(plan.refusals), IsEmpty());
+  EXPECT_FALSE(plan.lossy);
+  EXPECT_EQ(map_plan(plan, "sessions").sync->transform->second->down, "names_down");
+  EXPECT_THAT(map_plan(plan, "sessions").record.notes, Contains("what is written to the new map goes back to names by names_down(), and a deletion, too"));
+  two.rule().transform_with_down = "names_dawn";
+  EXPECT_THAT(messages(two.plan().refusals), HasSubstr("maps.sessions.transform.with_down: there is no function \"names_dawn\""));
+  two.rule().transform_with_down = "session_down";
+  EXPECT_THAT(messages(two.plan().refusals), HasSubstr("session_down makes values of names and cannot make others as well"));
+  two.rule().transform_with_down = "names_down";
+  two.rule().transform_with_key = "name_of";
+  EXPECT_THAT(messages(two.plan().refusals), HasSubstr("names_down() cannot say what goes back to it"));
 }
 
 TEST(PlanSecond, AFunctionComputesOtherKeys) {
