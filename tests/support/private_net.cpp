@@ -16,7 +16,7 @@ PrivateNet::PrivateNet() : outer_(::open("/proc/thread-self/ns/net", O_RDONLY | 
     return;
   }
   const std::string near = kNear, far = kFar;
-  for (const std::string& command : {std::string("ip link set lo up"), "ip link add " + near + " type veth peer name " + far,
+  for (const std::string& command : {std::string("test ! -e /proc/sys/net/ipv6 || echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6"), std::string("ip link set lo up"), "ip link add " + near + " type veth peer name " + far,
                                      "ip link set " + near + " up", "ip link set " + far + " up"}) {
     if (std::system(command.c_str()) != 0) problem_ = "failed: " + command;
   }

@@ -7,7 +7,8 @@
 namespace mapshift::test {
 
 // A network namespace of this thread's own, and of threads and children that it starts: loopback up, and one pair of
-// veths, kNear and kFar, up. A frame sent on kFar is received by kNear. It vanishes with the object. Needs root and ip(8).
+// veths, kNear and kFar, up. A frame sent on kFar is received by kNear. Nothing else is: without IPv6 the kernel sends no packets
+// of its own. It vanishes with the object. Needs root and ip(8).
 class PrivateNet {
  public:
   static constexpr const char* kNear = "ms0";
