@@ -225,6 +225,24 @@ static long visit_hot(u32 i, void *ctx)
 }
 
 /*
+ * Each order makes calls of its own: the compiler would make one of several, and before Linux 6.10 a call may walk one map
+ * only, whichever way led to it.
+ */
+#define OWN_CALL(number) asm volatile("" : : "i"(number))
+
+#define WALK(map, visit, number)                              \
+	do {                                                  \
+		bpf_for_each_map_elem(&map, visit, 0, 0);     \
+		OWN_CALL(number);                             \
+	} while (0)
+
+#define REPEAT(times, visit, number)                          \
+	do {                                                  \
+		bpf_loop(times, visit, 0, 0);                 \
+		OWN_CALL(number);                             \
+	} while (0)
+
+/*
  * All walks are one program: what they share, nearly all of it, is verified, patched and compiled once. As a program for each
  * they took four to seven times as long to load.
  */
@@ -233,34 +251,34 @@ SEC("syscall") int engine(void *ctx)
 	switch (order) {
 	case MS_WALK_SIDE0:
 		if (!sliced)
-			bpf_for_each_map_elem(&side0, visit0, 0, 0);
+			WALK(side0, visit0, 0);
 		break;
 	case MS_WALK_SIDE1:
 		if (!sliced)
-			bpf_for_each_map_elem(&side1, visit1, 0, 0);
+			WALK(side1, visit1, 1);
 		break;
 	case MS_WALK_BASE:
 		if (!sliced)
-			bpf_for_each_map_elem(&base, visit_base, 0, 0);
+			WALK(base, visit_base, 2);
 		break;
 	case MS_WALK_HOT:
-		bpf_loop(hot_end - hot_begin, visit_hot, 0, 0);
+		REPEAT(hot_end - hot_begin, visit_hot, 3);
 		break;
 	case MS_TAKE_WRITTEN:
-		bpf_loop(take_at_most, take_written, 0, 0);
+		REPEAT(take_at_most, take_written, 4);
 		break;
 	case MS_SWEEP:
-		bpf_for_each_map_elem(&base, sweep_one, 0, 0);
+		WALK(base, sweep_one, 5);
 		break;
 	case MS_UNLOCK:
-		bpf_for_each_map_elem(&base, unlock_one, 0, 0);
+		WALK(base, unlock_one, 6);
 		break;
 	case MS_VERIFY:
-		bpf_for_each_map_elem(&side0, verify_one, 0, 0);
-		bpf_for_each_map_elem(&side1, verify_extra, 0, 0);
+		WALK(side0, verify_one, 7);
+		WALK(side1, verify_extra, 8);
 		break;
 	case MS_VERIFY_AGAIN:
-		bpf_loop(suspected, verify_suspect, 0, 0);
+		REPEAT(suspected, verify_suspect, 9);
 		break;
 	}
 	return 0;

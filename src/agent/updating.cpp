@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "update/objectives.h"
 #include "update/planner.h"
+#include "update/planner_together.h"
 
 namespace mapshift::agent {
 
@@ -26,6 +27,8 @@ Result<Agent::Proposal> Agent::propose(const update::Manifest& manifest, const s
                          gone_hooks(*kernel_, update::Paths(config_.bpffs, manifest.name), out.old_side));
   out.plan.refusals.insert(out.plan.refusals.end(), judging.refusals.begin(), judging.refusals.end());
   out.plan.warnings.insert(out.plan.warnings.end(), judging.warnings.begin(), judging.warnings.end());
+  const std::vector<Problem> mixed = update::mixed_objectives(judging.analysis, out.next.input.object, out.plan);
+  out.plan.warnings.insert(out.plan.warnings.end(), mixed.begin(), mixed.end());
   out.analysis = std::move(judging.analysis);
   const std::vector<Problem> kept = leases_.warnings(manifest.name);
   out.plan.warnings.insert(out.plan.warnings.end(), kept.begin(), kept.end());

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "kernel/instance_name.h"
+#include "update/counter.h"
 
 namespace mapshift::update {
 namespace {
@@ -93,7 +94,36 @@ void warn_of_both(const GenerationInput& old_side, Plan& plan) {
   }
 }
 
+// The map of a counter that shows what both generations count; empty: it shows the new one alone.
+std::string mixed_map(const ObjectSpec& next, const std::string& path, const Plan& plan) {
+  if (path.empty()) return {};
+  const auto counter = find_counter(next, path);
+  if (!counter) return {};  // refused elsewhere
+  const bool mixed = std::ranges::any_of(plan.maps, [&](const MapPlan& map) {
+    return base_name(map.name) == counter->map && !map.from.empty() && (map.sync || map.policy == Policy::kReuse);
+  });
+  return mixed ? counter->map : std::string();
+}
+
 }  // namespace
+
+std::vector<Problem> mixed_objectives(const slo::Analysis& analysis, const ObjectSpec& next, const Plan& plan) {
+  std::vector<Problem> out;
+  if (!plan.canary || plan.from.generation == 0) return out;
+  if (analysis.bake == std::chrono::nanoseconds(0) && plan.canary->step_seconds == 0) return out;  // nothing is judged
+  for (const slo::Objective& objective : analysis.objectives) {
+    if (objective.indicator != slo::Indicator::kMap) continue;
+    std::string map;
+    for (const std::string* path : {&objective.counter, &objective.ratio_num, &objective.ratio_den})
+      if (map.empty()) map = mixed_map(next, *path, plan);
+    if (map.empty()) continue;
+    out.push_back({"canary-mixed", "analysis.objectives." + objective.name,
+                   fmt::format("both generations count into {} during the canary, so that it shows them together: at a share of {:g} % a fault "
+                               "of the new one weighs that little, and one of the old one counts as well. It tells them apart in the bake only; during the canary "
+                               "the indicators verdict and program do, and a map with \"policy\": \"reset\"", map, plan.canary->steps.front() * 100)});
+  }
+  return out;
+}
 
 void plan_together(const GenerationInput& old_side, const GenerationInput& next, Plan& plan) {
   plan.together = next.manifest.swap == SwapTogether::kTogether;

@@ -66,6 +66,7 @@ class FakeKernel final : public Kernel {
 
   std::map<std::string, FakeObject> objects;      // by path
   std::function<void(PassReport&, SyncPhase, const std::string& sync_dir)> on_pass;  // edits what a pass reports
+  std::vector<uint64_t> mismatched;  // what the looks at both sides find, one after the other; then nothing
   Nanos swap_takes{0};
   std::optional<std::vector<std::byte>> element;  // what read_element answers
   std::function<SidesReport(const std::string& hook_dir, uint32_t share)> sides;  // what side_stats answers

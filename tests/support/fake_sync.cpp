@@ -22,7 +22,10 @@ class FakeKernel::FakeSync final : public Sync {
   }
   [[nodiscard]] Result<VerifyReport> verify() override {
     return kernel_.step("verify " + dir_, [&](bool) -> Result<VerifyReport> {
-      return VerifyReport{1, map0_->count == map1_->count ? 0u : 1u};
+      if (kernel_.mismatched.empty()) return VerifyReport{1, 0};
+      const uint64_t found = kernel_.mismatched.front();
+      kernel_.mismatched.erase(kernel_.mismatched.begin());
+      return VerifyReport{1, found};
     });
   }
 

@@ -52,10 +52,6 @@ void FilterTest::numbered_frames(const Hook& hook) {
   std::atomic<uint32_t> next{0};
   std::atomic<bool> refused{false};
   const auto processed = [&](uint32_t n) { return ledger1.times(n) + ledger2.times(n) > 0; };
-  auto all_processed = [&, first = 0u](uint32_t sent) mutable {
-    while (first < sent && processed(first)) ++first;
-    return first == sent;
-  };
   std::vector<std::jthread> senders;
   for (int i = 0; i < 2; ++i) {
     senders.emplace_back([&](const std::stop_token& over) {
@@ -77,7 +73,7 @@ void FilterTest::numbered_frames(const Hook& hook) {
   senders.clear();
   ASSERT_FALSE(refused);
   const uint32_t sent = std::min(next.load(), kLedgerEntries);
-  EXPECT_TRUE(eventually([&] { return all_processed(sent); }));
+  await_all(ledger1, ledger2, sent);
   expect_exactly_once(ledger1, ledger2, sent);
   RecordProperty("frames", static_cast<int>(sent));
 }

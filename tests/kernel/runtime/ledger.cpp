@@ -49,6 +49,14 @@ Ledger::Ledger(const std::string& pin) {
 
 Ledger::~Ledger() { ::munmap(entries_, kLedgerEntries * sizeof(uint64_t)); }
 
+void await_all(const Ledger& ledger0, const Ledger& ledger1, uint32_t count) {
+  uint32_t n = 0;
+  (void)eventually([&] {
+    while (n < count && ledger0.times(n) + ledger1.times(n) > 0) ++n;
+    return n == count;
+  });
+}
+
 void expect_exactly_once(const Ledger& ledger0, const Ledger& ledger1, uint32_t count) {
   uint64_t by0 = 0, by1 = 0, none = 0, more = 0;
   for (uint32_t n = 0; n < count; ++n) {

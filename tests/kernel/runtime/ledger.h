@@ -30,6 +30,10 @@ class Ledger {
   uint64_t* entries_ = nullptr;
 };
 
+// Waits until each of the events 0 .. count-1 was processed: packets wait in a queue of the CPU that sent them, and that of
+// the last one says nothing of the other CPUs'.
+void await_all(const Ledger& ledger0, const Ledger& ledger1, uint32_t count);
+
 // Fails unless each of the events 0 .. count-1 was processed once, by one of the two, and both had their share.
 void expect_exactly_once(const Ledger& ledger0, const Ledger& ledger1, uint32_t count);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What ends an update by itself: limits of the copy and of the swap, full maps, and objectives.
+#include <algorithm>
 #include <cstring>
 #include <future>
 #include <thread>
@@ -137,6 +138,20 @@ TEST(RunLimits, KeysThatARollbackWouldLoseAreCounted) {
   world.begin().execute();
   EXPECT_EQ(world.state(), State::kCommitted);
   EXPECT_EQ(world.run->record().maps.at(1).unsynced, 9u);
+}
+
+TEST(RunLimits, WhatDiffersIsLookedAtAgainAfterAnotherPass) {
+  for (const auto& [looks, found] : {std::pair{std::vector<uint64_t>{}, 0u}, {{5, 0}, 0u}, {{5, 2, 0}, 0u}, {{5, 4, 3, 9}, 3u}}) {
+    World world;
+    world.kernel.mismatched = looks;
+    world.begin().execute();
+    EXPECT_EQ(world.state(), State::kCommitted);
+    EXPECT_EQ(world.run->record().maps.at(1).mismatched, found);
+    const auto calls = world.steps.calls();
+    const auto is = [](const char* what) { return [what](const std::string& call) { return call.starts_with(what); }; };
+    const auto first = std::find_if(calls.begin(), calls.end(), is("verify "));
+    for (auto at = first; at != calls.end(); at = std::find_if(at + 1, calls.end(), is("verify "))) EXPECT_TRUE((at - 1)->starts_with("pass ")) << *(at - 1);
+  }
 }
 
 // An objective on a counter of the fake's array `totals`; each reading finds `step` more than the one before.

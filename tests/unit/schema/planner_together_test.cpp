@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "planner_testing.h"
+#include "update/planner_together.h"
 
 namespace mapshift::update {
 namespace {
@@ -68,6 +69,39 @@ TEST(PlanTogether, ACanarySaysWhatIsNotExactWhileBothWrite) {
   deletes.deletes = true;
   two.before.facts.maps = {deletes};
   EXPECT_THAT(codes(two.plan().warnings), Contains("canary-deletes"));
+}
+
+TEST(PlanTogether, ACanarySaysWhichObjectivesShowBothGenerations) {
+  Two two = two_programs();
+  const auto totals = [](std::string name) { return map_of(std::move(name), MapType::kPercpuArray, u32(), structure("t", {{"seen", u64()}, {"dropped", u64()}}), 1); };
+  for (const char* name : {"shared", "fresh"}) two.maps(totals(name), totals(name));
+  two.after.object.maps.push_back(totals("added"));
+  two.maps(section_of(".bss", DataSection::kBss, {{"errors", u64()}}), section_of(".bss", DataSection::kBss, {{"errors", u64()}, {"more", u64()}}));
+  two.after.manifest.maps["fresh"].policy = Policy::kReset;
+  slo::Analysis analysis;
+  const auto objective = [&](std::string name, std::string counter, std::string num, std::string den) {
+    slo::Objective one;
+    one.name = std::move(name);
+    one.counter = std::move(counter), one.ratio_num = std::move(num), one.ratio_den = std::move(den);
+    analysis.objectives.push_back(one);
+  };
+  objective("ratio", "", "shared.dropped", "shared.seen");
+  objective("half", "", "fresh.dropped", "shared.seen");
+  objective("own", "", "fresh.dropped", "fresh.seen");
+  objective("new", "added.seen", "", "");
+  objective("global", "errors", "", "");
+  const auto mixed = [&] {
+    std::vector<std::string> names;
+    for (const Problem& problem : mixed_objectives(analysis, two.after.object, two.plan())) names.push_back(problem.where);
+    return names;
+  };
+  EXPECT_THAT(mixed(), IsEmpty());
+  two.after.manifest.canary = Canary{Canary::By::kRandom, {0.05, 0.5}, 1};
+  EXPECT_THAT(mixed(), ElementsAre("analysis.objectives.ratio", "analysis.objectives.half", "analysis.objectives.global"));
+  EXPECT_THAT(mixed_objectives(analysis, two.after.object, two.plan())[0].message, HasSubstr("at a share of 5 %"));
+  analysis.bake = std::chrono::seconds(0);
+  two.after.manifest.canary->step_seconds = 0;
+  EXPECT_THAT(mixed(), IsEmpty());
 }
 
 }  // namespace
