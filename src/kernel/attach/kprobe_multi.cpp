@@ -55,7 +55,8 @@ Result<uint32_t> kprobe_multi_attach_type(const Hook&) { return BPF_TRACE_KPROBE
 
 Status check_kprobe_multi(const Hook& hook) {
   if (!kernel_has_links()) {
-    return fail(ErrorCode::kUnsupported, "this kernel has no " + hook.type + " (CONFIG_FPROBE): use a \"kprobe\" for each function");
+    return fail(ErrorCode::kUnsupported, "this kernel has no " + hook.type + " (CONFIG_FPROBE): use a \"" +
+        hook.type.substr(0, hook.type.find('_')) + "\" for each function");
   }
   MS_CHECK(functions(hook));
   return {};

@@ -34,7 +34,8 @@ Result<uint32_t> uprobe_multi_attach_type(const Hook&) { return BPF_TRACE_UPROBE
 
 Status check_uprobe_multi(const Hook& hook) {
   if (best_uprobe_link() != UprobeLink::kMulti) {
-    return fail(ErrorCode::kUnsupported, "this kernel has no " + hook.type + " (Linux 6.6 has it): use a \"uprobe\" for each function");
+    return fail(ErrorCode::kUnsupported, "this kernel has no " + hook.type + " (Linux 6.6 has it): use a \"" +
+        hook.type.substr(0, hook.type.find('_')) + "\" for each function");
   }
   MS_CHECK(places(hook));
   return {};

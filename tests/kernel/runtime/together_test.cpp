@@ -223,19 +223,21 @@ class FlowTest : public TogetherTest {
 };
 
 TEST_F(FlowTest, AFlowGoesOneWayAtEveryHookInBothDirections) {
-  MS_SKIP_FOR(needs_linux(6, 6, "tcx"));
+  const bool has_tcx = needs_linux(6, 6, "tcx").empty();  // older kernels: XDP alone
   const PrivateNet net;
   MS_SKIP_FOR(net.problem());
   const Hook tcx{.type = "tcx", .interface = PrivateNet::kNear, .direction = "ingress", .together = word()};
   for (const int n : {1, 2}) {
     LoadRequest one = request(n);
-    one.hooks = {{"on_tcx", tcx}};
+    if (has_tcx) one.hooks = {{"on_tcx", tcx}};
     ASSERT_TRUE(ok(kernel_->load(one)));
   }
   ASSERT_TRUE(ok(attach(xdp(), "on_xdp")));
-  ASSERT_TRUE(ok(attach(tcx, "on_tcx")));
   ASSERT_TRUE(ok(stage(xdp(), "on_xdp")));
-  ASSERT_TRUE(ok(stage(tcx, "on_tcx")));
+  if (has_tcx) {
+    ASSERT_TRUE(ok(attach(tcx, "on_tcx")));
+    ASSERT_TRUE(ok(stage(tcx, "on_tcx")));
+  }
   std::set<uint32_t> went;
   for (const uint32_t share : {1u << 30, 1u << 31, 3u << 30}) {
     move({.share = share, .by_flow = true, .watched = true});
@@ -244,7 +246,9 @@ TEST_F(FlowTest, AFlowGoesOneWayAtEveryHookInBothDirections) {
       const uint64_t first = to_new("on_xdp", packet(n, false, n % 2 == 0), 3);
       ASSERT_TRUE(first == 0 || first == 3) << first;
       EXPECT_EQ(to_new("on_xdp", packet(n, true, n % 2 == 0), 3), first) << n;
-      EXPECT_EQ(to_new("on_tcx", packet(n, n % 3 == 0, n % 2 == 0), 3), first) << n;
+      if (has_tcx) {
+        EXPECT_EQ(to_new("on_tcx", packet(n, n % 3 == 0, n % 2 == 0), 3), first) << n;
+      }
       if (first != 0) go.insert(n);
     }
     EXPECT_NEAR(static_cast<double>(go.size()), 200.0 * share / 4294967296.0, 30);
