@@ -277,6 +277,8 @@ class UnionWriters : public SyncTest, public testing::WithParamInterface<bool> {
     held_ = GetParam();
     SyncSpec spec = held_ ? spec_of(offsetof(OldHeld, v), offsetof(NewHeld, v), sizeof(OldHeld), sizeof(NewHeld)) : plain_spec();
     if (held_) {
+      // Both generations count in the moment of a swap: only what adds up belongs together then.
+      spec.fields[1].op = spec.fields[4].op = SyncOp::kSum;
       spec.lock0 = offsetof(OldHeld, lock);
       spec.lock1 = offsetof(NewHeld, lock);
     }
