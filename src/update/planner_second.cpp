@@ -12,7 +12,7 @@ namespace mapshift::update {
 
 namespace {
 
-constexpr uint32_t kWriteOnlyProgram = 1U << 8;  // BPF_F_WRONLY_PROG: no program may read it
+constexpr uint32_t kReadOnlyProgram = 1U << 7, kWriteOnlyProgram = 1U << 8;  // BPF_F_RDONLY_PROG, BPF_F_WRONLY_PROG
 
 const SyncSecond* second_of(const MapPlan& map) {
   return map.sync && map.sync->transform && map.sync->transform->second ? &*map.sync->transform->second : nullptr;
@@ -51,6 +51,8 @@ void MapPlanner::plan_second(Pair& pair) {
   if (!down.empty() && (down == rule.transform_up || down == rule.transform_down))
     no(fmt::format("{} makes values of {} and cannot make others as well: name another function by MS_TRANSFORM", down, map->name));
   const bool same = diff_keys({pair.before->key, pair.before->key_size}, {map->key, map->key_size}).same;
+  if (!down.empty() && (map->flags & kReadOnlyProgram) != 0)
+    no(fmt::format("no program may write {}, its flags say: remove \"with_down\"", map->name));
   if (!key.empty() && !down.empty())
     no(fmt::format("{}() gives {} to several keys, so that {}() cannot say what goes back to it: remove \"with_down\", or \"with_key\"", key, map->name, down));
   if (key.empty() && !same)

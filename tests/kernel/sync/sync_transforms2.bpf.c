@@ -65,6 +65,33 @@ MS_TRANSFORM(down_beside, struct new_value, struct old_value)
 	to->state = from->flags;
 }
 
+/* A second map whose values hold a lock: locked_old of sync_locks.bpf.c. */
+struct locked {
+	u32 lock, n32;
+	u64 packets, pair, pair_check;
+	u32 spare, end;
+};
+
+MS_TRANSFORM2(up_locked, struct old_value, struct locked, struct new_value)
+{
+	to->packets = from->packets;
+	if (beside) {
+		to->n64 = beside->packets;
+		to->flags = beside->n32;
+	}
+}
+
+MS_TRANSFORM2(down_locked, struct new_value, struct locked, struct old_value)
+{
+	to->packets = from->packets;
+}
+
+MS_TRANSFORM(down_beside_locked, struct new_value, struct locked)
+{
+	to->packets = from->n64;
+	to->n32 = from->flags;
+}
+
 /* The state is the second map's key. */
 MS_TRANSFORM_KEY(by_state, u32, struct old_value, u32)
 {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A new map that functions of the module's author build of two old ones.
+#include "sync_locks.skel.h"
 #include "writers.h"
 
 namespace mapshift::test {
@@ -281,6 +282,49 @@ TEST_F(TwoMaps, AWayBackForTheSecondMap) {
   EXPECT_FALSE(second().get0<OldValue>(3));
   EXPECT_GT(lab.settle(kOld), 0);
   EXPECT_EQ(lab.sync().verify()->mismatched, 0u);
+}
+
+TEST_F(TwoMaps, ValuesOfTheSecondOneMayHoldALock) {
+  struct Locked {
+    uint32_t lock = 0, n32 = 0;
+    uint64_t packets = 0, pair = 0, pair_check = 0;
+    uint32_t spare = 0, end = 0;
+  };
+  const std::unique_ptr<sync_locks_bpf, decltype(&sync_locks_bpf::destroy)> locks(sync_locks_bpf::open_and_load(), &sync_locks_bpf::destroy);
+  ASSERT_NE(locks, nullptr);
+  SyncSpec spec = spec_of("up_locked", "down_locked");
+  spec.transform->second->down = "down_beside_locked";
+  spec.transform->second->value_size = sizeof(Locked);
+  spec.transform->second->lock = 0;
+  spec.transform->second->pin = second().dir() + "/locked";
+  ASSERT_EQ(bpf_obj_pin(bpf_map__fd(locks->maps.locked0), spec.transform->second->pin.c_str()), 0);
+  {
+    Lab lab(bpffs_, spec);
+    const int fd = bpf_map__fd(locks->maps.locked0);
+    uint32_t key = 1;
+    Locked value{.n32 = 3, .packets = 100, .pair = 55};
+    bpf_map_update_elem(fd, &key, &value, BPF_ANY);
+    lab.put0(1, OldValue{.packets = 10, .last = 0, .state = 0, .n32 = 0});
+    lab.put0(2, OldValue{.packets = 20, .last = 0, .state = 0, .n32 = 0});
+    EXPECT_GT(lab.settle(kPre), 0);
+    EXPECT_EQ(lab.get1<NewValue>(1)->n64, 100u);
+    EXPECT_EQ(lab.get1<NewValue>(1)->flags, 3u);
+    for (uint32_t k : {1u, 2u}) {
+      NewValue more = *lab.get1<NewValue>(k);
+      more.n64 += 5;
+      lab.put1(k, more);
+    }
+    EXPECT_GT(lab.settle(kNew), 0);
+    lab.pass(kNew);
+    for (const auto& [k, packets] : {std::pair{1u, 105u}, {2u, 5u}}) {
+      key = k;
+      ASSERT_EQ(bpf_map_lookup_elem(fd, &key, &value), 0);
+      EXPECT_EQ(value.packets, packets);
+      EXPECT_EQ(value.pair, k == 1 ? 55u : 0u);
+    }
+    EXPECT_EQ(lab.pass(kNew).changed, 0u);
+  }
+  unlink(spec.transform->second->pin.c_str());
 }
 
 TEST_F(TwoMaps, OneFunctionMayBeItsOwnInverse) {

@@ -114,6 +114,11 @@ TEST(PlanSecond, WhatCannotBeOneIsNamed) {
   two.names().type = MapType::kHash;
   two.names().flags = 1U << 8;
   EXPECT_THAT(refused(), HasSubstr("that programs may read can"));
+  two.names().flags = 1U << 7;
+  EXPECT_THAT(refused(), IsEmpty());
+  two.rule().transform_with_down = "names_down";
+  EXPECT_THAT(refused(), HasSubstr("no program may write names"));
+  two.rule().transform_with_down.clear();
   two.names() = map_of("names", MapType::kHash, u32(), structure("old", {{"t", structure("bpf_timer", {{"o", u64()}})}}));
   EXPECT_THAT(refused(), HasSubstr("(struct bpf_timer) belongs to the kernel and cannot be looked at"));
 }
