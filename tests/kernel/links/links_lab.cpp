@@ -18,6 +18,8 @@ namespace {
 constexpr size_t kEventsAt[] = {0, 8};    // in a value of either layout
 constexpr size_t kEventsSize[] = {4, 8};
 
+constexpr std::chrono::minutes kPatience{5};
+
 std::vector<std::byte> key_of(uint32_t key) {
   std::vector<std::byte> bytes(sizeof key);
   std::memcpy(bytes.data(), &key, sizeof key);
@@ -25,7 +27,7 @@ std::vector<std::byte> key_of(uint32_t key) {
 }
 
 void let_fail_in_time(const Fd& socket) {
-  const timeval limit{10, 0};
+  const timeval limit{30, 0};
   (void)::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
 }
 
@@ -133,12 +135,14 @@ void LinksTest::start_update() {
   input.log_dir = log_dir_;
   input.bpffs = fs_->path();
   input.analysis.bake = std::chrono::hours(1);
+  // An emulated machine takes its time: 40 s to verify the programs of a synchronisation.
+  input.limits.migration_timeout = input.limits.swap_timeout = input.limits.rollback_timeout = kPatience;
   journal_ = std::make_unique<Memory>();
   observer_ = std::make_unique<Nobody>();
   run_ = std::make_unique<update::Run>(*kernel_, *journal_, *observer_, std::move(input));
   thread_ = std::jthread([this] { run_->execute(); });
   EXPECT_TRUE(eventually([&] { return run_->ended() || run_->record().state == update::State::kBaking; },
-      std::chrono::seconds(50)));
+      kPatience));
   ASSERT_EQ(run_->record().state, update::State::kBaking) << run_->record().reason;
 }
 
