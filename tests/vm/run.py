@@ -17,7 +17,7 @@ import verdict
 KERNELS = ("6.1", "6.12")
 # Emulation is 10 to 30 times slower than the machine itself. kernel_sync loads its programs anew for each test: the verifier of 6.1 alone
 # needs 15 s there for each load.
-LIMIT_SECONDS, LIMITS = 900, {"kernel_sync": 5400}
+LIMIT_SECONDS, LIMITS = 1800, {"kernel_sync": 5400}
 # Of these tests only what does not depend on real time.
 FILTERS = {"kernel_go_probes": "Go/Goroutines.BlockExactly*:Go/Stops.AreAsMany*:Safety.NothingIs*"}
 LEFT_OUT = {"kernel_go": "what it reads does not depend on the kernel", "kernel_go_trace": "it needs a Go toolchain in the machine"}
