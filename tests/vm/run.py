@@ -23,10 +23,10 @@ FILTERS = {"kernel_go_probes": "Go/Goroutines.BlockExactly*:Go/Stops.AreAsMany*:
 LEFT_OUT = {"kernel_go": "what it reads does not depend on the kernel", "kernel_go_trace": "it needs a Go toolchain in the machine"}
 
 
-def kernel_tests(build):
+def kernel_tests(build, wanted):
     """Name and command of what ctest calls a kernel test, from ctest itself."""
     listing = subprocess.run(["ctest", "--test-dir", build, "--show-only=json-v1", "-L", "^kernel$"], capture_output=True, text=True, check=True)
-    tests = json.loads(listing.stdout)["tests"]
+    tests = [test for test in json.loads(listing.stdout)["tests"] if re.search(wanted, test["name"])]
     missing = [test["name"] for test in tests if "command" not in test]
     if missing:
         sys.exit(f"vm: not built: {', '.join(missing)}; ./dev vm builds all")
@@ -111,7 +111,7 @@ def main():
     parser.add_argument("kernels", nargs="*", metavar="KERNEL", default=KERNELS, help=f"as in 6.12; without: {' and '.join(KERNELS)}")
     options = parser.parse_args()
     build = options.build.resolve()
-    tests = {name: command for name, command in kernel_tests(build).items() if re.search(options.tests, name)}
+    tests = kernel_tests(build, options.tests)
     for name in [name for name in tests if name in LEFT_OUT]:
         del tests[name]
         print(f"left out: {name}: {LEFT_OUT[name]}", flush=True)
