@@ -143,7 +143,7 @@ TEST(Idiom, AnAddressOfAFewOffsets) {
   EXPECT_EQ(at_8(2, 8), "sum plain");
   EXPECT_EQ(at_8(4, 8), "sum plain");
   EXPECT_EQ(at_8(2, 16), "-") << "no way leads there";
-  EXPECT_EQ(at_8(4, 4), "latest") << "half of it is added to";
+  EXPECT_EQ(at_8(4, 4), "latest warn") << "half of it is added to as well";
   EXPECT_EQ(at_8(5, 4), "latest");
   EXPECT_EQ(at_8(2000, 8), "latest");
   // A pointer that walks is one to anywhere, and following it ends.
