@@ -92,12 +92,9 @@ static __always_inline __u32 ms_flow_of_xdp(struct xdp_md *ctx)
 		return MS_NO_FLOW;
 	type = eth->h_proto;
 	at = eth + 1;
-#pragma unroll
-	for (int tags = 0; tags < 2; tags++) {
+	if (type == bpf_htons(ETH_P_8021Q) || type == bpf_htons(ETH_P_8021AD)) { /* one tag: hooks behind the driver see through no second one */
 		struct ms_vlan *vlan = at;
 
-		if (type != bpf_htons(ETH_P_8021Q) && type != bpf_htons(ETH_P_8021AD))
-			break;
 		if ((void *)(vlan + 1) > end)
 			return MS_NO_FLOW;
 		type = vlan->inner;

@@ -391,7 +391,7 @@ static __noinline int reconcile(void *key, struct ms_base *b, void *v0, void *v1
 	find_alive(&work.alive_base, j.b0, false);
 	work.undeclared = any_undeclared(&work.alive0) || any_undeclared(&work.alive1);
 	if (phase == MS_PRECOPY) {
-		work.defaulted = work.fresh && nr_defaults;
+		work.defaulted = work.fresh && nr_defaults && !transformed; /* what a function fills in had them before */
 		if (work.defaulted && !staged)
 			bpf_loop(nr_defaults, default_one, &j.v1, 0);
 		each_field(precopy_field, &j);

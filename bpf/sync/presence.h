@@ -119,7 +119,9 @@ static __always_inline void drop_key(void *key, struct ms_base *b, bool on1)
 static __always_inline bool only_on(void *key, struct ms_base *b, bool on1)
 {
 	struct mark_job m = {b, on1 ? MS_SLOT_REBASE1 : MS_SLOT_REBASE0};
-	bool passive_left = active1() != on1, take_out = verdict.changed && !verdict.fell;
+	bool passive_left = active1() != on1;
+	/* Without a way down nothing can be taken out of an old value. */
+	bool take_out = verdict.changed && !verdict.fell && (on1 || !transformed || has_down);
 
 	if (passive_left) {
 		if (!keep_delta || !take_out || !verdict.rose) {
@@ -184,7 +186,7 @@ static __always_inline void judge_passive(void *key, struct ms_base *b)
  */
 static __always_inline bool delta_waits(void *key, struct ms_base *b)
 {
-	if (!keep_delta)
+	if (!keep_delta || (active1() && transformed && !has_down))
 		return false;
 	judge_passive(key, b);
 	return verdict.rose && !verdict.fell;

@@ -102,11 +102,13 @@ static long judge_field1(u32 i, struct judgement *g)
 /* The value itself, or a copy of walk_key's where it is staged. */
 static __always_inline void *judged0(void *key, u32 cpu)
 {
+	target_cpu = cpu; /* of which copies are made; walks set their own */
 	return staged ? staged0() : find0(key, cpu);
 }
 
 static __always_inline void *judged1(void *key, u32 cpu)
 {
+	target_cpu = cpu; /* of which copies are made; walks set their own */
 	return staged ? staged1() : find1(key, cpu);
 }
 
@@ -250,7 +252,7 @@ static __noinline bool rebase(struct ms_base *b, void *v0, void *v1)
 		g.b = slot0(slot);
 		compare_arms(&g, false);
 		each_field(judge_field0, &g);
-		if (!verdict.fell && (!transformed || has_down)) {
+		if (!verdict.fell) {
 			each_field(rebase_field0, &g);
 			if (staged)
 				apply_rebase(slot, false);

@@ -15,6 +15,14 @@ struct verify_job {
 	u8 differs;
 };
 
+/* As far as the narrower one can tell; a narrowed one stops at its end. */
+static __always_inline bool sums_differ(const volatile struct ms_field *f, u64 x, u64 y)
+{
+	u8 width = f->size0 < f->size1 ? f->size0 : f->size1;
+
+	return truncate(x, width) != truncate(y, width) && !(f->size1 < f->size0 && y == scalar_max(f->size1, FIELD_SIGNED(f, true)));
+}
+
 static long verify_field(u32 i, struct verify_job *v)
 {
 	const volatile struct ms_field *f;
@@ -32,12 +40,8 @@ static long verify_field(u32 i, struct verify_job *v)
 		return 0;
 	x = get(f, v->v0, false);
 	y = get(f, v->v1, true);
-	if (f->op == MS_OP_SUM) { /* equal as far as the narrower one can tell */
-		u8 width = f->size0 < f->size1 ? f->size0 : f->size1;
-
-		if (truncate(x, width) == truncate(y, width))
-			return 0;
-		if (f->size1 < f->size0 && y == scalar_max(f->size1, FIELD_SIGNED(f, true)))
+	if (f->op == MS_OP_SUM) {
+		if (!sums_differ(f, x, y))
 			return 0;
 	} else if (to_side1(f, x, &clamped) == y || to_side0(f, y, &clamped) == x) {
 		return 0;
@@ -94,6 +98,7 @@ static __always_inline void suspect(void *key)
 
 static long verify_cpu(u32 cpu, struct verify_job *v)
 {
+	target_cpu = cpu; /* of which copies are made */
 	v->v0 = staged ? staged0() : find0(v->key, cpu);
 	v->v1 = staged ? staged1() : find1(v->key, cpu);
 	if (!v->v1) {
@@ -137,14 +142,12 @@ static long verify_total(u32 i, struct verify_job *v)
 {
 	struct total_job t = {v, i, 0};
 	const volatile struct ms_field *f;
-	u8 width;
 
 	if (i >= MS_MAX_FIELDS)
 		return 1;
 	f = &fields[i];
-	width = f->size0 < f->size1 ? f->size0 : f->size1;
 	bpf_loop(nr_cpus, total_cpu, &t, 0);
-	v->differs |= truncate(t.total, width) != truncate(get(f, v->v1, true), width);
+	v->differs |= sums_differ(f, t.total, get(f, v->v1, true));
 	return 0;
 }
 

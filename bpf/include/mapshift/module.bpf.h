@@ -110,7 +110,7 @@
  *	}
  *
  * named in the manifest: "maps": {"flows": {"transform": {"up": "up_flow", "down": "down_flow"}}}. The function is given the old
- * value, `from`, and fills the new one, `to`, which is zero before. The way back finds the old
+ * value, `from`, and fills the new one, `to`, which is zero before but for the defaults of its fields. The way back finds the old
  * value in `to`. It must be a plain calculation of its argument: it runs on every value in every pass, and the same value must
  * always give the same result. What the fields of the new layout say about merging holds for what it makes: a field whose old
  * values add up (MS_SUM) must be made of old values by adding. Without a way back a rollback loses what only the new

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* The program, the same in all versions: they define the maps, may_enter(), and count_backend(). */
 
-/* Replaces the destination; the checksum of the IP header follows (RFC 1624). */
+/* Replaces the destination; the checksum of the IP header follows (RFC 1624). Those of TCP and UDP, which cover the address as well, are not carried along here. */
 static __always_inline void redirect(struct iphdr *ip, __be32 to)
 {
 	__u32 sum = (__u16)~ip->check;

@@ -94,6 +94,48 @@ TEST_F(Transforms, WhatTheyMakeIsMergedBothWays) {
   }
 }
 
+// Each CPU's value is converted, judged and compared by itself.
+TEST_F(Transforms, ServeValuesOfEachCpu) {
+  SyncSpec spec = flow_spec("up_flow", "down_flow");
+  spec.type0 = spec.type1 = MapType::kPercpuHash;
+  Lab lab(bpffs_, spec);
+  std::vector<FlowV1> olds(cpu_count());
+  for (size_t cpu = 0; cpu < olds.size(); ++cpu) olds[cpu] = {.in = 10 + cpu, .out = 5, .last_ns = 7'000'000, .state = 2};
+  for (const uint32_t key : {1u, 2u}) lab.put_cpus0(key, olds);
+  EXPECT_GT(lab.settle(kPre), 0);
+  for (size_t cpu = 0; cpu < olds.size(); ++cpu) {
+    const FlowV2 made = lab.get_cpus1<FlowV2>(1).at(cpu);
+    EXPECT_EQ(made.packets, 15 + cpu) << cpu;
+    EXPECT_EQ(made.weight, 5u) << cpu;
+  }
+  EXPECT_EQ(lab.sync().verify()->mismatched, 0u);
+  EXPECT_GT(lab.settle(kNew), 0);
+  lab.erase0(2);  // on the passive side, and nobody changed it on the active one
+  EXPECT_GT(lab.settle(kNew), 0);
+  lab.pass(kNew);
+  EXPECT_TRUE(lab.get_cpus1<FlowV2>(2).empty());
+  std::vector<FlowV2> news = lab.get_cpus1<FlowV2>(1);
+  for (size_t cpu = 0; cpu < news.size(); ++cpu) news[cpu].packets += 100 + cpu;
+  lab.put_cpus1(1, news);
+  EXPECT_GT(lab.settle(kNew), 0);
+  for (size_t cpu = 0; cpu < news.size(); ++cpu) EXPECT_EQ(lab.get_cpus0<FlowV1>(1).at(cpu).in, 110 + 2 * cpu) << cpu;
+}
+
+// Nothing can be taken out of an old value then, so what was drained would come back with what moved since.
+TEST_F(Transforms, WithoutAWayBackNoDeltaIsKept) {
+  SyncSpec spec = flow_spec("up_flow", "");
+  spec.keep_delta = true;
+  Lab lab(bpffs_, spec);
+  lab.put0(1, FlowV1{.in = 10, .out = 5});
+  EXPECT_GT(lab.settle(kPre), 0);
+  lab.erase1(1);  // drained by user space
+  lab.put0(1, FlowV1{.in = 12, .out = 5});
+  EXPECT_GT(lab.settle(kNew), 0);
+  lab.pass(kNew);
+  EXPECT_FALSE(lab.get1<FlowV2>(1));
+  EXPECT_FALSE(lab.get0<FlowV1>(1));
+}
+
 TEST_F(Transforms, ALateDeletionTakesOnlyTheOldCount) {
   Lab lab(bpffs_, flow_spec("up_flow", "down_flow"));
   lab.put0(1, FlowV1{.in = 10, .out = 5});
