@@ -288,7 +288,8 @@ class Foreign(PlacesTest):
                 status, record, _ = agent.json("update", self.module(2, **more), "--wait")
                 self.assertEqual((status, record["state"]), (1, "failed"), record["reason"])
                 self.assertIn("somebody else changed it", record["reason"])
-                self.assertEqual([(w["code"], w["where"]) for w in record["warnings"]], [("hook-taken", "programs.on_frame@b")])
+                if not more:
+                    self.assertEqual([(w["code"], w["where"]) for w in record["warnings"]], [("hook-taken", "programs.on_frame@b")])
                 self.assertEqual(self.runs(agent), before)
                 self.assertEqual(agent.cli("unload", "places").status, 0)
                 self.end_foreign(agent)
