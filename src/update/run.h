@@ -148,6 +148,8 @@ class Run {
   [[nodiscard]] Status swap_back(Nanos fresh_since);
   [[nodiscard]] Result<bool> drop_if_gone(const ProgramPlan& program);
   [[nodiscard]] Status attach_again(const ProgramPlan& program, const Hook& hook);
+  [[nodiscard]] Status without_place(const ProgramPlan& program, const Hook& hook, const Error& error);
+  [[nodiscard]] tl::unexpected<Error> note_taken(const ProgramPlan& program, const Error& error);
   [[nodiscard]] Status bring_back(const ProgramPlan& program, const Hook& hook);
   [[nodiscard]] Status restore_program(const ProgramPlan& program);
   [[nodiscard]] Status drop(uint64_t generation);
@@ -202,6 +204,7 @@ class Run {
   bool swap_begun_ = false;
   bool canary_begun_ = false;
   SyncPhase live_ = SyncPhase::kLiveNew;  // who is active while both sides may be written
+  std::set<std::string> taken_;    // programs whose hooks somebody else held when this update came to change them
   std::set<std::string> skipped_;  // optional programs that the new generation has to do without
   // A rollback was decided and the hooks still run the new generation: nothing is written to disk but its intent, since each
   // write waits for the disk. Like the next two it belongs to the update's thread.

@@ -35,6 +35,12 @@ Status Run::swap_program(const ProgramPlan& program, SwapReport& report) {
   return {};
 }
 
+// A hook that was not ours to change when its turn came: undoing the update leaves it as it was.
+tl::unexpected<Error> Run::note_taken(const ProgramPlan& program, const Error& error) {
+  if (error.code == ErrorCode::kConflict) taken_.insert(program.name);
+  return fail(error);
+}
+
 // From the first hook that changed to the last.
 Result<SwapReport> Run::move_in_order() {
   const Nanos began = monotonic_now();
@@ -43,7 +49,7 @@ Result<SwapReport> Run::move_in_order() {
   for (const ProgramPlan& program : input_.plan.programs) {
     if (swap_of(program) == ProgramPlan::Swap::kNone) continue;
     SwapReport report;
-    MS_CHECK(swap_program(program, report));
+    if (Status swapped = swap_program(program, report); !swapped) return note_taken(program, swapped.error());
     if (report.overlap > Nanos(0)) note_overlap(program.name, report.overlap);
     if (!first) first = report.began;
     last = report.ended;
@@ -135,8 +141,16 @@ Status Run::restore_program(const ProgramPlan& program) {
   hook.stub = input_.old_manifest.swap == SwapTogether::kTogether;
   Status back = bring_back(program, hook);
   if (back) return back;
+  return without_place(program, hook, back.error());
+}
+
+// What could not be brought back, because its place is gone or it is somebody else's, keeps no other hook from it.
+Status Run::without_place(const ProgramPlan& program, const Hook& hook, const Error& error) {
   MS_TRY(const bool gone, drop_if_gone(program));
-  return gone ? attach_again(program, hook) : back;
+  if (gone) return program.swap == ProgramPlan::Swap::kAttach ? Status() : attach_again(program, hook);
+  if (!taken_.contains(program.name) || error.code != ErrorCode::kConflict) return fail(error);
+  warn("hook-taken", "programs." + program.name, "left as it was before the update: " + error.message);
+  return {};
 }
 
 Status Run::bring_back(const ProgramPlan& program, const Hook& hook) {
@@ -163,7 +177,10 @@ Status Run::bring_back(const ProgramPlan& program, const Hook& hook) {
 
 Status Run::swap_back(Nanos fresh_since) {
   Refresher refresher(pairs_, SyncPhase::kLiveOld, fresh_since);
-  for (const ProgramPlan& program : input_.plan.programs) MS_CHECK(restore_program(program));
+  Status all;
+  for (const ProgramPlan& program : input_.plan.programs)
+    if (Status back = restore_program(program); !back && all) all = std::move(back);
+  MS_CHECK(all);
   const Nanos restored = monotonic_now();
   publish_record(
       [&](UpdateRecord& record) {

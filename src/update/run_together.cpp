@@ -44,7 +44,8 @@ Status Run::stage_all() {
   for (const ProgramPlan& program : input_.plan.programs) {
     const auto sides = sides_of(program);
     if (!sides) continue;
-    MS_CHECK(kernel_.stage(hook_of(program), paths_.hook(program.name), sides->from, sides->to));
+    const Status staged = kernel_.stage(hook_of(program), paths_.hook(program.name), sides->from, sides->to);
+    if (!staged) return note_taken(program, staged.error());
     MS_CHECK(interrupted());
     if (monotonic_now() > deadline) {
       return fail(ErrorCode::kTimeout, "putting the hooks behind dispatchers took longer than limits.migration_timeout (" +
@@ -55,18 +56,17 @@ Status Run::stage_all() {
 }
 
 Status Run::unstage_all() {
+  Status all;
   for (const ProgramPlan& program : input_.plan.programs) {
     if (program.swap == ProgramPlan::Swap::kNone) continue;
     const bool fresh = program.swap == ProgramPlan::Swap::kAttach;
     Hook hook = hook_of(program);
     hook.stub = input_.old_manifest.swap == SwapTogether::kTogether;
-    const Status back = kernel_.unstage(hook, paths_.hook(program.name), fresh ? "" : paths_.program(input_.plan.from.generation, program.name));
-    if (back) continue;
-    MS_TRY(const bool gone, drop_if_gone(program));
-    if (!gone) return back;
-    if (!fresh) MS_CHECK(attach_again(program, hook));
+    Status back = kernel_.unstage(hook, paths_.hook(program.name), fresh ? "" : paths_.program(input_.plan.from.generation, program.name));
+    if (!back) back = without_place(program, hook, back.error());
+    if (!back && all) all = std::move(back);
   }
-  return {};
+  return all;
 }
 
 Result<bool> Run::runs_new() {
@@ -79,7 +79,8 @@ Result<bool> Run::runs_new() {
     const auto side = kernel_.running(hook_of(program), dir, sides->from, sides->to);
     if (!side) {
       MS_TRY(const bool gone, kernel_.place_gone(dir));
-      if (!gone) return fail(side.error());
+      const bool taken = taken_.contains(program.name) && side.error().code == ErrorCode::kConflict;
+      if (!gone && !taken) return fail(side.error());
     }
     if (side && *side == 1) return true;
   }

@@ -11,7 +11,7 @@ import time
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _SYSCALL = {"x86_64": 321, "aarch64": 280}[platform.machine()]
-_CREATE, _LOOKUP, _UPDATE, _NEXT_KEY, _GET, _PROG_NEXT, _MAP_NEXT, _PROG_FD, _MAP_FD, _INFO, _TAKE, _UPDATE_BATCH = 0, 1, 2, 4, 7, 11, 12, 13, 14, 15, 21, 26
+_CREATE, _LOOKUP, _UPDATE, _NEXT_KEY, _GET, _PROG_NEXT, _MAP_NEXT, _PROG_FD, _MAP_FD, _INFO, _TAKE, _UPDATE_BATCH, _LINK_UPDATE = 0, 1, 2, 4, 7, 11, 12, 13, 14, 15, 21, 26, 29
 
 
 def _bpf(command, attributes):
@@ -181,6 +181,19 @@ def run_by(link):
         return struct.unpack_from("=III", _info(fd))[2]
     finally:
         os.close(fd)
+
+
+def set_program(link, program):
+    """Makes a pinned link run the pinned program, whatever it ran before."""
+    fds = []
+    for pin in (link, program):
+        name = ctypes.create_string_buffer(os.fsencode(str(pin)))
+        fds.append(_bpf(_GET, struct.pack("=QII", _address(name), 0, 0))[0])
+    try:
+        _bpf(_LINK_UPDATE, struct.pack("=IIII", *fds, 0, 0))
+    finally:
+        for fd in fds:
+            os.close(fd)
 
 
 def left_over(before, names):

@@ -259,3 +259,52 @@ class Vanishing(PlacesTest):
                 self.check(agent, {**sources, **self.begin("c")})
                 self.assertEqual(agent.cli("unload", "places").status, 0)
                 agent.stop()
+
+
+class Foreign(PlacesTest):
+    """Somebody else changes what one instance's hook runs."""
+
+    def take(self, agent):
+        """Puts a program of nobody's module at on_frame@b."""
+        run("bpftool", "prog", "loadall", FIXTURES / "system_places_v1.bpf.o", agent.bpffs / "foreign", check=False)
+        self.assertTrue((agent.bpffs / "foreign/on_frame").exists())
+        bpf.set_program(agent.bpffs / "mapshift/places/hooks/on_frame@b/link", agent.bpffs / "foreign/on_frame")
+
+    def end_foreign(self, agent):
+        for pin in (agent.bpffs / "foreign").iterdir():
+            pin.unlink()
+        agent.stop()
+
+    def runs(self, agent):
+        return {hook.parent.name: bpf.run_by(hook) for hook in (agent.bpffs / "mapshift/places/hooks").glob("*/link")}
+
+    def test_before_the_swap(self):
+        for more in ({}, {"swap": "together"}):
+            with self.subTest(**more):
+                agent = self.agent()
+                self.load(agent, self.module(1))
+                self.take(agent)
+                before = self.runs(agent)
+                status, record, _ = agent.json("update", self.module(2, **more), "--wait")
+                self.assertEqual((status, record["state"]), (1, "failed"), record["reason"])
+                self.assertIn("somebody else changed it", record["reason"])
+                if not more:
+                    self.assertEqual([(w["code"], w["where"]) for w in record["warnings"]], [("hook-taken", "programs.on_frame@b")])
+                self.assertEqual(self.runs(agent), before)
+                self.assertEqual(agent.cli("unload", "places").status, 0)
+                self.end_foreign(agent)
+
+    def test_in_the_bake(self):
+        agent = self.agent()
+        self.load(agent, self.module(1))
+        before = self.runs(agent)
+        identity = self.start_update(agent, self.module(2), "--bake", "60s")
+        agent.follow(identity, ("baking",))
+        self.take(agent)
+        agent.cli("rollback", "places")
+        record = agent.follow(identity)
+        self.assertEqual(record["state"], "stuck", record)
+        self.assertIn("which is neither", record["reason"])
+        now = self.runs(agent)
+        self.assertEqual({name for name in now if now[name] != before[name]}, {"on_frame@b"}, "the others are back")
+        self.end_foreign(agent)

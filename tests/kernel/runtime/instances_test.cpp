@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One object at both ends of a pair of interfaces: each instance counts for itself and all count together, also while they move
 // to another generation and back.
+#include <cstdlib>
 #include <cstring>
 
 #include "ledger.h"
@@ -102,6 +103,36 @@ TEST_F(InstancesTest, AnOptionalProgramIsLeftOutOfEachThatHasIt) {
   const auto of_one = kernel_->load(asked);
   ASSERT_TRUE(ok(of_one));
   EXPECT_THAT(of_one->skipped_programs, ElementsAre("fragile@b"));
+}
+
+// Links, a dispatcher's among them, and a clsact filter, which has none.
+TEST_F(InstancesTest, AnInterfaceThatIsGoneIsKnownAndItsNameServesAgain) {
+  LoadRequest asked = request(1);
+  Hook behind = hook(PrivateNet::kFar);
+  behind.stub = true;
+  behind.together = module() + "/together";
+  asked.hooks = {{"on_xdp", behind},
+                 {"on_tcx", {.type = "tcx", .interface = PrivateNet::kNear, .direction = "ingress"}},
+                 {"on_ingress", {.type = "tc", .interface = PrivateNet::kNear, .direction = "ingress"}}};
+  if (!needs_linux(6, 6, "tcx").empty()) asked.hooks.erase("on_tcx");
+  ASSERT_TRUE(ok(kernel_->load(asked)));
+  for (const auto& [name, at] : asked.hooks) {
+    ASSERT_TRUE(ok(attach(at, name))) << name;
+    EXPECT_FALSE(*kernel_->place_gone(hook_dir(name))) << name;
+  }
+  ASSERT_EQ(std::system("ip link delete ms0"), 0);
+  for (const auto& [name, at] : asked.hooks) {
+    EXPECT_TRUE(*kernel_->place_gone(hook_dir(name))) << name;
+    EXPECT_FALSE(kernel_->running(at, hook_dir(name), program(1, name), "")) << name;
+    EXPECT_EQ(kernel_->check_hook(at).error().code, ErrorCode::kNotFound) << name;
+  }
+  ASSERT_EQ(std::system("ip link add ms0 type veth peer name ms1"), 0);
+  for (const auto& [name, at] : asked.hooks) {
+    EXPECT_TRUE(*kernel_->place_gone(hook_dir(name))) << name;  // what has its name is another one
+    ASSERT_TRUE(ok(attach(at, name))) << name;
+    EXPECT_FALSE(*kernel_->place_gone(hook_dir(name))) << name;
+    EXPECT_EQ(*kernel_->running(at, hook_dir(name), program(1, name), ""), 0) << name;
+  }
 }
 
 TEST_F(InstancesTest, CountForThemselvesAndTogetherThereAndBack) {

@@ -184,6 +184,24 @@ TEST_P(RunInstances, AreNoWorseForOneWhoseInterfaceGoes) {
   }
 }
 
+// Whoever it is whose program runs at one of them when the swap comes there: that one stays, and the others go back.
+TEST_P(RunInstances, AreBroughtBackButForOneThatIsSomebodyElses) {
+  for (const char* taken : {"count@a", "count@b", "log"}) {
+    Pair pair(GetParam());
+    ASSERT_TRUE(pair.kernel.swap(Hook{"xdp"}, hook_dir(taken), pin(1, std::string("progs/") + taken), pin(1, taken[0] == 'l' ? "progs/count@a" : "progs/log")));
+    pair.begin().execute();
+    EXPECT_EQ(pair.journal->record.state, State::kFailed) << taken << pair.journal->record.reason;
+    EXPECT_EQ(pair.journal->record.warnings.back().code, "hook-taken") << taken;
+    for (const char* program : {"count@a", "count@b", "log"}) {
+      if (std::string(program) != taken) {
+        EXPECT_EQ(pair.kernel.runs(hook_dir(program)), pin(1, std::string("progs/") + program)) << taken;
+      }
+      EXPECT_EQ(pair.kernel.unseen(hook_dir(program)), 0u) << taken;
+    }
+    EXPECT_FALSE(pair.kernel.exists(std::string(kRoot) + "/gen/2")) << taken;
+  }
+}
+
 TEST(SamplerInstances, AreJudgedByTheirSumOrOneByOne) {
   Pair pair(false);
   pair.kernel.element = std::vector<std::byte>(8, std::byte{0});
