@@ -23,38 +23,60 @@
 
 #define FITS(off, size, limit) ((limit) >= (size) && (off) <= (limit) - (size))
 
+/*
+ * An offset in a register of its own, just before it is compared and used. Verifiers before 6.8 do not carry what a comparison proved
+ * to the place on the stack that the register was loaded from, so an offset that is loaded anew for its use is unknown again.
+ */
+static __always_inline u64 at_hand(u64 off)
+{
+	__asm__ volatile("" : "+r"(off));
+	return off;
+}
+
 static __always_inline u64 load(const void *p, u32 off, u8 size, u32 limit)
 {
+	u64 at;
+
 	switch (size) {
 	case 1:
-		return FITS(off, 1, limit) ? *(volatile u8 *)(p + off) : 0;
+		at = at_hand(off);
+		return FITS(at, 1, limit) ? *(volatile u8 *)(p + at) : 0;
 	case 2:
-		return FITS(off, 2, limit) ? *(volatile u16 *)(p + off) : 0;
+		at = at_hand(off);
+		return FITS(at, 2, limit) ? *(volatile u16 *)(p + at) : 0;
 	case 4:
-		return FITS(off, 4, limit) ? *(volatile u32 *)(p + off) : 0;
+		at = at_hand(off);
+		return FITS(at, 4, limit) ? *(volatile u32 *)(p + at) : 0;
 	default:
-		return FITS(off, 8, limit) ? *(volatile u64 *)(p + off) : 0;
+		at = at_hand(off);
+		return FITS(at, 8, limit) ? *(volatile u64 *)(p + at) : 0;
 	}
 }
 
 static __always_inline void store(void *p, u32 off, u8 size, u32 limit, u64 v)
 {
+	u64 at;
+
 	switch (size) {
 	case 1:
-		if (FITS(off, 1, limit))
-			*(volatile u8 *)(p + off) = v;
+		at = at_hand(off);
+		if (FITS(at, 1, limit))
+			*(volatile u8 *)(p + at) = v;
 		break;
 	case 2:
-		if (FITS(off, 2, limit))
-			*(volatile u16 *)(p + off) = v;
+		at = at_hand(off);
+		if (FITS(at, 2, limit))
+			*(volatile u16 *)(p + at) = v;
 		break;
 	case 4:
-		if (FITS(off, 4, limit))
-			*(volatile u32 *)(p + off) = v;
+		at = at_hand(off);
+		if (FITS(at, 4, limit))
+			*(volatile u32 *)(p + at) = v;
 		break;
 	default:
-		if (FITS(off, 8, limit))
-			*(volatile u64 *)(p + off) = v;
+		at = at_hand(off);
+		if (FITS(at, 8, limit))
+			*(volatile u64 *)(p + at) = v;
 	}
 }
 
@@ -73,7 +95,8 @@ static __always_inline s64 sign_extend(u64 v, u8 size)
 /* The word of 4 bytes around a scalar of 1 or 2: BPF has no narrower atomics. */
 static __always_inline bool word_cas(void *p, u32 off, u8 size, u32 limit, u64 expect, u64 v, bool add)
 {
-	u32 word = off & ~3u, shift = (off & 3) * 8, mask = (size == 1 ? 0xffu : 0xffffu) << shift;
+	u32 shift = (off & 3) * 8, mask = (size == 1 ? 0xffu : 0xffffu) << shift;
+	u64 word = at_hand(off & ~3u);
 
 	if (!FITS(word, 4, limit))
 		return false;
@@ -97,18 +120,20 @@ static __always_inline bool word_cas(void *p, u32 off, u8 size, u32 limit, u64 e
  */
 static __always_inline bool atomic_add(void *p, u32 off, u8 size, u32 limit, u64 v)
 {
+	u64 at;
+
 	switch (size) {
 	case 8:
-		off &= ~7u;
-		if (!FITS(off, 8, limit))
+		at = at_hand(off & ~7u);
+		if (!FITS(at, 8, limit))
 			return false;
-		__sync_fetch_and_add((u64 *)(p + off), v);
+		__sync_fetch_and_add((u64 *)(p + at), v);
 		return true;
 	case 4:
-		off &= ~3u;
-		if (!FITS(off, 4, limit))
+		at = at_hand(off & ~3u);
+		if (!FITS(at, 4, limit))
 			return false;
-		__sync_fetch_and_add((u32 *)(p + off), (u32)v);
+		__sync_fetch_and_add((u32 *)(p + at), (u32)v);
 		return true;
 	default:
 		return word_cas(p, off, size, limit, 0, v, true);
@@ -117,14 +142,16 @@ static __always_inline bool atomic_add(void *p, u32 off, u8 size, u32 limit, u64
 
 static __always_inline bool cas(void *p, u32 off, u8 size, u32 limit, u64 expect, u64 v)
 {
+	u64 at;
+
 	switch (size) {
 	case 8:
-		off &= ~7u;
-		return FITS(off, 8, limit) && __sync_val_compare_and_swap((u64 *)(p + off), expect, v) == expect;
+		at = at_hand(off & ~7u);
+		return FITS(at, 8, limit) && __sync_val_compare_and_swap((u64 *)(p + at), expect, v) == expect;
 	case 4:
-		off &= ~3u;
-		return FITS(off, 4, limit) &&
-		       __sync_val_compare_and_swap((u32 *)(p + off), (u32)expect, (u32)v) == (u32)expect;
+		at = at_hand(off & ~3u);
+		return FITS(at, 4, limit) &&
+		       __sync_val_compare_and_swap((u32 *)(p + at), (u32)expect, (u32)v) == (u32)expect;
 	default:
 		return word_cas(p, off, size, limit, expect, v, false);
 	}
