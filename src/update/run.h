@@ -175,6 +175,8 @@ class Run {
   [[nodiscard]] Status canary();
   [[nodiscard]] Status canary_step(size_t step);
   [[nodiscard]] std::map<std::string, double> baselines_now();
+  [[nodiscard]] Status time_old_side();
+  [[nodiscard]] SideStats old_side_of(const slo::Objective& objective) const;
   void break_off(double share, const slo::Decision& decision);
   void hold(double share, const slo::Decision& decision);
   void compare_sides();

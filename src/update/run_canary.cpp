@@ -24,6 +24,7 @@ namespace {
 
 constexpr uint64_t kEnoughRuns = 100;  // for an average
 constexpr Nanos kCompareSides = std::chrono::milliseconds(500);
+constexpr Nanos kLookAtTimes = std::chrono::milliseconds(10);
 
 std::string percent(double share) {
   std::string text = std::to_string(std::round(share * 1e6) / 1e4);
@@ -38,6 +39,10 @@ ComparedSide compared(const SideStats& side) {
   if (side.timed != 0) out.run_seconds_avg = static_cast<double>(side.run_ns) / 1e9 / static_cast<double>(side.timed);
   for (const auto& [code, count] : side.verdicts) out.verdicts[code == INT32_MAX ? "other" : std::to_string(code)] = count;
   return out;
+}
+
+bool beside_old_side(const slo::Objective& objective) {
+  return objective.indicator == slo::Indicator::kProgram && objective.value == "run_time_avg" && objective.max_increase;
 }
 
 }  // namespace
@@ -61,7 +66,7 @@ Status Run::canary() {
   sampler_.watch(true);
   next_warm_ = monotonic_now();
   enter(State::kBaking);
-  Status done;
+  Status done = time_old_side();
   for (size_t step = 0; step < canary.steps.size() && done; ++step) {
     if (pending_order() == Order::kCommit) break;
     done = canary_step(step);
@@ -72,6 +77,26 @@ Status Run::canary() {
   if (order == Order::kRollback || order == Order::kAbort) urgent_ = true;
   else catch_up_journal();
   return done;
+}
+
+// A run time is compared with the old generation's by the same clock, the dispatchers': that begins before the first event goes
+// to the new one, and takes a step's length at most, for a program may be idle.
+Status Run::time_old_side() {
+  const auto timed = [&](const slo::Objective& objective) { return !beside_old_side(objective) || old_side_of(objective).timed >= kEnoughRuns; };
+  if (!std::ranges::any_of(input_.analysis.objectives, beside_old_side)) return {};
+  MS_CHECK(steer(false, 0, true));
+  const Nanos until = monotonic_now() + step_length();
+  while (!std::ranges::all_of(input_.analysis.objectives, timed) && monotonic_now() < until && pending_order() != Order::kCommit) {
+    MS_CHECK(interrupted());
+    keep_warm();
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, kLookAtTimes, [&] { return order_ != Order::kNone; });
+  }
+  return interrupted();
+}
+
+SideStats Run::old_side_of(const slo::Objective& objective) const {
+  return sampler_.side(objective.program, input_.plan.from.generation).value_or(SideStats());
 }
 
 Status Run::canary_step(size_t step) {
@@ -112,10 +137,10 @@ Status Run::canary_step(size_t step) {
 std::map<std::string, double> Run::baselines_now() {
   std::map<std::string, double> baselines = record().baselines;
   for (const slo::Objective& objective : input_.analysis.objectives) {
-    if (objective.indicator != slo::Indicator::kProgram || objective.value != "run_time_avg" || !objective.max_increase) continue;
-    const auto old_side = sampler_.side(objective.program, input_.plan.from.generation);
-    if (!old_side || old_side->timed < kEnoughRuns) continue;
-    baselines[objective.name] = static_cast<double>(old_side->run_ns) / 1e9 / static_cast<double>(old_side->timed);
+    if (!beside_old_side(objective)) continue;
+    const SideStats old_side = old_side_of(objective);
+    if (old_side.timed < kEnoughRuns) continue;
+    baselines[objective.name] = static_cast<double>(old_side.run_ns) / 1e9 / static_cast<double>(old_side.timed);
   }
   return baselines;
 }

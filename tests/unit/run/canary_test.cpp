@@ -94,6 +94,28 @@ TEST(RunCanary, AnOrderEndsIt) {
   }
 }
 
+// Both generations' run times are the dispatchers': what the kernel measured before is another clock's.
+TEST(RunCanary, RunTimesAreComparedByOneClock) {
+  World world(World::Moves::kCanary);
+  world.input.analysis.interval = std::chrono::milliseconds(10);
+  slo::Objective time;
+  time.name = "time";
+  time.indicator = slo::Indicator::kProgram;
+  time.program = "meter";
+  time.value = "run_time_avg";
+  time.max_increase = 0.2;
+  world.input.analysis.objectives = {time};
+  world.input.plan.canary->step_seconds = 0.05;
+  world.kernel.sides = [counted = SidesReport()](const std::string&, uint32_t) mutable {
+    counted.to.timed += 50;
+    counted.to.run_ns += 50 * 1'000'000;  // far above what the fake kernel says of its programs
+    return counted;
+  };
+  world.begin().execute();
+  EXPECT_EQ(world.state(), State::kCommitted) << world.explain();
+  EXPECT_THAT(shares_of(world), ElementsAre(0, kQuarter, kHalf, 0));
+}
+
 TEST(RunCanary, WhatIsUnprovenIsHeldAndNotPromoted) {
   World world(World::Moves::kCanary);
   judge(world, [](uint32_t) { return 0; });
