@@ -21,7 +21,7 @@ FIXTURES = BUILD / "tests" / "system"
 HERE = pathlib.Path(__file__).resolve().parent
 NAMES = {"enter", "count", "cells", "buckets", "totals", "next", "on_traced", "on_raw", "on_egress", "numbered", "admit", "policy",
          "reports", "seen", "allowed", "allowed_now", "on_frame", "on_datagram", "marks", "sums",
-         "tallies", "loads"}  # of the fixtures, and of nothing that the agent itself loads
+         "tallies", "loads", "on_receive", "counts", "truth", "peers", "steady"}  # of the fixtures, and of nothing that the agent itself loads
 FINAL = ("committed", "rolled_back", "failed", "aborted", "stuck")
 
 Done = collections.namedtuple("Done", "status out err")
