@@ -38,7 +38,6 @@ class Flowagg(Example):
 
     name = "flowagg"
     sets = {"IFACE": LINK}
-    moving = ("records",)
     back = {1: {"records": {"on_delete": "keep_delta", "fields": {"first_seen": {"from": "start"}}}},
             2: {"records": {"on_delete": "keep_delta", "fields": {"bytes": {"from": "octets"}}}}}
 

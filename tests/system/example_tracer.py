@@ -9,7 +9,6 @@ FIRST_BUCKETS = 16  # of version 1
 
 class Tracer(Example):
     name = "tracer"
-    moving = ("started",)
     back = {1: {}, 2: {"latency": {"from": "getpgid_latency"}}}
 
     @property
