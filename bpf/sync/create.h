@@ -3,7 +3,7 @@
 #ifndef MAPSHIFT_CREATE_H
 #define MAPSHIFT_CREATE_H
 
-#include "merge.h"
+#include "reconcile.h"
 
 #define ENOMEM 12
 

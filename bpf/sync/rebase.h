@@ -4,7 +4,7 @@
 #define MAPSHIFT_REBASE_H
 
 #include "create.h"
-#include "merge.h"
+#include "reconcile.h"
 
 static long clear_base_word(u32 i, struct ms_base **b)
 {

@@ -11,7 +11,8 @@
  * tables.h   the maps, the field table, arguments; access to a field by side
  * arms.h     unions whose discriminator says what they hold
  * convert.h  one scalar from one layout to the other; comparing a value with base
- * merge.h    both sides have the key      create.h    one side has it, the other never had
+ * merge.h    one field of both sides      reconcile.h both sides have the key
+ * create.h   one side has it, the other never had
  * presence.h one side lost it             rebase.h    what a side did since base
  * verify.h   comparing without writing
  * keys.h     the key of each side
