@@ -107,31 +107,38 @@ TEST_F(InstancesTest, AnOptionalProgramIsLeftOutOfEachThatHasIt) {
 
 // Links, a dispatcher's among them, and a clsact filter, which has none.
 TEST_F(InstancesTest, AnInterfaceThatIsGoneIsKnownAndItsNameServesAgain) {
-  LoadRequest asked = request(1);
+  struct Place {
+    std::string dir, program;
+    Hook hook;
+  };
   Hook behind = hook(PrivateNet::kFar);
   behind.stub = true;
   behind.together = module() + "/together";
-  asked.hooks = {{"on_xdp", behind},
-                 {"on_tcx", {.type = "tcx", .interface = PrivateNet::kNear, .direction = "ingress"}},
-                 {"on_ingress", {.type = "tc", .interface = PrivateNet::kNear, .direction = "ingress"}}};
-  if (!needs_linux(6, 6, "tcx").empty()) asked.hooks.erase("on_tcx");
+  std::vector<Place> places{{hook_dir("on_xdp"), program(1, "on_xdp"), behind},
+                            {hook_dir("filter"), program(1, "on_tcx"), {.type = "tc", .interface = PrivateNet::kNear, .direction = "ingress"}}};
+  LoadRequest asked = request(1);
+  asked.hooks["on_xdp"] = behind;
+  if (needs_linux(6, 6, "tcx").empty()) {
+    places.push_back({hook_dir("on_tcx"), program(1, "on_tcx"), {.type = "tcx", .interface = PrivateNet::kNear, .direction = "ingress"}});
+    asked.hooks["on_tcx"] = places.back().hook;
+  }
   ASSERT_TRUE(ok(kernel_->load(asked)));
-  for (const auto& [name, at] : asked.hooks) {
-    ASSERT_TRUE(ok(attach(at, name))) << name;
-    EXPECT_FALSE(*kernel_->place_gone(hook_dir(name))) << name;
+  for (const Place& place : places) {
+    ASSERT_TRUE(ok(kernel_->attach(place.hook, place.dir, place.program))) << place.dir;
+    EXPECT_FALSE(*kernel_->place_gone(place.dir)) << place.dir;
   }
   ASSERT_EQ(std::system("ip link delete ms0"), 0);
-  for (const auto& [name, at] : asked.hooks) {
-    EXPECT_TRUE(*kernel_->place_gone(hook_dir(name))) << name;
-    EXPECT_FALSE(kernel_->running(at, hook_dir(name), program(1, name), "")) << name;
-    EXPECT_EQ(kernel_->check_hook(at).error().code, ErrorCode::kNotFound) << name;
+  for (const Place& place : places) {
+    EXPECT_TRUE(*kernel_->place_gone(place.dir)) << place.dir;
+    EXPECT_FALSE(kernel_->running(place.hook, place.dir, place.program, "")) << place.dir;
+    EXPECT_EQ(kernel_->check_hook(place.hook).error().code, ErrorCode::kNotFound) << place.dir;
   }
   ASSERT_EQ(std::system("ip link add ms0 type veth peer name ms1"), 0);
-  for (const auto& [name, at] : asked.hooks) {
-    EXPECT_TRUE(*kernel_->place_gone(hook_dir(name))) << name;  // what has its name is another one
-    ASSERT_TRUE(ok(attach(at, name))) << name;
-    EXPECT_FALSE(*kernel_->place_gone(hook_dir(name))) << name;
-    EXPECT_EQ(*kernel_->running(at, hook_dir(name), program(1, name), ""), 0) << name;
+  for (const Place& place : places) {
+    EXPECT_TRUE(*kernel_->place_gone(place.dir)) << place.dir;  // what has its name is another one
+    ASSERT_TRUE(ok(kernel_->attach(place.hook, place.dir, place.program))) << place.dir;
+    EXPECT_FALSE(*kernel_->place_gone(place.dir)) << place.dir;
+    EXPECT_EQ(*kernel_->running(place.hook, place.dir, place.program, ""), 0) << place.dir;
   }
 }
 
