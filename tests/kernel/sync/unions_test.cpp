@@ -350,6 +350,7 @@ class UnionWriters : public SyncTest, public testing::WithParamInterface<bool> {
 
 TEST_P(UnionWriters, SixSwapsLoseNothing) {
   start(63);
+  quiesce(4);  // every key is there: one that both generations made would have the first `check` of each
   for (int n = 0; n < 3; ++n) lab_->pass(kPre);
   for (uint32_t swap = 1; swap <= 6; ++swap) {
     const SyncPhase phase = swap % 2 == 1 ? kNew : kOld;
