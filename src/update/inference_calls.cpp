@@ -70,7 +70,7 @@ Value element_of(const Value& map, uint32_t id) {
   Value out = unknown(id);
   out.kind = Kind::kMapValue;
   out.maps = map.maps;
-  out.place.base = out.element = id;
+  out.place.base = out.element = out.holder = id;
   return out;
 }
 
@@ -79,6 +79,7 @@ void forget_element(State& state, uint32_t base) {
   state.each_value([&](Value& value) {
     if (value.place.base == base) value.place.base = 0;
     if (value.element == base) value.element = 0;
+    if (value.holder == base) value.holder = 0;
     if (value.second.base == base) value.second = {};
     if (value.bound_place.base == base) value.bound = Bound::kNone;
   });
@@ -127,7 +128,7 @@ void Walk::call_helper(const Here& here, State& state, int32_t helper) {
   if (helper == BPF_FUNC_spin_lock || helper == BPF_FUNC_spin_unlock) {
     const Value& lock = arguments[0];
     const bool known = helper == BPF_FUNC_spin_lock && lock.kind == Kind::kMapValue && !lock.also_other;
-    state.locked = known ? lock.element : 0;
+    state.locked = known ? lock.holder : 0;
     state.reg(0) = result;
     return;
   }
@@ -226,7 +227,7 @@ void Walk::look_up(const Here& here, State& state, bool own_cpu) {
   Value element = element_of(map, id);
   const bool single = own_cpu && maps.size() == 1 && is_array(spec(maps.front()).type) && spec(maps.front()).max_entries == 1 &&
                       maps.front() < index_.object.maps.size();
-  if (single) element.place.base = element.element = only_element(maps.front());
+  if (single) element.place.base = element.element = element.holder = only_element(maps.front());
   else forget_element(state, id);
   keys_[element.element] = key;
   state.reg(0) = element;

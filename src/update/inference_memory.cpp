@@ -121,7 +121,7 @@ void Walk::load_imm64(const Here& here, State& state) {
       out.kind = reloc.kind == Reloc::Kind::kMap ? Kind::kMap : Kind::kMapValue;
       out.maps = sets_.of(map->second);
       out.place.offset = reloc.kind == Reloc::Kind::kVariable ? reloc.offset : 0;
-      out.place.base = out.element = only_element(map->second);
+      out.place.base = out.element = out.holder = only_element(map->second);
       if (reloc.kind == Reloc::Kind::kMap) out.element = 0;
     }
   } else if (reloc.kind == Reloc::Kind::kCallback) {
@@ -218,7 +218,7 @@ void Walk::store(const Here& here, State& state) {
   if (pointer.kind == Kind::kMapValue) {
     auto change = change_of(state, {pointer.place.base, offset, width}, value);
     if (change) {
-      change->locked = state.locked != 0 && state.locked == pointer.element;
+      change->locked = state.locked != 0 && state.locked == pointer.holder;
       note(here, pointer.maps, offset, width, pointer.variable, *change, pointer.choices);
     }
     note_written(state, pointer, offset, width);
@@ -246,7 +246,7 @@ void Walk::atomic(const Here& here, State& state) {
     if (exchange) change = change_of(state, place, state.reg(insn.src)).value_or(Change{AccessKind::kRead});
     if (exchange && change.kind == AccessKind::kAddStore) change.kind = AccessKind::kAtomicAdd;
     if (exchange && change.kind == AccessKind::kOrStore) change.kind = AccessKind::kAtomicOr;
-    change.locked = state.locked != 0 && state.locked == pointer.element;
+    change.locked = state.locked != 0 && state.locked == pointer.holder;
     note(here, pointer.maps, offset, width, pointer.variable, change, pointer.choices);
     note_read(state, pointer, offset, width);  // even where it is not fetched: it counts on from what was there
     note_written(state, pointer, offset, width);

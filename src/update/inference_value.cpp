@@ -146,6 +146,7 @@ Value join_same_kind(const Value& old, const Value& next, uint32_t id, MapSets& 
     case Kind::kMapValue:
       out.maps = sets.join(old.maps, next.maps);
       if (old.element != next.element) out.element = 0;
+      if (old.holder != next.holder) out.holder = id;
       join_offset(old, next, id, sets, out);
       return out;
     case Kind::kLoaded: {

@@ -58,6 +58,7 @@ struct Value {
   Bound limited = Bound::kNone;  // kLoaded, kAdded: known to be above or below the constant `number`
   uint32_t id = 0;          // copies of one value share it; 0: none
   uint32_t element = 0;     // kMapValue: the element's number, whatever the offset; 0: not one only
+  uint32_t holder = 0;      // kMapValue: the same, but where ways met a number of its own: copies of this pointer point into one element
   uint32_t maps = 0;        // kMap, kMapValue, kLoaded: which
   uint32_t choices = 0;     // kUnknown: one of a few constants. `variable`: its offset is one of a few beyond the least; 0: it is any
   int64_t number = 0;       // kConst: the value; kFunction: index; kLoaded: see `limited`

