@@ -190,7 +190,7 @@ static __always_inline void make_with(void *key, void *wanted)
 }
 
 /* Brings the image in after0 to the second map; what take_with() read is what that holds then. */
-static __always_inline void apply_with(void *key)
+static __noinline int apply_with(void *key)
 {
 	u32 zero = 0;
 	void *image = bpf_map_lookup_elem(&after0, &zero), *blank = bpf_map_lookup_elem(&with_blank, &zero);
@@ -202,16 +202,17 @@ static __always_inline void apply_with(void *key)
 	};
 
 	if (!image || !blank || !w.raw || !w.wanted || !w.arrived)
-		return;
+		return 0;
 	bpf_map_update_elem(&with_wanted, &zero, with_there ? w.arrived : blank, BPF_ANY);
 	ms_with_down(image, w.wanted);
 	if (!with_there) {
 		make_with(key, w.wanted);
-		return;
+		return 0;
 	}
 	bpf_map_update_elem(&with_given, &zero, w.arrived, BPF_ANY);
 	w.v = bpf_map_lookup_elem(&with, key);
 	write_with(&w);
+	return 0;
 }
 
 /*
