@@ -212,6 +212,7 @@ static __always_inline int apply_rebase(u64 *slot, bool on1)
 		bpf_map_update_elem(&was1, &zero, s.now1, BPF_ANY);
 	} else {
 		apply0();
+		follow_down();
 		each_field(rebased_field0, &s);
 		if (transformed) {
 			void *arrived = bpf_map_lookup_elem(&arrived0, &zero);

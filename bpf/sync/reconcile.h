@@ -30,8 +30,10 @@ static __always_inline void unstage(struct staged_job *s)
 	if (transformed && !has_down)
 		work.moved1 = 0;
 	apply1();
-	if (phase != MS_PRECOPY)
+	if (phase != MS_PRECOPY) {
 		apply0();
+		follow_down();
+	}
 	find_alive(&work.before, s->now0, false);
 	find_alive(&work.after, s->now1, true);
 	each_field(settle_field, s);

@@ -190,7 +190,7 @@ static __always_inline void make_with(void *key, void *wanted)
 }
 
 /* Brings the image in after0 to the second map; what take_with() read is what that holds then. */
-static __noinline int apply_with(void *key)
+static __always_inline int apply_with(void *key)
 {
 	u32 zero = 0;
 	void *image = bpf_map_lookup_elem(&after0, &zero), *blank = bpf_map_lookup_elem(&with_blank, &zero);
@@ -242,11 +242,21 @@ static __always_inline void apply_image(void *key)
 	given = bpf_map_lookup_elem(&given0, &zero);
 	if (given)
 		follow_with(key, given);
-	if (has_with_down) {
-		bpf_map_update_elem(&after0, &zero, now, BPF_ANY); /* the author's functions may have written in it */
-		apply_with(key);
-	}
 	make_image(&after0);
+}
+
+/* What apply_image() leaves to do: beside it and not within, for Linux 6.1 rounds each function's stack up to 32 bytes. */
+static __noinline int follow_down(void)
+{
+	u32 zero = 0;
+	void *now = bpf_map_lookup_elem(&now0, &zero), *key = bpf_map_lookup_elem(&walk_key, &zero);
+
+	if (!has_with_down || !has_down || !work.moved1 || !now || !key)
+		return 0;
+	bpf_map_update_elem(&after0, &zero, now, BPF_ANY); /* the author's functions may have written in it */
+	apply_with(key);
+	make_image(&after0);
+	return 0;
 }
 
 /*
