@@ -11,39 +11,29 @@
  */
 struct ms_work work;
 
-struct remap_job {
-	u32 begin;
-	s64 value;
-	bool forward;
-};
-
 bool remap_found; /* by remapped(): not on the stack, as `work` */
-
-static long remap_one(u32 i, struct remap_job *r)
-{
-	u32 n = r->begin + i;
-
-	if (n >= MS_MAX_REMAPS)
-		return 1;
-	if ((r->forward ? remap0[n] : remap1[n]) != r->value)
-		return 0;
-	r->value = r->forward ? remap1[n] : remap0[n];
-	remap_found = true;
-	return 1;
-}
 
 /*
  * A global function, which the verifier walks once: at each of the dozen places that carry a scalar, inside of a loop over
- * fields, the search doubled what it had to walk.
+ * fields, the search doubled what it had to walk. A loop without a callback: the way from a walk to here is as deep as kernels
+ * before 6.10 allow, which count 32 bytes of stack for each call.
  */
 __noinline s64 remapped(u32 begin, u32 count, s64 value, u32 forward)
 {
-	struct remap_job r = {begin, value, forward};
+	u32 i, n;
 
 	remap_found = false;
-	if (has_remap)
-		bpf_loop(count, remap_one, &r, 0);
-	return r.value;
+	for (i = 0; has_remap && i < MS_MAX_REMAPS; i++) {
+		n = begin + i;
+		asm volatile("" : "+r"(n)); /* or the compiler walks by a pointer, which the verifier cannot bound */
+		if (i >= count || n >= MS_MAX_REMAPS)
+			break;
+		if ((forward ? remap0[n] : remap1[n]) == value) {
+			remap_found = true;
+			return forward ? remap1[n] : remap0[n];
+		}
+	}
+	return value;
 }
 
 /* `v` of side `from` as the other side writes it. */

@@ -176,19 +176,19 @@ static long apply_one1(u32 i, struct apply_job *a)
 		bpf_spin_unlock(a->v + lock##side);                                                      \
 	}                                                                                                \
 	/* Brings the differences to the value of walk_key. It is looked up again: it may be gone. */    \
-	__noinline int apply##side(void)                                                                 \
-	{                                                                                                \
-		u32 zero = 0;                                                                            \
-		void *key = bpf_map_lookup_elem(&walk_key, &zero);                                       \
-		struct apply_job a = {                                                                   \
-			key ? value##side(key) : 0,                                                      \
-			bpf_map_lookup_elem(&was##side, &zero),                                          \
-			bpf_map_lookup_elem(&now##side, &zero),                                          \
-			bpf_map_lookup_elem(&after##side, &zero),                                        \
-		};                                                                                       \
-                                                                                                         \
-		if (!staged)                                                                             \
-			return 0;                                                                        \
+	__noinline int apply##side(void)                                                         \
+	{                                                                                        \
+		u32 zero = 0;                                                                    \
+		struct apply_job a;                                                              \
+		void *key;                                                                       \
+                                                                                                 \
+		if (!staged) /* before the stack is touched: Linux 6.1 counts what is */         \
+			return 0;                                                                       \
+		key = bpf_map_lookup_elem(&walk_key, &zero);                                     \
+		a.v = key ? value##side(key) : 0;                                                \
+		a.was = bpf_map_lookup_elem(&was##side, &zero);                                  \
+		a.now = bpf_map_lookup_elem(&now##side, &zero);                                  \
+		a.after = bpf_map_lookup_elem(&after##side, &zero);                              \
 		work.failed_groups = 0;                                                                  \
 		if (transformed && !is1) {                                                               \
 			if (key)                                                                         \
