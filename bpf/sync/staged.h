@@ -175,38 +175,58 @@ static long apply_one1(u32 i, struct apply_job *a)
 		}                                                                                        \
 		bpf_spin_unlock(a->v + lock##side);                                                      \
 	}                                                                                                \
-	/* Brings the differences to the value of walk_key. It is looked up again: it may be gone. */    \
-	__noinline int apply##side(void)                                                         \
-	{                                                                                        \
-		u32 zero = 0;                                                                    \
-		struct apply_job a;                                                              \
-		void *key;                                                                       \
-                                                                                                 \
-		if (!staged) /* before the stack is touched: Linux 6.1 counts what is */         \
-			return 0;                                                                       \
-		key = bpf_map_lookup_elem(&walk_key, &zero);                                     \
-		a.v = key ? value##side(key) : 0;                                                \
-		a.was = bpf_map_lookup_elem(&was##side, &zero);                                  \
-		a.now = bpf_map_lookup_elem(&now##side, &zero);                                  \
-		a.after = bpf_map_lookup_elem(&after##side, &zero);                              \
-		work.failed_groups = 0;                                                                  \
+	/* The value of walk_key is looked up again: it may be gone. */                                  \
+	static __always_inline bool open_apply##side(struct apply_job *a)                                \
+	{                                                                                                \
+		u32 zero = 0;                                                                            \
+		void *key = bpf_map_lookup_elem(&walk_key, &zero);                                       \
+                                                                                                         \
+		a->v = key ? value##side(key) : 0;                                                       \
+		a->was = bpf_map_lookup_elem(&was##side, &zero);                                         \
+		a->now = bpf_map_lookup_elem(&now##side, &zero);                                         \
+		a->after = bpf_map_lookup_elem(&after##side, &zero);                                     \
+		if (!a->v || !a->was || !a->now || !a->after)                                            \
+			return false;                                                                    \
+		find_alive(&work.before, a->was, is1);                                                   \
+		find_alive(&work.after, a->now, is1);                                                    \
+		return true;                                                                             \
+	}                                                                                                \
+	/* By the author's function, or under the lock. */                                               \
+	__noinline int apply_whole##side(void)                                                           \
+	{                                                                                                \
+		u32 zero = 0;                                                                            \
+		struct apply_job a;                                                                      \
+		void *key;                                                                               \
+                                                                                                         \
+		if (!staged) /* before the stack is touched: Linux 6.1 counts what is */                 \
+			return 0;                                                                        \
 		if (transformed && !is1) {                                                               \
+			key = bpf_map_lookup_elem(&walk_key, &zero);                                     \
 			if (key)                                                                         \
 				apply_image(key);                                                        \
-			return 0;                                                                        \
-		}                                                                                        \
-		if (!a.v || !a.was || !a.now || !a.after)                                                \
-			return 0;                                                                        \
-		find_alive(&work.before, a.was, is1);                                                    \
-		find_alive(&work.after, a.now, is1);                                                     \
-		if (lock##side != MS_NO_LOCK) {                                                          \
+		} else if (lock##side != MS_NO_LOCK && open_apply##side(&a)) {                           \
 			apply_under_lock##side(&a);                                                      \
-		} else {                                                                                 \
-			each_field(apply_one##side, &a);                                             \
-			if (is1 && nr_defaults && work.defaulted)                                        \
-				bpf_loop(nr_defaults, default_one, &a.v, 0);                             \
 		}                                                                                        \
 		return 0;                                                                                \
+	}                                                                                                \
+	/* By instructions; beside the other one and not within, for Linux 6.1 adds up what the stack holds on the way to a field. */ \
+	__noinline int apply_fields##side(void)                                                          \
+	{                                                                                                \
+		struct apply_job a;                                                                      \
+                                                                                                         \
+		if (!staged || lock##side != MS_NO_LOCK || (transformed && !is1) || !open_apply##side(&a)) \
+			return 0;                                                                        \
+		each_field(apply_one##side, &a);                                                         \
+		if (is1 && nr_defaults && work.defaulted)                                                \
+			bpf_loop(nr_defaults, default_one, &a.v, 0);                                     \
+		return 0;                                                                                \
+	}                                                                                                \
+	/* Brings the differences to the value of walk_key. */                                           \
+	static __always_inline void apply##side(void)                                                    \
+	{                                                                                                \
+		work.failed_groups = 0;                                                                  \
+		apply_whole##side();                                                                     \
+		apply_fields##side();                                                                    \
 	}
 DEFINE_APPLY(0, false)
 DEFINE_APPLY(1, true)

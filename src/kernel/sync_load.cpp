@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <map>
 #include <span>
 #include <string>
@@ -142,8 +143,8 @@ std::string last_lines(const char* text) {
   return std::string(lines.substr(begin));
 }
 
-// What is not ours may be refused, and then its author wants to know why.
-Status load_linked(sync_bpf& skeleton, const SyncTransform& transform) {
+// 0, or an errno with what the verifier says last.
+int load_and_listen(sync_bpf& skeleton, std::string& words) {
   std::vector<std::unique_ptr<char[]>> logs;
   bpf_program* program = nullptr;
   while ((program = bpf_object__next_program(skeleton.obj, program)) != nullptr) {
@@ -154,14 +155,23 @@ Status load_linked(sync_bpf& skeleton, const SyncTransform& transform) {
   const int err = sync_bpf::load(&skeleton);
   program = nullptr;
   while ((program = bpf_object__next_program(skeleton.obj, program)) != nullptr) bpf_program__set_log_buf(program, nullptr, 0);
-  if (err == 0) return {};
-  std::string functions;
-  for (const auto& [hook, name] : bound_functions(transform)) functions += (functions.empty() ? "" : ", ") + name;
-  Error error{ErrorCode::kInvalid, -err, "the kernel refuses the functions of " + transform.object_path + " that convert values (" + functions +
-              "): see what the verifier says of them", log.text(), {}};
+  words = log.text();
   for (const auto& text : logs)
-    if (text[0] != '\0') error.context = last_lines(text.get());
-  return fail(std::move(error));
+    if (text[0] != '\0') words = last_lines(text.get());
+  return -err;
+}
+
+Status load_engine(sync_bpf& skeleton, const std::optional<SyncTransform>& transform) {
+  std::string words;
+  const int err = load_and_listen(skeleton, words);
+  if (err == 0) return {};
+  std::string message = "load the sync program: " + std::string(std::strerror(err));
+  if (transform) {  // what is not ours may be refused
+    std::string functions;
+    for (const auto& [hook, name] : bound_functions(*transform)) functions += (functions.empty() ? "" : ", ") + name;
+    message = "the kernel refuses the functions of " + transform->object_path + " that convert values (" + functions + "): see what the verifier says of them";
+  }
+  return fail(Error{transform ? ErrorCode::kInvalid : ErrorCode::kKernel, err, std::move(message), std::move(words), {}});
 }
 
 Status hand_over(sync_bpf& skeleton, const SyncMaps& maps) {
@@ -189,11 +199,7 @@ Result<SyncSkeleton> load_sync_program(const SyncSpec& spec, uint32_t cpus, cons
     bpf_program__set_autoload(program, in_slices(spec));
   skeleton->rodata->sliced = in_slices(spec);
   if (!may_sleep) let_none_sleep(*skeleton);
-  if (spec.transform) {
-    MS_CHECK(load_linked(*skeleton, *spec.transform));
-  } else if (const int err = sync_bpf::load(skeleton.get()); err != 0) {
-    return fail_errno(err, "load the sync program");
-  }
+  MS_CHECK(load_engine(*skeleton, spec.transform));
   MS_CHECK(fill_sync_defaults(*skeleton, spec, cpus));
   return skeleton;
 }
