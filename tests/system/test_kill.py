@@ -117,7 +117,11 @@ class Kill(SystemTest):
         self.load(agent, self.large(1))
         identity = self.start_update(agent, self.large(2), "--bake", "60s")
         agent.follow(identity, ("baking",))
+        deadline = time.monotonic() + 30
+        while self.stored()[-1] != "baking" and time.monotonic() < deadline:  # it is shown before it is stored
+            time.sleep(0.001)
         agent.kill()
+        self.assertEqual(self.stored()[-1], "baking")
         with sqlite3.connect(f"{self.folder}/state/mapshift.db") as database:
             database.execute("UPDATE updates SET intent = 'rollback' WHERE state = 'baking'")
         agent.start()
