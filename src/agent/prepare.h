@@ -31,11 +31,10 @@ struct Prepared {
 // The layouts that the generation's pinned maps have in the kernel, in place of what the object file says.
 void adopt_running_layouts(Kernel& kernel, const update::Paths& paths, Prepared& prepared);
 
-// Asks the host what the pure planner has to know, and plans.
 // Programs of a generation whose hooks run nothing: their interfaces or cgroups are gone, or they were never attached.
 [[nodiscard]] std::set<std::string> gone_hooks(Kernel& kernel, const update::Paths& paths, const Prepared& running);
 
-// `gone`: gone_hooks() of the old side. An update that is under way already knows of none: its own restore looks.
+// Asks the host what the pure planner has to know, and plans. `gone`: gone_hooks() of the old side. An update that is under way already knows of none: its own restore looks.
 [[nodiscard]] update::Plan plan_update(Kernel& kernel, const std::string& bpffs, const Prepared& old_side, const Prepared& next,
                                        const update::Limits& limits, std::set<std::string> gone = {});
 // The same for a first generation: everything is new.

@@ -17,10 +17,18 @@ using Kind = JsonValue::Kind;
 constexpr size_t kMaxInstances = 64;  // each loads the object once
 constexpr size_t kMaxNameLength = 32;
 constexpr size_t kMaxAttaches = 4096;
+constexpr size_t kMaxWritten = 65'536;  // JSON values in all attaches of the instances, as many as a document may have
 
 bool is_instance_name(std::string_view text) {
   const auto allowed = [](unsigned char c) { return std::isalnum(c) != 0 || c == '_'; };
   return text.size() <= kMaxNameLength && std::ranges::all_of(text, allowed);
+}
+
+size_t values_in(const JsonValue& value) {
+  size_t count = 1;
+  for (const JsonValue& item : value.items) count += values_in(item);
+  for (const auto& [name, member] : value.members) count += values_in(member);
+  return count;
 }
 
 class Taking {
@@ -103,14 +111,13 @@ class Taking {
     if (!refers_to(*attach, names_)) return;
     if (out_.attaches.size() + out_.parameters.size() > kMaxAttaches)
       return report_.add("too-many", where, attach->line, fmt::format("all instances together attach more than {} programs", kMaxAttaches));
+    written_ += values_in(*attach) * out_.parameters.size();
+    if (written_ > kMaxWritten) return report_.add("too-large", where, attach->line, "the places of all instances, written out, are too much");
     for (const Values& own : out_.parameters) {
       JsonValue filled = *attach;
-      Values values = substitution_.values();
-      for (const auto& [key, value] : own)
-        if (key != "name") values[key] = value;
-      Substitution filling(std::move(values), report_);
-      filling.fill(filled, where);
-      substitution_.used().merge(filling.used());
+      Values parameters = own;
+      parameters.erase("name");
+      substitution_.fill_with(parameters, filled, where);
       out_.attaches.push_back({name, own.at("name"), where, std::move(filled)});
     }
     std::erase_if(program.members, [](const auto& member) { return member.first == "attach"; });
@@ -132,6 +139,7 @@ class Taking {
   Substitution& substitution_;
   Report& report_;
   Instances out_ = {};
+  size_t written_ = 0;  // JSON values in out_.attaches
   std::set<std::string> names_ = {};
 };
 

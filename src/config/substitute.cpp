@@ -42,6 +42,14 @@ void Substitution::fill(JsonValue& value, const std::string& where) {
   for (auto& [key, member] : value.members) fill(member, where.empty() ? key : where + "." + key);
 }
 
+void Substitution::fill_with(const Values& own, JsonValue& value, const std::string& where) {
+  Values all = values_;
+  for (const auto& [name, text] : own) all[name] = text;
+  std::swap(values_, all);
+  fill(value, where);
+  std::swap(values_, all);
+}
+
 void Substitution::fill_text(JsonValue& value, const std::string& where) {
   std::string out;
   for (size_t at = 0; at < value.text.size();) {

@@ -18,11 +18,13 @@ class Substitution {
  public:
   Substitution(Values values, Report& report) : values_(std::move(values)), report_(report) {}
   void fill(JsonValue& value, const std::string& where);
+  // These on top of the values, this once; all that is filled in counts together.
+  void fill_with(const Values& own, JsonValue& value, const std::string& where);
   void give(const std::string& name, const std::string& value) { values_[name] = value; }
   // From now on who names it is told that each instance has another value.
   void forbid(const std::string& name) { forbidden_.insert(name); }
   [[nodiscard]] const Values& values() const { return values_; }
-  [[nodiscard]] std::set<std::string>& used() { return used_; }
+  [[nodiscard]] const std::set<std::string>& used() const { return used_; }
 
  private:
   void fill_text(JsonValue& value, const std::string& where);

@@ -60,8 +60,9 @@ Result<Hook> interface_hook(const bpf_link_info& info) {
   for (const char* direction : {"ingress", "egress", "primary", "peer"}) {
     hook.direction = direction;
     if (type->expected_attach_type(hook).value_or(UINT32_MAX) != at.attach_type) continue;
-    std::array<uint32_t, kMaxAtOnePlace> links{};
+    std::array<uint32_t, kMaxAtOnePlace> programs{}, links{};
     LIBBPF_OPTS(bpf_prog_query_opts, query, .prog_cnt = kMaxAtOnePlace);
+    query.prog_ids = programs.data();  // without it the kernel says nothing of links either (bpf_mprog_query())
     query.link_ids = links.data();
     const int err = bpf_prog_query_opts(static_cast<int>(at.index), static_cast<bpf_attach_type>(at.attach_type), &query);
     if (err == 0 && std::ranges::find(links, info.id) != links.end()) return hook;

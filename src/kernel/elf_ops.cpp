@@ -12,12 +12,14 @@
 namespace mapshift {
 namespace {
 
+constexpr size_t kMaxTables = 64, kMaxTableFunctions = 256, kMaxRegisteredName = 256;
+
 // What the member `name`, an array of characters, holds.
 std::string registered_name(const Type& type, std::span<const std::byte> bytes) {
   for (const Member& member : type.members) {
     const size_t at = member.bit_offset / 8;
     if (member.name != "name" || member.type->kind != TypeKind::kArray || !member.type->element ||
-        member.type->element->size != 1 || member.type->size > bytes.size() ||
+        member.type->element->size != 1 || member.type->size > kMaxRegisteredName || member.type->size > bytes.size() ||
         at > bytes.size() - member.type->size) {
       continue;
     }
@@ -57,6 +59,7 @@ Status ObjectReader::read_ops_section(uint32_t index, std::vector<ProgramSpec>& 
       return fail(ErrorCode::kInvalid, fmt::format("the table of functions \"{}\" contradicts its type; build it again",
           symbol.name));
     }
+    if (out.size() == kMaxTables) return fail(ErrorCode::kTooLarge, fmt::format("more than {} tables of functions", kMaxTables));
     const Type& type = *variable->variable.type;
     ProgramSpec table{.name = std::string(symbol.name), .section = std::string(section.name), .type = BPF_PROG_TYPE_STRUCT_OPS,
         .code = {}};
@@ -82,6 +85,9 @@ Status ObjectReader::read_ops_members(uint32_t index, const ElfSymbol& symbol, O
     if (function == nullptr) {
       return fail(ErrorCode::kInvalid, fmt::format("the table of functions \"{}\" points to \"{}\", where no function begins; build it again",
                                                    symbol.name, target.name));
+    }
+    if (table.programs.size() == kMaxTableFunctions) {
+      return fail(ErrorCode::kTooLarge, fmt::format("the table of functions \"{}\" has more than {} functions", symbol.name, kMaxTableFunctions));
     }
     table.programs.push_back(function->function->name);
   }

@@ -3,6 +3,8 @@
 
 #include <bpf/bpf.h>
 
+#include <cerrno>
+
 #include "kernel/program.h"
 
 namespace mapshift {
@@ -19,13 +21,18 @@ bool outlives_its_link(uint32_t type) {
 void add_socket_programs(const std::set<uint32_t>& ids, MapHolders& holders) {
   if (ids.empty()) return;
   uint32_t id = 0;
-  for (int looked_at = 0; bpf_prog_get_next_id(id, &id) == 0;) {
+  for (int looked_at = 0;;) {
+    if (bpf_prog_get_next_id(id, &id) != 0) {
+      if (errno != ENOENT) holders.complete = false;
+      return;
+    }
     if (++looked_at > kMaxPrograms) {
       holders.complete = false;
       return;
     }
     const auto program = Program::by_id(id);
-    if (!program || !outlives_its_link(program->type())) continue;  // one that has gone meanwhile holds nothing
+    if (!program && program.error().sys_errno != ENOENT) holders.complete = false;  // one that has gone meanwhile holds nothing
+    if (!program || !outlives_its_link(program->type())) continue;
     const auto maps = program->maps();
     if (!maps) {
       holders.complete = false;

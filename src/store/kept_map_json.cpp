@@ -83,6 +83,7 @@ Json spec_json(const SyncSpec& spec) {
 }
 
 SyncSpec spec_from(const Json& in) {
+  if (in.contains("inner")) throw std::invalid_argument("maps of maps are not kept any more");
   SyncSpec out;
   const auto pair = [&](const char* name, auto& first, auto& second) {
     first = number<std::decay_t<decltype(first)>>(in.at(name).at(0));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/clock.h"
+#include "base/log.h"
 #include "store/database.h"
 #include "store/kept_map_json.h"
 #include "store/store.h"
@@ -29,7 +30,8 @@ Result<std::vector<update::KeptMap>> Store::kept_maps() {
     MS_TRY(const bool found, row.step());
     if (!found) return out;
     auto map = kept_map_from(row.text(0));
-    if (map) out.push_back(std::move(*map));  // else of another release: what is pinned of it is dropped as a stray
+    if (map) out.push_back(std::move(*map));
+    else log::warn("an old map cannot be kept: what is known of it is of another release", {{"error", map.error().message}});
   }
 }
 

@@ -100,7 +100,7 @@ std::string mixed_map(const ObjectSpec& next, const std::string& path, const Pla
   const auto counter = find_counter(next, path);
   if (!counter) return {};  // refused elsewhere
   const bool mixed = std::ranges::any_of(plan.maps, [&](const MapPlan& map) {
-    return base_name(map.name) == counter->map && !map.from.empty() && (map.sync || map.policy == Policy::kReuse);
+    return (map.name == counter->map || base_name(map.name) == counter->map) && !map.from.empty() && (map.sync || map.policy == Policy::kReuse);
   });
   return mixed ? counter->map : std::string();
 }

@@ -377,6 +377,9 @@ class Differ {
     too_many("elements", out_.ops.size(), kMaxSyncFields);
     too_many("defaults", out_.defaults.size(), kMaxSyncDefaults);
     too_many("moved enum values", moved, kMaxSyncRemapValues);
+    size_t declared = 0;
+    for (const SyncUnion& one : out_.unions) declared += one.values.size();
+    too_many("declared values of discriminators", declared, kMaxSyncArms);
   }
 
   const SchemaRequest& request_;

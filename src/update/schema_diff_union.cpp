@@ -41,6 +41,9 @@ uint64_t cut(int64_t value, uint32_t size) {
   return size >= 8 ? static_cast<uint64_t>(value) : static_cast<uint64_t>(value) & ((uint64_t{1} << (size * 8)) - 1);
 }
 
+// Of a value that the old generation cannot write: with this bit no discriminator of up to 4 bytes is equal to it.
+constexpr uint64_t kNeverRead = uint64_t{1} << 63;
+
 bool fits(int64_t value, const Field& field) {
   if (field.size >= 8) return field.is_signed || value >= 0;
   const int64_t end = int64_t{1} << (field.size * 8);
@@ -127,7 +130,19 @@ class Expansion {
       refuse(at, fmt::format("{} does not fit into its discriminator {} ({})", text, tag.now.path, describe(tag.now)));
       return std::nullopt;
     }
-    return SyncArm{cut(value0, tag.was.size), cut(value1, tag.now.size), 0};
+    SyncArm value{cut(value0, tag.was.size), cut(value1, tag.now.size), 0};
+    const bool widened = tag.was.size < tag.now.size && !fits(value1, tag.was);
+    if (was == nullptr && (widened || moved_away(tag, value1)) && tag.was.size < 8) value.value0 = value.value1 | kNeverRead;
+    return value;
+  }
+
+  // What the old generation means by it has another value now.
+  static bool moved_away(const Tag& tag, int64_t value) {
+    if (tag.was.kind != FieldKind::kEnum || !tag.was.type) return false;
+    return std::ranges::any_of(tag.was.type->enumerators, [&](const Enumerator& one) {
+      const Enumerator* now = enumerator(tag.now, one.name);
+      return one.value == value && now != nullptr && now->value != value;
+    });
   }
 
   std::optional<SyncUnion> read_values(const Field& now, const Tag& tag, const UnionRule& rule, std::vector<Arm>& arms) {
@@ -183,6 +198,10 @@ class Expansion {
     const auto member = find_member(now, arm.member);
     if (!member) return refuse(now, fmt::format("it has no member {}", arm.member));
     const Layout new_arm = read(*member, now, new_size_);
+    for (const Field& field : new_arm.fields) {
+      if (field.kind != FieldKind::kUnion || union_rule(field, field, rules_) == nullptr) continue;
+      refuse(field, "it lies in a member of another union, where a discriminator is not served: convert the value with a function (\"transform\")");
+    }
     const auto old_member = find_old(was, *member);
     if (!old_member) {
       out_.warnings.push_back({"union", fmt::format("{}.fields.{}", where_, member->path),

@@ -175,8 +175,7 @@ def pins(bpffs):
 
 def run_by(link):
     """The id of the program that a pinned link runs."""
-    name = ctypes.create_string_buffer(os.fsencode(str(link)))
-    fd, _ = _bpf(_GET, struct.pack("=QII", _address(name), 0, 0))
+    fd = open_pin(link)
     try:
         return struct.unpack_from("=III", _info(fd))[2]
     finally:
@@ -187,8 +186,7 @@ def set_program(link, program):
     """Makes a pinned link run the pinned program, whatever it ran before."""
     fds = []
     for pin in (link, program):
-        name = ctypes.create_string_buffer(os.fsencode(str(pin)))
-        fds.append(_bpf(_GET, struct.pack("=QII", _address(name), 0, 0))[0])
+        fds.append(open_pin(pin))
     try:
         _bpf(_LINK_UPDATE, struct.pack("=IIII", *fds, 0, 0))
     finally:

@@ -12,7 +12,7 @@ import time
 import bpf
 from lab import FIXTURES, SystemTest, run
 
-RAW_TRACEPOINT_OPEN, LINK_CREATE, LINK_UPDATE, XDP = 17, 28, 29, 37
+RAW_TRACEPOINT_OPEN, LINK_CREATE, LINK_UPDATE, XDP, TCX_INGRESS = 17, 28, 29, 37, 46
 
 
 @contextlib.contextmanager
@@ -120,6 +120,19 @@ class Adoption(SystemTest):
         self.assertEqual(agent.cli("adopt", "meter", "--link", foreign.id).status, 0)
         self.assertIn("there is a module", refused("meter", "--link", foreign.id))
         self.assertIn('belongs to the module "meter"', refused("second", "--link", foreign.id))
+
+    def test_a_tcx_link_is_taken_over(self):
+        agent = self.agent()
+        with bpffs() as folder:
+            run("bpftool", "prog", "loadall", FIXTURES / "system_places_v1.bpf.o", folder / "progs", "type", "tcx/ingress")
+            program = bpf.open_pin(folder / "progs" / "on_frame")
+            link, _ = bpf._bpf(LINK_CREATE, struct.pack("=IIII", program, socket.if_nametoindex(self.LINK), TCX_INGRESS, 0))
+            os.close(program)
+        done = agent.cli("adopt", "places", "--link", struct.unpack_from("=2I", bpf._info(link))[1])
+        os.close(link)
+        self.assertEqual(done.status, 0, done.err)
+        self.assertEqual({p["name"] for p in agent.json("status", "places")[1]["programs"]}, {"on_frame"})
+        self.assertEqual(agent.cli("unload", "places").status, 0)
 
     def test_a_tracing_link_is_refused_by_what_it_is(self):
         agent = self.agent()

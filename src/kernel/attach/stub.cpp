@@ -47,7 +47,8 @@ Status check_stub(const AttachType& type, const Hook& hook) {
   MS_TRY(const uint32_t program_type, program_type_of(type, hook));
   const bool links = type.swap == SwapMode::kNative || type.swap == SwapMode::kDispatcher;
   const bool decides = program_type == BPF_PROG_TYPE_LSM;  // what a stub that counts answers would not pass on
-  if (links && !decides && stub_shape(program_type, expected)) return {};
+  const bool at_map = !hook.map.empty();  // its link keeps the map that it was made with
+  if (links && !decides && !at_map && stub_shape(program_type, expected)) return {};
   return fail(ErrorCode::kUnsupported, "hooks of type " + std::string(type.name) + (hook.hook.empty() ? "" : " (" + hook.hook + ")") +
                                            " cannot stand behind a dispatcher in this release, so they cannot be swapped together with others");
 }

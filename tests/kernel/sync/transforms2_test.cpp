@@ -160,7 +160,25 @@ TEST_F(TwoMaps, AFunctionSaysWhichKeyOfTheSecondMap) {
 }
 
 // Keys that the new generation makes before the old one are among them.
-class TwoMapsWritten : public TwoMaps, public testing::WithParamInterface<MapType> {};
+class TwoMapsWritten : public TwoMaps, public testing::WithParamInterface<MapType> {
+ protected:
+  // Then both writers rest.
+  static void six_swaps(Lab& lab, Writers& writers, Writers& beside) {
+    for (int n = 0; n < 3; ++n) lab.pass(kPre);
+    for (uint32_t swap = 1; swap <= 6; ++swap) {
+      const SyncPhase phase = swap % 2 == 1 ? kNew : kOld;
+      lab.sync().enter(phase);
+      writers.swap_to(swap % 2);
+      lab.pass(phase);
+      writers.quiesce();
+      for (int n = 0; n < 10; ++n) lab.pass(phase);
+    }
+    writers.stop();
+    beside.stop();
+    EXPECT_GT(lab.settle(kOld), 0);
+    lab.pass(kOld);
+  }
+};
 
 // Programs count in both old maps, and in the new one, on all CPUs while one is built of the other two.
 TEST_P(TwoMapsWritten, SixSwapsLoseNothing) {
@@ -170,19 +188,7 @@ TEST_P(TwoMapsWritten, SixSwapsLoseNothing) {
     writers.start(cpu, {.mask = 63});
     beside.start(cpu, {.mask = 63});
   }
-  for (int n = 0; n < 3; ++n) lab.pass(kPre);
-  for (uint32_t swap = 1; swap <= 6; ++swap) {
-    const SyncPhase phase = swap % 2 == 1 ? kNew : kOld;
-    lab.sync().enter(phase);
-    writers.swap_to(swap % 2);
-    lab.pass(phase);
-    writers.quiesce();
-    for (int n = 0; n < 10; ++n) lab.pass(phase);
-  }
-  writers.stop();
-  beside.stop();
-  EXPECT_GT(lab.settle(kOld), 0);
-  lab.pass(kOld);
+  six_swaps(lab, writers, beside);
   uint64_t packets0 = 0, packets1 = 0, packets2 = 0, n0 = 0, n1 = 0;
   for (uint32_t key = 0; key < 64; ++key) {
     if (const auto v = lab.get0<OldValue>(key)) packets0 += v->packets, n0 += v->n32;
@@ -211,19 +217,7 @@ TEST_P(TwoMapsWritten, BothGetWhatTheNewOneCounts) {
     writers.start(cpu, {.mask = 63});
     beside.start(cpu, {.mask = 63, .only = 1});
   }
-  for (int n = 0; n < 3; ++n) lab.pass(kPre);
-  for (uint32_t swap = 1; swap <= 6; ++swap) {
-    const SyncPhase phase = swap % 2 == 1 ? kNew : kOld;
-    lab.sync().enter(phase);
-    writers.swap_to(swap % 2);
-    lab.pass(phase);
-    writers.quiesce();
-    for (int n = 0; n < 10; ++n) lab.pass(phase);
-  }
-  writers.stop();
-  beside.stop();
-  EXPECT_GT(lab.settle(kOld), 0);
-  lab.pass(kOld);
+  six_swaps(lab, writers, beside);
   uint64_t packets0 = 0, packets1 = 0, beside1 = 0, beside2 = 0, in_old = 0;  // n32 is counted by the old generation alone
   for (uint32_t key = 0; key < 64; ++key) {
     if (const auto v = lab.get0<OldValue>(key)) packets0 += v->packets, in_old += v->n32;

@@ -83,6 +83,21 @@ TEST(Discriminator, EnumeratorsThatMovedAreFoundByName) {
   EXPECT_FALSE(d.remaps.empty());
 }
 
+// A new enumerator's number may have been another one's: what the old generation wrote is never taken for it.
+TEST(Discriminator, ANewValueIsNoOldOne) {
+  const auto kind = enumeration("kind", {{"ICMP", 1}, {"TCP", 2}, {"UDP", 3}});
+  const auto of = [](const TypeRef& seq) {
+    return union_of("u", {{"tcp", structure("tcp", {{"seq", seq}}), {"mapshift:when=TCP"}}, {"icmp", structure("icmp", {{"id", u32()}}), {"mapshift:when=ICMP"}}});
+  };
+  const auto d = diff(value(of(u32())), value(of(u64()), kTagged, kind));
+  EXPECT_THAT(messages(d.refusals), IsEmpty());
+  ASSERT_EQ(d.unions.at(0).values.size(), 2U);
+  for (const SyncArm& arm : d.unions[0].values) {
+    if (arm.value1 == 2) EXPECT_EQ(arm.value0, 1U);
+    if (arm.value1 == 1) EXPECT_GT(arm.value0, UINT32_MAX);
+  }
+}
+
 TEST(Discriminator, WithTheSameMembersThereIsNothingToDo) {
   EXPECT_TRUE(diff(kOld, value(members(u32()))).identical);
   EXPECT_FALSE(diff(kOld, value(members(u64()))).identical);
