@@ -14,7 +14,7 @@ struct record {
 	__u32 pad;
 };
 
-#define RECORDS_MAX 65536
+#define RECORDS_MAX 262144
 #include "flowagg.bpf.h"
 
 static __always_inline void add(struct record *record, const struct packet *packet, __u64 now)

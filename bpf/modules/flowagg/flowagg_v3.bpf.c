@@ -16,7 +16,7 @@ struct record {
 	__u32 pad;
 };
 
-#define RECORDS_MAX 131072
+#define RECORDS_MAX 524288
 #include "flowagg.bpf.h"
 
 static __always_inline __u32 size_class(__u32 length)
