@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <linux/bpf.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include <iterator>
 #include <set>
 
+#include "base/fd.h"
 #include "facts.h"
 
 namespace mapshift::update {
@@ -124,7 +126,12 @@ TEST(Object, SaysWhatIsWrongWithAFile) {
   EXPECT_EQ(error_of(read_object_file("/nonexistent/x.o")).code, ErrorCode::kNotFound);
   EXPECT_THAT(error_of(read_object_file("/nonexistent/x.o")).message, HasSubstr("/nonexistent/x.o"));
   EXPECT_THAT(error_of(read_object_file("/")).message, HasSubstr("not a file"));
-  EXPECT_THAT(error_of(read_object_file("/proc/self/exe")).message, HasSubstr("not ")); // empty by stat, or no BPF
+  EXPECT_THAT(error_of(read_object_file("/bin/sh")).message, HasSubstr("not for BPF"));
+  const Fd large(::memfd_create("large.o", MFD_CLOEXEC));  // sparse
+  ASSERT_EQ(::ftruncate(large.get(), static_cast<off_t>(kMaxObjectBytes) + 1), 0);
+  const auto too_large = error_of(read_object_file("/proc/self/fd/" + std::to_string(large.get())));
+  EXPECT_EQ(too_large.code, ErrorCode::kTooLarge);
+  EXPECT_THAT(too_large.message, HasSubstr("at most 67108864 are read"));
   const auto legacy = error_of(read_object_file(std::string(FIXTURES) + "/inspect_legacy.bpf.o"));
   EXPECT_EQ(legacy.code, ErrorCode::kInvalid);
   EXPECT_THAT(legacy.message, HasSubstr("rebuild it with BTF-defined maps"));
