@@ -105,6 +105,7 @@ class Agent final : public http::Service {
   [[nodiscard]] Result<Proposal> propose(const update::Manifest& manifest, const std::optional<Nanos>& bake);
   // Refuses in the plan an object that an automatic rollback put into quarantine.
   [[nodiscard]] Status check_quarantine(Proposal& proposal);
+  [[nodiscard]] Status keep_object(Proposal& proposal);
   [[nodiscard]] Status admit(const std::string& module, const http::UpdateOptions& options, const store::ModuleRow& row);
   void begin(update::RunInput input, store::ModuleRow next, bool resumed);
   [[nodiscard]] update::RunInput run_input(Proposal proposal, update::UpdateRecord record);

@@ -17,6 +17,7 @@
 #include "update/load_request.h"
 #include "update/order.h"
 #include "update/planner.h"
+#include "update/planner_programs.h"
 
 namespace mapshift::agent {
 namespace {
@@ -82,6 +83,18 @@ void warn_of_many(const update::Limits& limits, update::Plan& plan) {
   plan.warnings.push_back({"long-swap", "swap", "to swap " + std::to_string(hooks) + " XDP hooks one after the other may take " +
       format_duration(hooks * kUpdateOfXdpLink) + ", and the update fails after limits.swap_timeout (" + format_duration(limits.swap_timeout) +
       "): set \"swap\": \"together\", which moves all of them by one store, or raise the limit"});
+}
+
+update::Plan plan_from(const Prepared& old_side, const Prepared& next, const update::Limits& limits, const update::PlannerEnvironment& env) {
+  // The kernel does not tell what a running program was compiled for. Its link was made, so it fits: as the next one must.
+  update::GenerationInput running = old_side.input;
+  for (ProgramSpec& program : running.object.programs) {
+    const auto same = std::ranges::find(next.input.object.programs, program.name, &ProgramSpec::name);
+    if (program.code.insns.empty() && same != next.input.object.programs.end()) program.expected_attach_type = same->expected_attach_type;
+  }
+  update::Plan plan = update::make_plan(running, next.input, env);
+  warn_of_many(limits, plan);
+  return plan;
 }
 
 }  // namespace
@@ -168,14 +181,14 @@ update::Plan plan_update(Kernel& kernel, const std::string& bpffs, const Prepare
       if (count) env.live_entries[map.name] = std::max(env.live_entries[map.name], *count);
     }
   }
-  // The kernel does not tell what a running program was compiled for. Its link was made, so it fits: as the next one must.
-  update::GenerationInput running = old_side.input;
-  for (ProgramSpec& program : running.object.programs) {
-    const auto same = std::ranges::find(next.input.object.programs, program.name, &ProgramSpec::name);
-    if (program.code.insns.empty() && same != next.input.object.programs.end()) program.expected_attach_type = same->expected_attach_type;
-  }
-  update::Plan plan = update::make_plan(running, next.input, env);
-  warn_of_many(limits, plan);
+  return plan_from(old_side, next, limits, env);
+}
+
+update::Plan plan_again(Kernel& kernel, const Prepared& old_side, const Prepared& next, const update::Limits& limits, const update::UpdateRecord& begun) {
+  update::PlannerEnvironment env = environment(kernel, next, limits);
+  for (const MapSpec& map : old_side.input.object.maps) env.live_entries[map.name] = 0;  // they were few enough then
+  update::Plan plan = plan_from(old_side, next, limits, env);
+  update::keep_swaps(begun, plan);
   return plan;
 }
 

@@ -34,9 +34,13 @@ void adopt_running_layouts(Kernel& kernel, const update::Paths& paths, Prepared&
 // Programs of a generation whose hooks run nothing: their interfaces or cgroups are gone, or they were never attached.
 [[nodiscard]] std::set<std::string> gone_hooks(Kernel& kernel, const update::Paths& paths, const Prepared& running);
 
-// Asks the host what the pure planner has to know, and plans. `gone`: gone_hooks() of the old side. An update that is under way already knows of none: its own restore looks.
+// Asks the host what the pure planner has to know, and plans. `gone`: gone_hooks() of the old side.
 [[nodiscard]] update::Plan plan_update(Kernel& kernel, const std::string& bpffs, const Prepared& old_side, const Prepared& next,
                                        const update::Limits& limits, std::set<std::string> gone = {});
+// The same for an update that a former agent began, whose record is `begun`: what was decided then stands, though the host may
+// have changed since.
+[[nodiscard]] update::Plan plan_again(Kernel& kernel, const Prepared& old_side, const Prepared& next, const update::Limits& limits,
+                                      const update::UpdateRecord& begun);
 // The same for a first generation: everything is new.
 [[nodiscard]] update::Plan plan_load(Kernel& kernel, const Prepared& next, const update::Limits& limits);
 

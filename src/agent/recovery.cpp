@@ -108,7 +108,7 @@ void Agent::recover_update(const store::StoredUpdate& stored) {
   adopt_running_layouts(*kernel_, update::Paths(config_.bpffs, name), proposal.old_side);
   const auto bake = std::chrono::duration_cast<Nanos>(Seconds(stored.record.bake_seconds));
   proposal.analysis = update::judging_of(*manifest, config_.objectives, bake, proposal.next.input.object, attached_programs(proposal.next)).analysis;
-  proposal.plan = plan_update(*kernel_, config_.bpffs, proposal.old_side, proposal.next, config_.limits);
+  proposal.plan = plan_again(*kernel_, proposal.old_side, proposal.next, config_.limits, stored.record);
   store::ModuleRow next_row{name, stored.record.to.generation, manifest->version, stored.record.digest, manifest->text,
                             proposal.next.object_path, "active"};
   update::RunInput input = run_input(std::move(proposal), stored.record);

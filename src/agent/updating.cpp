@@ -87,6 +87,15 @@ update::RunInput Agent::run_input(Proposal proposal, update::UpdateRecord record
   return input;
 }
 
+// The caller's file may change or go; from here on only the copy is read.
+Status Agent::keep_object(Proposal& proposal) {
+  MS_TRY(proposal.next.object_path, store_->keep_object(proposal.next.input.object.path, proposal.next.input.object.digest));
+  proposal.next.input.object.path = proposal.next.object_path;
+  for (update::MapPlan& map : proposal.plan.maps)
+    if (map.sync && map.sync->transform) map.sync->transform->object_path = proposal.next.object_path;
+  return {};
+}
+
 Result<update::UpdateRecord> Agent::start_update(const update::Manifest& manifest, const http::UpdateOptions& options) {
   if (!ready()) return fail(ErrorCode::kUnavailable, "the agent is still recovering: try again in a moment");
   const std::lock_guard change(change_);
@@ -109,7 +118,7 @@ Result<update::UpdateRecord> Agent::start_update(const update::Manifest& manifes
     }
     return fail(Error{ErrorCode::kRefused, 0, "the update of \"" + manifest.name + "\" would lose state; `--allow-lossy` (\"allow_lossy\": true) accepts that", {}, std::move(lossy)});
   }
-  MS_TRY(proposal.next.object_path, store_->keep_object(manifest.object, proposal.next.input.object.digest));
+  MS_CHECK(keep_object(proposal));
 
   update::UpdateRecord record = update::to_record(proposal.plan);
   record.state = update::State::kPlanning;

@@ -12,6 +12,8 @@
 namespace mapshift {
 namespace {
 
+constexpr size_t kContextLines = 15;
+
 thread_local LibbpfLog* innermost = nullptr;
 
 }  // namespace
@@ -36,5 +38,14 @@ LibbpfLog::LibbpfLog() : outer_(innermost) {
 }
 
 LibbpfLog::~LibbpfLog() { innermost = outer_; }
+
+std::string last_lines(std::string_view log) {
+  while (!log.empty() && log.back() == '\n') log.remove_suffix(1);
+  size_t begin = log.size();
+  for (size_t lines = 0; begin > 0; --begin) {
+    if (log[begin - 1] == '\n' && ++lines == kContextLines) break;
+  }
+  return std::string(log.substr(begin));
+}
 
 }  // namespace mapshift

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <string>
+#include <string_view>
 
 namespace mapshift {
 
@@ -22,5 +23,8 @@ class LibbpfLog {
   std::string text_;
   LibbpfLog* outer_;
 };
+
+// The end of a verifier's log, where it says why: at most 15 lines.
+std::string last_lines(std::string_view log);
 
 }  // namespace mapshift

@@ -11,13 +11,12 @@
 
 #include "kernel/digest.h"
 #include "kernel/instance_name.h"
+#include "kernel/libbpf_log.h"
 #include "kernel/object.h"
 #include "kernel/pin.h"
 
 namespace mapshift {
 namespace {
-
-constexpr size_t kContextLines = 15;
 
 // libbpf is not made for hostile files: nothing but the planned bytes reaches it.
 Result<std::vector<std::byte>> read_verified(const LoadRequest& request) {
@@ -27,16 +26,6 @@ Result<std::vector<std::byte>> read_verified(const LoadRequest& request) {
   return fail(ErrorCode::kRefused, "the object file " + request.object_path +
       " changed since it was planned (its SHA-256 is " + digest +
                                        ", planned was " + request.object_digest + "); plan again");
-}
-
-std::string last_lines(const std::string& text) {
-  size_t begin = text.size();
-  while (begin > 0 && text[begin - 1] == '\n') --begin;
-  const size_t end = begin;
-  for (size_t lines = 0; begin > 0; --begin) {
-    if (text[begin - 1] == '\n' && ++lines == kContextLines) break;
-  }
-  return text.substr(begin, end - begin);
 }
 
 // ".../flowmeter/gen/2" is "flowmeter-2".

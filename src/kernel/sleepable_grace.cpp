@@ -23,7 +23,7 @@
 namespace mapshift {
 namespace {
 
-// Several, since each helps only as long as nobody else uses it.
+// Several, since each helps only as long as nobody else uses it: each try begins with another one.
 constexpr std::array<const char*, 5> kEvents{"cgroup/cgroup_destroy_root", "xdp/mem_return_failed", "cgroup/cgroup_release", "xdp/xdp_redirect_err",
                                              "sched/sched_process_hang"};
 constexpr size_t kEnough = 2;
@@ -35,10 +35,10 @@ bool said(const Sleeper& sleeper, uint32_t what) {
   return bpf_map_lookup_elem(bpf_map__fd(sleeper->maps.state), &what, &value) == 0 && value != 0;
 }
 
-// Closing an event for good waits; one that somebody else holds open, or that the kernel still looks at, waits for nothing.
-Result<std::vector<Fd>> open_events() {
+Result<std::vector<Fd>> open_events(size_t first) {
   std::vector<Fd> events;
-  for (const char* name : kEvents) {
+  for (size_t n = 0; n < kEvents.size(); ++n) {
+    const char* name = kEvents[(first + n) % kEvents.size()];
     perf_event_attr attributes{};
     attributes.size = sizeof(attributes);
     attributes.type = PERF_TYPE_TRACEPOINT;
@@ -63,11 +63,11 @@ int another_cpu(int here) {
 
 enum class Trial { kWaited, kDidNot, kNothingToWaitFor };
 
-Result<Trial> try_with(const Sleeper& sleeper, std::chrono::nanoseconds length) {
+Result<Trial> try_with(const Sleeper& sleeper, std::chrono::nanoseconds length, size_t first_event) {
   const uint64_t none = 0;
   for (uint32_t i = 0; i < 2; ++i) (void)bpf_map_update_elem(bpf_map__fd(sleeper->maps.state), &i, &none, BPF_ANY);
   int ran = 0;
-  MS_TRY(std::vector<Fd> events, open_events());  // before the program runs: between the question and the close there is nothing to wait for
+  MS_TRY(std::vector<Fd> events, open_events(first_event));  // before the program runs: between the question and the close there is nothing to wait for
   const int here = ::sched_getcpu(), other = another_cpu(here);
   CpuPin self;
   if (here >= 0 && other >= 0) (void)self.move_to(static_cast<uint32_t>(here));
@@ -81,7 +81,7 @@ Result<Trial> try_with(const Sleeper& sleeper, std::chrono::nanoseconds length) 
   const Nanos deadline = monotonic_now() + std::chrono::seconds(5);
   while (!said(sleeper, 0) && monotonic_now() < deadline) std::this_thread::yield();
   const bool running = said(sleeper, 0) && !said(sleeper, 1);
-  events.clear();
+  events.clear();  // closing one for good waits; one that somebody else holds open, or that the kernel still looks at, waits for nothing
   const bool over = said(sleeper, 1);
   runner.join();
   if (ran != 0) return fail_errno(-ran, "run a program that may sleep");
@@ -93,15 +93,15 @@ Result<Trial> try_with(const Sleeper& sleeper, std::chrono::nanoseconds length) 
 
 // Each wait is proven by a program that runs meanwhile: it was running before, and had ended when the wait returned.
 Status wait_for_sleepable_programs() {
-  constexpr int kTries = 8;
+  constexpr size_t kTries = 8;
   static std::mutex one_at_a_time;
   const std::lock_guard lock(one_at_a_time);
   const LibbpfLog log;
   const Sleeper sleeper(sleeper_bpf__open_and_load(), sleeper_bpf__destroy);
   if (!sleeper) return fail(ErrorCode::kUnsupported, "this kernel loads no program to try with how long programs that may sleep are waited for");
   std::chrono::milliseconds length(50);
-  for (int i = 0; i < kTries; ++i) {
-    MS_TRY(const Trial trial, try_with(sleeper, length));
+  for (size_t i = 0; i < kTries; ++i) {
+    MS_TRY(const Trial trial, try_with(sleeper, length, i));
     if (trial == Trial::kWaited) return {};
     if (trial == Trial::kNothingToWaitFor) length *= 2;  // on a busy machine it may be over before anybody waits for it
   }

@@ -34,7 +34,6 @@ namespace {
 constexpr uint32_t kMinHot = 1024;
 constexpr uint32_t kMaxHot = 65536;
 constexpr size_t kLogBytes = 1u << 20;  // of each program that an author's function is part of; touched only where one is refused
-constexpr size_t kContextLines = 15;
 
 // The copies that staged values are worked on in; as small as they come where none are.
 int size_copies(sync_bpf& skeleton, const SyncSpec& spec) {
@@ -131,16 +130,6 @@ void let_none_sleep(sync_bpf& skeleton) {
     bpf_program__set_type(program, BPF_PROG_TYPE_SCHED_CLS);
     bpf_program__set_flags(program, bpf_program__flags(program) & ~uint32_t{BPF_F_SLEEPABLE});
   }
-}
-
-std::string last_lines(const char* text) {
-  std::string_view lines(text);
-  while (!lines.empty() && lines.back() == '\n') lines.remove_suffix(1);
-  size_t begin = lines.size();
-  for (size_t n = 0; begin > 0; --begin) {
-    if (lines[begin - 1] == '\n' && ++n == kContextLines) break;
-  }
-  return std::string(lines.substr(begin));
 }
 
 // 0, or an errno with what the verifier says last.

@@ -78,8 +78,9 @@ class Expansion {
     const bool there = was || !old_.several() ? old_.has(instance) : true;
     if (!there) begin_anew(out, instance);
     else if (was) out.from = out.record.from = instance_name(map.from, instance);
-    SyncSecond* second = second_of(out);
-    if (second != nullptr && old_.divides(second->map)) second->map = instance_name(second->map, instance);
+    if (const SyncSecond* second = out.second(); second != nullptr && old_.divides(second->map)) {
+      out.sync->transform->second->map = instance_name(second->map, instance);
+    }
     return out;
   }
 
@@ -91,13 +92,9 @@ class Expansion {
                  : fmt::format("{} was one map for each instance, and is to be one for all: say \"policy\": \"reset\", or keep \"per_instance\"", map.name)});
   }
 
-  static SyncSecond* second_of(MapPlan& map) {
-    return map.sync && map.sync->transform && map.sync->transform->second ? &*map.sync->transform->second : nullptr;
-  }
-
   // One map for all cannot be built of one of many.
   void refuse_second(MapPlan map, bool each) {
-    const SyncSecond* second = second_of(map);
+    const SyncSecond* second = map.second();
     if (second == nullptr || each || !old_.divides(second->map)) return;
     plan_.refusals.push_back({"sharing-changed", "maps." + map.name + ".transform.with",
                               fmt::format("{} is one map for all instances, and each has its own {}: say \"per_instance\" of both or of none", map.name,

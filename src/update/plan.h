@@ -51,6 +51,11 @@ struct MapPlan {
   MapRecord record;             // what people see
   uint32_t max_entries = 0;     // of the new map
   std::optional<SyncSpec> sync = {};  // policy kSync
+
+  // The other map of the old generation that its transform looks at, if any.
+  [[nodiscard]] const SyncSecond* second() const {
+    return sync && sync->transform && sync->transform->second ? &*sync->transform->second : nullptr;
+  }
 };
 
 struct ProgramPlan {

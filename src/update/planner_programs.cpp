@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <utility>
 
 #include "kernel/instance_name.h"
 #include "update/names.h"
@@ -15,16 +17,11 @@ namespace {
 
 using Swap = ProgramPlan::Swap;
 
+constexpr std::array kSwapNames{std::pair(Swap::kNone, "none"), std::pair(Swap::kNative, "native"), std::pair(Swap::kDispatcher, "dispatcher"),
+                                std::pair(Swap::kOverlap, "overlap"), std::pair(Swap::kAttach, "attach"), std::pair(Swap::kDetach, "detach")};
+
 std::string swap_name(Swap swap) {
-  switch (swap) {
-    case Swap::kNone: return "none";
-    case Swap::kNative: return "native";
-    case Swap::kDispatcher: return "dispatcher";
-    case Swap::kOverlap: return "overlap";
-    case Swap::kAttach: return "attach";
-    case Swap::kDetach: return "detach";
-  }
-  return "none";
+  return std::ranges::find(kSwapNames, swap, &std::pair<Swap, const char*>::first)->second;
 }
 
 const AttachSpec* attach_of(const GenerationInput& side, const std::string& program) {
@@ -149,6 +146,15 @@ class ProgramPlanner {
 };
 
 }  // namespace
+
+void keep_swaps(const UpdateRecord& record, Plan& plan) {
+  for (ProgramPlan& program : plan.programs) {
+    const auto then = std::ranges::find(record.programs, program.name, &ProgramRecord::name);
+    if (then == record.programs.end()) continue;
+    const auto named = std::ranges::find_if(kSwapNames, [&](const auto& entry) { return entry.second == then->swap; });
+    if (named != kSwapNames.end()) program.swap = named->first;
+  }
+}
 
 std::string attach_difference(const AttachSpec& before, const AttachSpec& after) {
   std::string text;

@@ -8,6 +8,10 @@ namespace mapshift::update {
 // go, then those that never attach.
 void plan_programs(const GenerationInput& old_side, const GenerationInput& next, const PlannerEnvironment& env, Plan& plan);
 
+// An update that a former agent began is planned once more by the next one, on a host that may have changed since: what its
+// record says of how each program moves stands.
+void keep_swaps(const UpdateRecord& record, Plan& plan);
+
 // In words: "the interface changed from eth0 to eth1".
 [[nodiscard]] std::string attach_difference(const AttachSpec& before, const AttachSpec& after);
 

@@ -14,10 +14,6 @@ namespace {
 
 constexpr uint32_t kReadOnlyProgram = 1U << 7, kWriteOnlyProgram = 1U << 8;  // BPF_F_RDONLY_PROG, BPF_F_WRONLY_PROG
 
-const SyncSecond* second_of(const MapPlan& map) {
-  return map.sync && map.sync->transform && map.sync->transform->second ? &*map.sync->transform->second : nullptr;
-}
-
 bool can_be_second(const MapSpec& map) {
   const bool served = map.type == MapType::kHash || map.type == MapType::kLruHash || map.type == MapType::kArray;
   return served && map.section == DataSection::kNone && (map.flags & kWriteOnlyProgram) == 0;
@@ -76,7 +72,7 @@ void MapPlanner::plan_second(Pair& pair) {
 // What only the plans of all maps tell.
 void MapPlanner::check_seconds() {
   for (MapPlan& map : plan_.maps) {
-    const SyncSecond* second = second_of(map);
+    const SyncSecond* second = map.second();
     if (second == nullptr) continue;
     const std::string where = "maps." + map.name, name = second->map;
     const auto next = std::ranges::find(plan_.maps, name, &MapPlan::from);
@@ -101,7 +97,7 @@ void MapPlanner::check_seconds() {
 
 // With a map that is not in the new generation.
 std::string MapPlanner::what_goes(const std::string& dropped) const {
-  const auto heir = std::ranges::find_if(plan_.maps, [&](const MapPlan& map) { return second_of(map) != nullptr && second_of(map)->map == dropped; });
+  const auto heir = std::ranges::find_if(plan_.maps, [&](const MapPlan& map) { return map.second() != nullptr && map.second()->map == dropped; });
   return heir == plan_.maps.end() ? "its state" : fmt::format("its state is built into {}, what is not", heir->name);
 }
 

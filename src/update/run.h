@@ -144,6 +144,7 @@ class Run {
   [[nodiscard]] Result<SwapReport> move_in_order();
   void note_overlap(const std::string& program, Nanos length);
   [[nodiscard]] Status publish_maps(uint64_t from, uint64_t to);
+  [[nodiscard]] bool old_runs_alone();
   [[nodiscard]] Status restore(bool swapped);
   [[nodiscard]] Status swap_back(Nanos fresh_since);
   [[nodiscard]] Result<bool> drop_if_gone(const ProgramPlan& program);
@@ -163,7 +164,9 @@ class Run {
   [[nodiscard]] std::optional<Sides> sides_of(const ProgramPlan& program) const;
   [[nodiscard]] Status stage_all();
   [[nodiscard]] Status unstage_all();
-  [[nodiscard]] Result<bool> runs_new();  // whether events go to the new generation
+  // Whether events go to the new generation. A hook that somebody else changed is an error for kEach; the others answer for it for kAny.
+  enum class Asked : uint8_t { kEach, kAny };
+  [[nodiscard]] Result<bool> runs_new(Asked asked);
   [[nodiscard]] Result<SwapReport> steer(bool to_new, double share, bool watched);
   [[nodiscard]] Result<SwapReport> move_together();
   [[nodiscard]] Status move_back();

@@ -102,8 +102,15 @@ void Run::resume_without_base(const Error& why) {
             "recovery");
 }
 
-// A base that is gone would come back empty, and everything would be counted twice.
+// A base that is gone would come back empty, and everything would be counted twice. A map may also be one that could not be
+// planned like this any more.
 Status Run::check_bases() {
+  for (const MapRecord& map : input_.record.maps) {
+    const auto planned = std::ranges::find(input_.plan.maps, map.name, &MapPlan::name);
+    if (map.policy != "sync" || (planned != input_.plan.maps.end() && planned->sync)) continue;
+    const std::string why = planned == input_.plan.maps.end() ? "it is gone" : planned->record.reason;
+    return fail(ErrorCode::kNotFound, "map " + map.name + " cannot be synchronised any more: " + why);
+  }
   for (const MapPlan& map : input_.plan.maps) {
     if (!map.sync) continue;
     MS_TRY(const auto names, kernel_.list(paths_.sync(map.name)));

@@ -190,14 +190,31 @@ Status Run::swap_back(Nanos fresh_since) {
   return {};
 }
 
+// What cannot be told is no. In a bake the first hook answers.
+bool Run::old_runs_alone() {
+  return std::ranges::all_of(input_.plan.programs, [this](const ProgramPlan& program) {
+    const ProgramPlan::Swap swap = swap_of(program);
+    if (swap == ProgramPlan::Swap::kNone) return true;
+    const std::string dir = paths_.hook(program.name);
+    const auto pins = kernel_.list(dir);
+    const bool linked = pins && std::ranges::find(*pins, "link") != pins->end();
+    if (swap == ProgramPlan::Swap::kAttach) return pins && !linked;
+    if (swap == ProgramPlan::Swap::kDetach || !linked) return linked;
+    const auto side = kernel_.running(hook_of(program), dir, paths_.program(input_.plan.from.generation, program.name),
+                                      paths_.program(input_.plan.to.generation, program.name));
+    return side && *side == 0;
+  });
+}
+
 // Back to the old generation from wherever we are. Every part may have been done already, in part, or not at all.
 Status Run::restore(bool swapped) {
   if (swapped && together()) {
     MS_CHECK(restore_together());
   } else if (swapped) {
-    // The last pass may be long ago: what only the new generation has seen since must not meet an old program as news.
-    Nanos fresh_since{0};
-    MS_CHECK(bring_up_to_date(SyncPhase::kLiveNew, fresh_since));
+    // The last pass may be long ago: what only the new generation has seen since must not meet an old program as news. Where the
+    // old programs run alone, theirs is the side that counts.
+    Nanos fresh_since = monotonic_now();
+    if (!old_runs_alone()) MS_CHECK(bring_up_to_date(SyncPhase::kLiveNew, fresh_since));
     const Status back = swap_back(fresh_since);
     catch_up_journal();
     MS_CHECK(back);

@@ -69,7 +69,7 @@ Status Run::unstage_all() {
   return all;
 }
 
-Result<bool> Run::runs_new() {
+Result<bool> Run::runs_new(Asked asked) {
   for (const ProgramPlan& program : input_.plan.programs) {
     const auto sides = sides_of(program);
     if (!sides) continue;
@@ -79,8 +79,8 @@ Result<bool> Run::runs_new() {
     const auto side = kernel_.running(hook_of(program), dir, sides->from, sides->to);
     if (!side) {
       MS_TRY(const bool gone, kernel_.place_gone(dir));
-      const bool taken = taken_.contains(program.name) && side.error().code == ErrorCode::kConflict;
-      if (!gone && !taken) return fail(side.error());
+      const bool skipped = side.error().code == ErrorCode::kConflict && (asked == Asked::kAny || taken_.contains(program.name));
+      if (!gone && !skipped) return fail(side.error());
     }
     if (side && *side == 1) return true;
   }
@@ -89,7 +89,8 @@ Result<bool> Run::runs_new() {
 
 // One store. `share`: of events, or of flows, that go to the other generation.
 Result<SwapReport> Run::steer(bool to_new, double share, bool watched) {
-  MS_TRY(const bool is_new, runs_new());
+  const bool back = !to_new && share == 0;
+  MS_TRY(const bool is_new, runs_new(back ? Asked::kAny : Asked::kEach));
   MS_TRY(const Course now, kernel_.course(paths_.together()));
   Course next = now;
   next.odd = now.odd != (is_new != to_new);
@@ -114,8 +115,9 @@ Status Run::move_back() {
   return {};
 }
 
+// A hook that somebody else changed keeps no other one from going back: it is told of when the dispatchers go.
 Status Run::restore_together() {
-  MS_TRY(const bool is_new, runs_new());
+  MS_TRY(const bool is_new, runs_new(Asked::kAny));
   Nanos fresh_since = monotonic_now();
   // The last pass may be long ago: what only the new generation has seen since must not meet an old program as news.
   // Without a swap the old programs never rested.

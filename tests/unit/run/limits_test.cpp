@@ -302,7 +302,8 @@ TEST(RunObjectives, WhatIsHeldSaysWhy) {
   std::string held;
   world.watch([&] {
     held = world.reason();
-    if (++readings == 10) EXPECT_TRUE(world.run->order(Order::kRollback, "enough", "cli"));
+    if (++readings != 10) return;
+    EXPECT_TRUE(world.run->order(Order::kRollback, "enough", "cli"));
   });
   world.run->execute();
   EXPECT_NE(held.find("held at the end of its bake"), std::string::npos) << held;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a restarted agent makes of what it finds: each intent with each state, and a base that is gone.
+#include <algorithm>
 #include <array>
+#include <set>
 
 #include "run_fixture.h"
 
@@ -123,6 +125,35 @@ TEST(RunResumed, IsStuckWhenSomebodyElseChangedAHook) {
   EXPECT_NE(world.reason().find("runs neither"), std::string::npos) << world.reason();
   EXPECT_EQ(world.kernel.runs(hook_dir("meter")), pin(1, "progs/helper"));
   EXPECT_TRUE(world.kernel.exists(std::string(kRoot) + "/sync/flows/base"));
+}
+
+// A refusal at the restart, whatever the reason, must not end the synchronisation in silence.
+TEST(RunResumed, UndoesWhatCouldNotBePlannedAgain) {
+  World world;
+  live_until(world, "", call_after("journal intent bake"));
+  MapPlan& flows = *std::ranges::find(world.input.plan.maps, "flows", &MapPlan::name);
+  flows.sync.reset();
+  flows.record.reason = "no room";
+  world.restart();
+  EXPECT_EQ(world.state(), State::kRolledBack) << world.explain();
+  EXPECT_NE(world.reason().find("map flows cannot be synchronised any more: no room"), std::string::npos) << world.reason();
+  world.expect_running(1);
+}
+
+std::set<SyncPhase> phases_of_recovery(const char* died) {
+  World world;
+  live_until(world, "", call_after(died));
+  std::set<SyncPhase> phases;
+  world.kernel.on_pass = [&](PassReport&, SyncPhase phase, const std::string&) { phases.insert(phase); };
+  world.restart();
+  EXPECT_EQ(world.state(), State::kRolledBack) << world.explain();
+  return phases;
+}
+
+// Where two values differ, the side that runs is right.
+TEST(RunResumed, TakesTheOldSideForActiveWhereItRunsAlone) {
+  EXPECT_EQ(phases_of_recovery("journal intent swap"), std::set{SyncPhase::kLiveOld});
+  EXPECT_EQ(phases_of_recovery(("swap " + hook_dir("meter")).c_str()), (std::set{SyncPhase::kLiveNew, SyncPhase::kLiveOld}));
 }
 
 TEST(RunResumed, IsAbortedWhenTheHostWasRestarted) {

@@ -14,7 +14,7 @@ MapPlan map_plan(const std::string& name, const std::string& from, Policy policy
   map.name = map.record.name = name;
   map.from = map.record.from = from;
   map.policy = policy;
-  if (policy == Policy::kSync) map.sync = SyncSpec{};
+  if (policy == Policy::kSync) map.sync = SyncSpec{}, map.record.policy = "sync";
   return map;
 }
 
