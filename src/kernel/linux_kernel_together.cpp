@@ -79,9 +79,10 @@ Status LinuxKernel::unstage(const Hook& hook, const std::string& hook_dir, const
   if (!before) return detach(hook_dir);
   const DispatcherHook dispatcher{*type, hook_dir};
   MS_TRY(const bool stands, dispatcher.stands());
-  if (!stands) return type->swap == SwapMode::kNative ? remove_stub_pins(hook_dir) : Status();
-  MS_TRY(const uint32_t id, dispatcher.running());
+  if (!stands && type->swap != SwapMode::kNative) return {};
+  MS_TRY(const uint32_t id, stands ? dispatcher.running() : (NativeHook{*type, hook_dir}.running()));
   if (id != before->id()) return runs_other(hook_dir, id, from);
+  if (!stands) return remove_stub_pins(hook_dir);  // handed back before
   if (type->swap == SwapMode::kNative && !hook.stub) return dispatcher.hand_back(*before);
   return dispatcher.fill_idle(nullptr);
 }
