@@ -148,12 +148,9 @@ update::ModuleRecord Agent::describe(const store::ModuleRow& row) {
       map.max_entries = stats->max_entries;
       map.memory_bytes = stats->memory_bytes;
     }
-    {
-      const std::lock_guard lock(mutex_);
-      if (auto found = usage_.find({row.name, name}); found != usage_.end()) {
-        map.entries = found->second.entries;
-        map.uncounted = found->second.uncounted;
-      }
+    if (const auto held = usage(row.name, name)) {
+      map.entries = held->entries;
+      map.uncounted = held->uncounted;
     }
     map.changes = changes_.describe({row.name, name});
     map.kept = leases_.describe(row.name, name);

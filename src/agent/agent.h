@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -128,6 +129,9 @@ class Agent final : public http::Service {
   void collect(metrics::Metrics& metrics);
   void collect_programs(metrics::Metrics& metrics, const std::string& module);
   void count_entries();
+  // What a map holds, counted now unless that would take long; none when it cannot be read.
+  [[nodiscard]] std::optional<Usage> usage(const std::string& module, const std::string& map);
+  [[nodiscard]] std::optional<Usage> count(const std::string& module, const std::string& map);
 
   config::Config config_;  // guarded by mutex_ where reload() changes it: limits
   const std::string config_path_;

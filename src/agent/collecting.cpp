@@ -10,6 +10,7 @@ namespace mapshift::agent {
 namespace {
 
 constexpr std::chrono::seconds kCountInterval(30);  // counting walks the map: 100,000 keys take a few milliseconds
+constexpr uint64_t kCountedAtOnce = 65'536;         // a map that had more is not walked while somebody waits for the answer
 
 }  // namespace
 
@@ -29,7 +30,7 @@ void Agent::collect_programs(metrics::Metrics& out, const std::string& module) {
   }
 }
 
-// At each scrape: what the kernel has at hand. Entries are counted by count_entries() beforehand.
+// At each scrape. Entries of large maps are counted by count_entries() beforehand.
 void Agent::collect(metrics::Metrics& out) {
   alerts_.collect(out);
   changes_.collect(out);
@@ -44,11 +45,7 @@ void Agent::collect(metrics::Metrics& out) {
       const auto stats = kernel_->map_stats(paths.map(row.generation, map));
       if (!stats || is_change_log(map)) continue;
       std::optional<uint64_t> entries;
-      {
-        const std::lock_guard lock(mutex_);
-        const Usage& usage = usage_[{row.name, map}];
-        if (usage.uncounted.empty()) entries = usage.entries;
-      }
+      if (const auto held = usage(row.name, map); held && held->uncounted.empty()) entries = held->entries;
       out.set_map_usage(row.name, map, entries, stats->memory_bytes);
     }
   }
@@ -64,6 +61,25 @@ void Agent::recover_changes(const store::ModuleRow& row) {
   changes_.published(row.name, row.generation);
 }
 
+std::optional<Agent::Usage> Agent::count(const std::string& module, const std::string& map) {
+  const auto entries = kernel_->count_entries(update::Paths(config_.bpffs, module).published(map));
+  if (entries) return Usage{*entries};
+  if (entries.error().code == ErrorCode::kUnsupported) return Usage{0, entries.error().message};
+  return std::nullopt;
+}
+
+std::optional<Agent::Usage> Agent::usage(const std::string& module, const std::string& map) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = usage_.find({module, map});
+    if (found != usage_.end() && (found->second.entries > kCountedAtOnce || !found->second.uncounted.empty())) return found->second;
+  }
+  const auto counted = count(module, map);
+  const std::lock_guard lock(mutex_);
+  if (counted) usage_[{module, map}] = *counted;
+  return counted;
+}
+
 void Agent::count_entries() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
@@ -74,10 +90,7 @@ void Agent::count_entries() {
       const update::Paths paths(config_.bpffs, row.name);
       for (const std::string& map : kernel_->list(paths.root() + "/maps").value_or(std::vector<std::string>())) {
         if (is_change_log(map)) continue;
-        Usage& usage = counted[{row.name, map}];
-        auto count = kernel_->count_entries(paths.published(map));
-        if (count) usage.entries = *count;
-        else if (count.error().code == ErrorCode::kUnsupported) usage.uncounted = count.error().message;
+        if (const auto held = count(row.name, map)) counted[{row.name, map}] = *held;
       }
     }
     lock.lock();

@@ -40,6 +40,17 @@ class Commands(SystemTest):
         self.expect(agent, FAILED, "status", "meter", says=["not loaded"])
         self.expect(agent, FAILED, "unload", "meter", says=["not loaded"])
 
+    def test_entries_are_those_of_the_moment(self):
+        agent = self.agent()
+        self.load(agent, self.meter(1))
+        for number in range(1, 4):
+            with self.map(agent, "cells") as cells:
+                cells.update(number.to_bytes(4, "little"), bytes(8))
+            status = self.document(agent, DONE, "status", "meter")
+            self.assertEqual([m["entries"] for m in status["maps"] if m["name"] == "cells"], [number])
+            counted = agent.metrics()["mapshift_map_entries"]
+            self.assertEqual([value for labels, value in counted.items() if 'map="cells"' in labels], [number])
+
     def test_the_life_of_a_module_as_json(self):
         agent = self.agent()
         self.assertEqual(self.document(agent, DONE, "status"), {"modules": []})
