@@ -130,7 +130,7 @@ void read_folders(ObjectReader& reader, Config& out) {
   reader.text("state_dir", out.state_dir, is_absolute_path, kPathRule);
   reader.text("run_dir", out.run_dir, is_absolute_path, kPathRule);
   reader.text("bpffs", out.bpffs, is_absolute_path, kPathRule);
-  if (!reader.has("module_dirs")) return;
+  if (reader.any("module_dirs") == nullptr) return;
   out.module_dirs.clear();
   reader.items("module_dirs", [&](JsonValue& value, const std::string& where) {
     if (!expect_kind(reader.report(), value, where, Kind::kString)) return;

@@ -138,6 +138,7 @@ void read_module(ObjectReader& reader, const MakeAbsolute& absolute, Manifest& o
   read_prog_arrays(reader, out);
   read_optional(reader, out);
   read_moving(reader, out);
+  (void)reader.any("instances");  // read before
   (void)reader.any("params");
   reader.finish();
 }

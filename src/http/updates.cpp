@@ -112,22 +112,25 @@ Response App::start_new_update(const Call& call, UpdateOptions options) {
 
 Response App::list_updates(const Call& call) {
   std::string list;
-  for (const update::UpdateRecord& record : service_.updates(query_value(call.request.query, "module").value_or("")))
-    list += (list.empty() ? "" : ",") + codec_.update_text(record);
+  for (const update::UpdateRecord& record : service_.updates(query_value(call.request.query, "module").value_or(""))) {
+    if (!list.empty()) list += ',';
+    list += codec_.update_text(record);
+  }
   return {200, "application/json", "{\"updates\":[" + list + "]}\n", {}};
 }
 
 Response App::show_update(const Call& call) {
   const auto since_text = query_value(call.request.query, "since"), wait_text = query_value(call.request.query, "wait");
   const auto since = parse_number(since_text.value_or("0"));
-  if (!since) return problem(invalid("since", "The parameter since must be a revision: a decimal number."));
-  Nanos wait{0};
-  if (wait_text) {
-    const auto parsed = parse_duration(*wait_text);
-    if (!parsed) return problem(invalid("wait", "The parameter wait must be a duration such as 30s: " + parsed.error().message));
-    wait = std::min(*parsed, kMaxWait);
+  const auto wait = parse_duration(wait_text.value_or("0s"));
+  std::vector<Problem> problems;
+  if (!since) problems.push_back({"invalid-value", "since", "The parameter since must be a revision: a decimal number."});
+  if (!wait) problems.push_back({"invalid-value", "wait", "The parameter wait must be a duration such as 30s: " + wait.error().message});
+  if (!problems.empty()) {
+    const std::string first = problems.front().message;
+    return problem(Error{ErrorCode::kInvalid, 0, first, {}, std::move(problems)});
   }
-  const auto record = wait_for_news(call, *since, wait);
+  const auto record = wait_for_news(call, *since, std::min(*wait, kMaxWait));
   return record ? update_response(200, *record) : problem(record.error());
 }
 

@@ -109,6 +109,7 @@ TEST(Config, NamesEveryProblemWithItsLine) {
   EXPECT_THAT(error.problems, complaint("limits.memory_headroom", "line 5: "));
   EXPECT_THAT(error.problems, complaint("limits.max_concurrent_updates", "line 6: "));
   EXPECT_THAT(error.problems, complaint("nonsense", "line 7: unknown member"));
+  EXPECT_THAT(error.problems, complaint("nonsense", ", module_dirs,"));
   EXPECT_THAT(error.problems, SizeIs(6));
   EXPECT_THAT(error.message, AllOf(HasSubstr("agent.json: 6 problems"), HasSubstr("line 7: ")));
 }

@@ -70,6 +70,7 @@ const Case kCases[] = {
     {R"("maps": {"m": {"key_fields": {"a": {}}}})", "missing-member", "maps.m.key_fields.a.from", "missing"},
     {R"("maps": {"m": {"key_fields": {"a": {"from": "b", "merge": "sum"}}}})", "unknown-member", "maps.m.key_fields.a.merge",
      "unknown member"},
+    {R"("nonsense": 1)", "unknown-member", "nonsense", ", instances,"},
     {R"("analysis": {"bake": "-1s"})", "bad-duration", "analysis.bake", "not a duration"},
     {R"("analysis": {"bake": 60})", "wrong-type", "analysis.bake", "must be a string, not an integer"},
     {R"("analysis": {"objectives": [{"name": "o", "indicator": "map", "counter": "a.b"}]})", "missing-condition",

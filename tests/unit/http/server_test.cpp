@@ -86,6 +86,7 @@ TEST_F(LongPoll, RefusesBadParameters) {
   (void)api_.send("POST", "/api/v1/updates", body_);
   for (const char* bad : {"since=x", "since=-1", "since=", "since=99999999999999999999", "since=%zz", "wait=x", "wait=-1s", "wait=", "wait=%"})
     (void)problem_code(api_.send("GET", std::string("/api/v1/updates/u-1?") + bad), 400);
+  EXPECT_EQ(json(api_.send("GET", "/api/v1/updates/u-1?since=x&wait=y"))["errors"].size(), 2U);
   (void)problem_code(api_.send("GET", "/api/v1/updates/u-9?since=1&wait=30s"), 404);
 }
 
