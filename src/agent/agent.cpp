@@ -134,13 +134,13 @@ update::ModuleRecord Agent::describe(const store::ModuleRow& row) {
     if (auto own = kernel_->program_stats(paths.program(row.generation, name)); own) program.id = own->id;
     out.programs.push_back(std::move(program));
   }
-  for (const std::string& name : kernel_->list(paths.generation(row.generation) + "/maps").value_or(std::vector<std::string>())) {
+  // The published ones: from the swap on they are those of the new generation, though the row changes with the commit.
+  for (const std::string& name : kernel_->list(paths.root() + "/maps").value_or(std::vector<std::string>())) {
     if (is_change_log(name)) continue;
-    const std::string pin = paths.map(row.generation, name);
     update::ModuleMap map;
     map.name = name;
     map.pin = paths.published(name);
-    if (auto stats = kernel_->map_stats(pin); stats) {
+    if (auto stats = kernel_->map_stats(map.pin); stats) {
       map.type = to_string(stats->type);
       map.id = stats->id;
       map.key_size = stats->key_size;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <map>
 #include <optional>
 
 #include "agent/agent.h"
@@ -41,13 +42,15 @@ void Agent::collect(metrics::Metrics& out) {
   for (const store::ModuleRow& row : *rows) {
     collect_programs(out, row.name);
     const update::Paths paths(config_.bpffs, row.name);
-    for (const std::string& map : kernel_->list(paths.generation(row.generation) + "/maps").value_or(std::vector<std::string>())) {
-      const auto stats = kernel_->map_stats(paths.map(row.generation, map));
+    std::map<std::string, metrics::MapUsage> usages;
+    for (const std::string& map : kernel_->list(paths.root() + "/maps").value_or(std::vector<std::string>())) {
+      const auto stats = kernel_->map_stats(paths.published(map));
       if (!stats || is_change_log(map)) continue;
-      std::optional<uint64_t> entries;
-      if (const auto held = usage(row.name, map); held && held->uncounted.empty()) entries = held->entries;
-      out.set_map_usage(row.name, map, entries, stats->memory_bytes);
+      metrics::MapUsage& told = usages[map];
+      told.memory_bytes = stats->memory_bytes;
+      if (const auto held = usage(row.name, map); held && held->uncounted.empty()) told.entries = held->entries;
     }
+    out.set_map_usage(row.name, usages);
   }
 }
 
@@ -88,7 +91,8 @@ void Agent::count_entries() {
     std::map<std::pair<std::string, std::string>, Usage> counted;
     for (const store::ModuleRow& row : rows.value_or(std::vector<store::ModuleRow>())) {
       const update::Paths paths(config_.bpffs, row.name);
-      for (const std::string& map : kernel_->list(paths.root() + "/maps").value_or(std::vector<std::string>())) {
+      std::map<std::string, metrics::MapUsage> usages;
+    for (const std::string& map : kernel_->list(paths.root() + "/maps").value_or(std::vector<std::string>())) {
         if (is_change_log(map)) continue;
         if (const auto held = count(row.name, map)) counted[{row.name, map}] = *held;
       }

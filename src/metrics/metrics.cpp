@@ -174,11 +174,13 @@ void Metrics::set_consistency(std::string_view module, std::string_view map, uin
   impl_->series.set(Id::kConsistencyCheck, {module, map}, checked_at);
 }
 
-void Metrics::set_map_usage(std::string_view module, std::string_view map, std::optional<uint64_t> entries, uint64_t memory_bytes) {
+void Metrics::set_map_usage(std::string_view module, const std::map<std::string, MapUsage>& maps) {
   const std::lock_guard lock(impl_->mutex);
-  if (entries) impl_->series.set(Id::kMapEntries, {module, map}, static_cast<double>(*entries));
-  else impl_->series.remove(Id::kMapEntries, {module, map});
-  impl_->series.set(Id::kMapMemory, {module, map}, static_cast<double>(memory_bytes));
+  for (const Id id : {Id::kMapEntries, Id::kMapMemory}) impl_->series.remove(id, {module});
+  for (const auto& [map, usage] : maps) {
+    if (usage.entries) impl_->series.set(Id::kMapEntries, {module, map}, static_cast<double>(*usage.entries));
+    impl_->series.set(Id::kMapMemory, {module, map}, static_cast<double>(usage.memory_bytes));
+  }
 }
 
 void Metrics::set_kept_maps(const std::map<std::pair<std::string, std::string>, uint64_t>& holders) {

@@ -18,6 +18,12 @@ struct Stats;
 
 namespace mapshift::metrics {
 
+// What a map holds now.
+struct MapUsage {
+  std::optional<uint64_t> entries = {};  // none: a kind of map whose elements nobody can count
+  uint64_t memory_bytes = 0;
+};
+
 // Kernel totals of one loaded program; they start at 0 with each load.
 struct ProgramTotals {
   uint32_t id = 0;  // the kernel's program id: tells the generations apart
@@ -72,8 +78,8 @@ class Metrics {
   void pass_finished(double seconds);
   // `checked_at` is Unix time in seconds.
   void set_consistency(std::string_view module, std::string_view map, uint64_t mismatched, double ratio, double checked_at);
-  // Without `entries`: a kind of map whose elements nobody can count.
-  void set_map_usage(std::string_view module, std::string_view map, std::optional<uint64_t> entries, uint64_t memory_bytes);
+  // All maps of the module, by name: what one that is gone used to hold is no longer told.
+  void set_map_usage(std::string_view module, const std::map<std::string, MapUsage>& maps);
   // The counters continue when the next generation's program, another id, starts at 0 again.
   void set_program(std::string_view module, std::string_view program, const ProgramTotals& totals);
 

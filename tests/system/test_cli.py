@@ -2,10 +2,12 @@
 """Every command of the command line, as text and as JSON, with its exit status."""
 
 import json
+import re
 import signal
 import subprocess
 import time
 
+import bpf
 from lab import BUILD, SystemTest, run
 
 DONE, FAILED, USAGE, ROLLED_BACK, UNREACHABLE = range(5)
@@ -50,6 +52,28 @@ class Commands(SystemTest):
             self.assertEqual([m["entries"] for m in status["maps"] if m["name"] == "cells"], [number])
             counted = agent.metrics()["mapshift_map_entries"]
             self.assertEqual([value for labels, value in counted.items() if 'map="cells"' in labels], [number])
+
+    def check_maps_shown(self, agent, *there):
+        folder = agent.bpffs / "mapshift" / "meter" / "maps"
+        shown = {m["pin"]: m["id"] for m in self.document(agent, DONE, "status", "meter")["maps"]}
+        pinned = {}
+        for pin in folder.iterdir():
+            with bpf.Map(pin) as one:
+                pinned[str(pin)] = one.id
+        self.assertEqual(shown, pinned)
+        told = {re.search('map="([^"]*)"', labels)[1] for labels in agent.metrics()["mapshift_map_memory_bytes"]}
+        self.assertEqual(told, {pin.name for pin in folder.iterdir()})
+        self.assertEqual({"cells", "buckets"} & told, set(there))
+
+    def test_the_maps_are_those_that_run(self):
+        agent = self.agent()
+        self.load(agent, self.meter(2))
+        self.check_maps_shown(agent, "cells")
+        for end, stays in (("rollback", "cells"), ("commit", "buckets")):
+            agent.follow(self.start_update(agent, self.meter(3), "--bake", "60s"), ("baking",))
+            self.check_maps_shown(agent, "buckets")
+            self.expect(agent, DONE, end, "meter")
+            self.check_maps_shown(agent, stays)
 
     def test_the_life_of_a_module_as_json(self):
         agent = self.agent()

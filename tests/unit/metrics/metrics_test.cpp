@@ -33,7 +33,7 @@ void fill(Metrics& metrics) {
   metrics.set_migration("flowmeter", "flows", "u-000001", {0.5, 0.001, 3, 10, 4, 2, 1, 0});
   metrics.pass_finished(0.3);
   metrics.set_consistency("flowmeter", "flows", 0, 1, 1.7e9);
-  metrics.set_map_usage("flowmeter", "flows", 100, 4096);
+  metrics.set_map_usage("flowmeter", {{"flows", {100, 4096}}});
   metrics.set_program("flowmeter", "count_packets", {7, 1.5, 100, 0});
   metrics.set_generation("flowmeter", "count_packets", 2, 100, 2e-7);
   metrics.set_objective("flowmeter", "drop-ratio", 0.5, 0.01, true);
@@ -71,7 +71,7 @@ TEST(Metrics, ShowsEachMetricOfTheTable) {
 TEST(Metrics, WritesWhatPrometheusReads) {
   Metrics metrics("1.2.3");
   fill(metrics);
-  metrics.set_map_usage("a\"b\\c\xFF\n", "\xE2\x82\xAC", 1, 2);
+  metrics.set_map_usage("a\"b\\c\xFF\n", {{"\xE2\x82\xAC", {1, 2}}});
   const std::regex comment(R"(# (HELP|TYPE) [a-z_]+ .+)");
   const std::regex sample(R"re([a-z_]+(\{([a-z_]+="([^"\\]|\\["\\n])*",?)+\})? (-?[0-9.]+(e[-+][0-9]+)?|\+Inf|NaN))re");
   std::set<std::string> seen;
@@ -158,12 +158,24 @@ TEST(Metrics, RemovesAMapAProgramAnObjective) {
   EXPECT_THAT(text, HasSubstr("flowmeter"));
 }
 
+TEST(Metrics, ForgetsMapsThatAreGone) {
+  Metrics metrics("1");
+  metrics.set_map_usage("m", {{"ct3", {1, 2}}, {"ring", {std::nullopt, 3}}});
+  metrics.set_map_usage("n", {{"ct3", {4, 5}}});
+  metrics.set_map_usage("m", {{"ct4", {6, 7}}});
+  const std::string text = metrics.serialise();
+  EXPECT_THAT(text, Not(HasSubstr("ring")));
+  EXPECT_THAT(text, Not(HasSubstr("map=\"ct3\",module=\"m\"")));
+  EXPECT_THAT(text, HasSubstr("map=\"ct4\",module=\"m\""));
+  EXPECT_THAT(text, HasSubstr("map=\"ct3\",module=\"n\""));
+}
+
 TEST(Metrics, CollectsOnceForEachScrape) {
   Metrics metrics("1");
   int runs = 0;
   metrics.set_collector([&](Metrics& self) {
     ++runs;
-    self.set_map_usage("m", "a", 1, 1);
+    self.set_map_usage("m", {{"a", {1, 1}}});
   });
   EXPECT_THAT(metrics.serialise(), HasSubstr("mapshift_map_entries"));
   EXPECT_EQ(runs, 1);
@@ -181,7 +193,7 @@ TEST(Metrics, BoundsTheNumberOfSeries) {
   const std::string text = metrics.serialise();
   EXPECT_LE(std::count(text.begin(), text.end(), '\n') - std::count(before.begin(), before.end(), '\n'), 5000);
   metrics.remove_module("m");
-  metrics.set_map_usage("n", "a", 3, 4);
+  metrics.set_map_usage("n", {{"a", {3, 4}}});
   EXPECT_THAT(metrics.serialise(), HasSubstr("module=\"n\""));
 }
 
@@ -197,7 +209,7 @@ TEST(Metrics, ReportsTheProcess) {
 
 TEST(Metrics, ServesManyThreads) {
   Metrics metrics("1");
-  metrics.set_collector([](Metrics& self) { self.set_map_usage("m", "a", 1, 1); });
+  metrics.set_collector([](Metrics& self) { self.set_map_usage("m", {{"a", {1, 1}}}); });
   std::vector<std::thread> threads;
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&metrics, t] {
