@@ -49,6 +49,9 @@ void MapPlanner::plan_transform(Pair& pair, const SchemaRequest& request) {
   if (!is_walked(pair.after->type))
     return refuse(pair, "transform", fmt::format("values of a {} map are not converted by functions: remove \"transform\"", to_string(pair.after->type)));
   pair.transform = true;
+  if (identical)
+    warn(pair, "same-layout", fmt::format("its values have the new layout and epoch already, and {}() converts them nevertheless: where the running generation's "
+                                          "values need no conversion leave \"transform\" out; where their meaning changes say another \"epoch\"", pair.rule.transform_up));
   SchemaDiff as_is = std::exchange(pair.value, diff_transformed(request, pair.rule, next_.object));
   pair.value.identical = as_is.identical;
   pair.value.differences = std::move(as_is.differences);

@@ -10,6 +10,7 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 TypeRef sums() { return structure("flow", {{"packets", u64(), {"mapshift:merge=sum"}}}); }
 
@@ -142,8 +143,13 @@ TEST(PlanTransforms, ServeAMeaningThatChangedAndAreDoneOnce) {
   EXPECT_TRUE(map_plan(plan, "m").sync->transform);
   EXPECT_EQ(map_plan(plan, "m").record.reason, "its meaning changes");
   EXPECT_THAT(map_plan(plan, "m").record.notes, Contains("epoch 0 becomes 2"));
+  EXPECT_THAT(codes(plan.warnings), Not(Contains("same-layout")));
   two.before.manifest.maps["m"] = two.rule();
   EXPECT_EQ(map_plan(two.plan(), "m").policy, Policy::kReuse) << "the running values have the new form";
+  two.before.manifest.maps["m"].transform_up = "flow_other";
+  const Plan again = two.plan();
+  EXPECT_EQ(map_plan(again, "m").policy, Policy::kSync);
+  EXPECT_THAT(codes(again.warnings), Contains("same-layout")) << "converted values may be converted once more";
 }
 
 TEST(PlanTransforms, FindDefaultsWhereTheyWriteNothing) {
