@@ -25,7 +25,7 @@ bool same_place(const update::AttachSpec& a, const update::AttachSpec& b) {
 
 // What is wrong with a manifest that was given for programs that run.
 std::vector<Problem> differences(Kernel& kernel, const update::Paths& paths, const Prepared& known, const AdoptReport& report) {
-  std::vector<Problem> problems = known.unfit_types;
+  std::vector<Problem> problems = known.problems;
   if (std::ranges::any_of(known.input.object.maps, [](const MapSpec& map) { return is_change_log(map.name); })) {
     problems.push_back({"log-off", "maps", "the object logs its changes, and the log of programs that the agent did not load is off: adopt them without a manifest"});
   }

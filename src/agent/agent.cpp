@@ -6,6 +6,8 @@
 #include "agent/files.h"
 #include "base/log.h"
 #include "config/manifest.h"
+#include "kernel/object_file.h"
+#include "update/left_out.h"
 #include "update/load_request.h"
 #include "update/names.h"
 
@@ -13,6 +15,20 @@ namespace mapshift::agent {
 namespace {
 
 constexpr size_t kUpdatesLookedAt = 100;  // for the one that made the running generation
+
+// Where the programs of a generation attach, by its manifest and, where that leaves it to them, by its object's sections.
+std::map<std::string, update::AttachSpec> places_of(const store::ModuleRow& row) {
+  std::map<std::string, update::AttachSpec> out;
+  auto manifest = config::parse_manifest(row.manifest, "/", {}, row.name);
+  if (!manifest) return out;
+  for (const auto& [name, rule] : manifest->programs) {
+    if (rule.attach) out[name] = *rule.attach;
+  }
+  if (row.object_path.empty()) return out;  // adopted: the manifest says all
+  auto object = read_object_file(row.object_path);
+  if (!object || !update::leave_out(*manifest, *object).empty()) return out;
+  return update::attachments(*manifest, *object).value_or(out);
+}
 
 }  // namespace
 
@@ -110,12 +126,7 @@ update::ModuleRecord Agent::describe(const store::ModuleRow& row) {
   out.digest = row.digest;
   out.generation = row.generation;
   const update::Paths paths(config_.bpffs, row.name);
-  std::map<std::string, update::AttachSpec> attach;
-  if (auto manifest = config::parse_manifest(row.manifest, "/", {}, row.name); manifest) {
-    for (const auto& [name, rule] : manifest->programs) {
-      if (rule.attach) attach[name] = *rule.attach;
-    }
-  }
+  const std::map<std::string, update::AttachSpec> attach = places_of(row);
   for (const std::string& name : kernel_->list(paths.generation(row.generation) + "/progs").value_or(std::vector<std::string>())) {
     update::ModuleProgram program;
     program.name = name;

@@ -14,6 +14,7 @@
 #include "kernel/record_type.h"
 #include "update/declared_types.h"
 #include "update/inference.h"
+#include "update/left_out.h"
 #include "update/load_request.h"
 #include "update/order.h"
 #include "update/planner.h"
@@ -41,7 +42,7 @@ update::PlannerEnvironment environment(Kernel& kernel, const Prepared& next, con
   env.infer = update::infer_merge;
   env.order = update::swap_order;
   env.engine = check_any_sync;
-  env.problems = next.unfit_types;
+  env.problems = next.problems;
   for (const auto& [name, attach] : next.attach) {
     Hook hook = update::to_hook(attach);
     hook.stub = next.input.manifest.swap == update::SwapTogether::kTogether;
@@ -111,7 +112,9 @@ Result<Prepared> prepare(const update::Manifest& manifest, uint64_t generation, 
   MS_TRY(out.input.object, read_object_file(out.object_path));
   out.input.ref = {generation, manifest.version};
   out.input.manifest = manifest;
-  out.unfit_types = update::apply_declared_types(manifest, out.object_path, out.input.object);
+  out.problems = update::apply_declared_types(manifest, out.object_path, out.input.object);
+  const auto wrong = update::leave_out(out.input.manifest, out.input.object);
+  out.problems.insert(out.problems.end(), wrong.begin(), wrong.end());
   MS_TRY(out.attach, update::attachments(manifest, out.input.object));
   for (const auto& [name, attach] : out.attach) out.input.manifest.programs[name].attach = attach;
   out.input.facts = update::analyse(out.input.object);

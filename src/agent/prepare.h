@@ -18,7 +18,7 @@ struct Prepared {
   update::GenerationInput input;                      // manifest with every program's attach filled in
   std::map<std::string, update::AttachSpec> attach;   // programs that attach
   std::string object_path;                            // the file to load
-  std::vector<Problem> unfit_types = {};              // types that the manifest names for its maps and that are not theirs
+  std::vector<Problem> problems = {};                 // of types that the manifest names for its maps, and of programs that it leaves out
 };
 
 [[nodiscard]] std::vector<std::string> attached_programs(const Prepared& generation);

@@ -7,6 +7,7 @@
 #include "kernel/object_file.h"
 #include "kernel/record_type.h"
 #include "update/declared_types.h"
+#include "update/left_out.h"
 #include "update/module_check.h"
 
 namespace mapshift::cli {
@@ -23,11 +24,13 @@ int check_config(const Options& options, Console& console) {
 }
 
 int check_module(const Options& options, Console& console) {
-  const Result<update::Manifest> manifest = config::load_manifest(options.target, options.set);
+  Result<update::Manifest> manifest = config::load_manifest(options.target, options.set);
   if (!manifest) return show(console, to_failure(manifest.error()));
   Result<ObjectSpec> object = read_object_file(manifest->object);
   if (!object) return show(console, to_failure(object.error()));
-  const std::vector<Problem> unfit = update::apply_declared_types(*manifest, manifest->object, *object);
+  std::vector<Problem> unfit = update::apply_declared_types(*manifest, manifest->object, *object);
+  const std::vector<Problem> wrong = update::leave_out(*manifest, *object);
+  unfit.insert(unfit.end(), wrong.begin(), wrong.end());
   update::ModuleCheck found = update::check_module(*manifest, *object);
   found.problems.insert(found.problems.end(), unfit.begin(), unfit.end());
   for (const auto& [name, rule] : manifest->ringbufs) {

@@ -46,6 +46,7 @@ void read_programs(ObjectReader& reader, const MakeAbsolute& absolute, Manifest&
     update::ProgramRule rule;
     if (std::optional<ObjectReader> attach = program.object("attach")) rule.attach = read_attach(*attach, absolute);
     program.boolean("overlap", rule.overlap);
+    program.boolean("load", rule.load);
     if (rule.attach) rule.attach->trace.overlap = rule.overlap;
     program.finish();
     out.programs[name] = std::move(rule);

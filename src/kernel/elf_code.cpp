@@ -78,7 +78,8 @@ Status ObjectReader::add_program(const ElfSymbol& symbol, FunctionSpec code) {
   ProgramSpec program;
   program.name = code.name;
   std::string_view section = elf_.sections()[symbol.section].name;
-  if (section.starts_with('?')) section.remove_prefix(1);  // libbpf: not loaded unless asked for
+  program.on_demand = section.starts_with('?');
+  if (program.on_demand) section.remove_prefix(1);
   program.section = section;
   bpf_prog_type type = BPF_PROG_TYPE_UNSPEC;
   bpf_attach_type attach = {};

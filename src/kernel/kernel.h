@@ -56,6 +56,7 @@ struct LoadRequest {
   std::map<std::string, std::vector<std::byte>> rodata;  // variable name -> its bytes, exactly its size
   std::map<std::string, std::map<uint32_t, std::string>> prog_arrays;  // map -> slot -> program of the same object
   std::vector<std::string> optional_programs;          // may fail to load
+  std::map<std::string, bool> load = {};               // by program; of others their sections say whether ('?')
   std::map<std::string, Hook> hooks;                   // programs that will attach: expected attach types come from here
   std::string log_dir;                                 // where a verifier log is kept when a program is refused
   // The object is loaded once for each of these; hooks, pins to reuse and the report have full names (kernel/instance_name.h).

@@ -215,6 +215,10 @@ Status Object::configure(const LoadRequest& request, const std::vector<std::stri
     if (bpf_object__find_program_by_name(object_.get(), name.c_str()) != nullptr) continue;
     problems.push_back({"unknown-program", "optional." + name, "the object has no program of this name"});
   }
+  for (const auto& [name, load] : request.load) {
+    bpf_program* program = bpf_object__find_program_by_name(object_.get(), name.c_str());
+    if (program != nullptr) bpf_program__set_autoload(program, load);
+  }
   for (const auto& name : skipped) {
     bpf_program* program = bpf_object__find_program_by_name(object_.get(), name.c_str());
     if (program != nullptr) bpf_program__set_autoload(program, false);

@@ -86,6 +86,7 @@ struct ProgramSpec {
   uint32_t type = 0;           // enum bpf_prog_type
   uint32_t expected_attach_type = 0;
   bool sleepable = false;
+  bool on_demand = false;      // its section's name began with '?': loaded only where somebody asks for it
   FunctionSpec code;
   std::optional<OpsTable> table = {};  // what attaches is not a program but this; `code` is empty then
 };

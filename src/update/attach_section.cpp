@@ -35,7 +35,13 @@ Found raw_tracepoint(std::string_view section, std::string_view target) {
   return attach;
 }
 
-Found xdp(std::string_view section, std::string_view) { return missing(section, R"({"type": "xdp", "interface": "…"})"); }
+// Of entries of a devmap or cpumap: whoever fills the map puts them there.
+bool is_in_map(std::string_view target) { return target == "devmap" || target == "cpumap"; }
+
+Found xdp(std::string_view section, std::string_view target) {
+  if (is_in_map(target)) return std::optional<AttachSpec>();
+  return missing(section, R"({"type": "xdp", "interface": "…"})");
+}
 
 Found tcx(std::string_view section, std::string_view target) {
   const std::string direction = target.empty() ? "…" : std::string(target);
@@ -47,6 +53,11 @@ Found cgroup_skb(std::string_view section, std::string_view target) {
   return missing(section, R"({"type": "cgroup", "path": "…", "hook": ")" + hook + "\"}");
 }
 
+Found unserved(std::string_view section, std::string_view) {
+  return fail(ErrorCode::kInvalid, "programs of section \"" + std::string(section) +
+                                       "\" cannot be attached here: their kind is not served; leave it out with \"load\": false");
+}
+
 // Tables of functions, both kinds of which are told apart later.
 Found struct_ops(std::string_view, std::string_view) { return AttachSpec{.type = "struct_ops"}; }
 
@@ -55,7 +66,7 @@ struct Prefix {
   Found (*read)(std::string_view section, std::string_view target);  // `target`: what follows the slash
 };
 // libbpf's names of sections.
-constexpr std::array<Prefix, 11> kPrefixes{{{"tp", tracepoint},
+constexpr std::array<Prefix, 18> kPrefixes{{{"tp", tracepoint},
                                             {"tracepoint", tracepoint},
                                             {"raw_tp", raw_tracepoint},
                                             {"raw_tracepoint", raw_tracepoint},
@@ -65,7 +76,14 @@ constexpr std::array<Prefix, 11> kPrefixes{{{"tp", tracepoint},
                                             {"tc", tcx},
                                             {"cgroup_skb", cgroup_skb},
                                             {".struct_ops", struct_ops},
-                                            {".struct_ops.link", struct_ops}}};
+                                            {".struct_ops.link", struct_ops},
+                                            {"raw_tp.w", unserved},
+                                            {"raw_tracepoint.w", unserved},
+                                            {"fmod_ret", unserved},
+                                            {"fmod_ret.s", unserved},
+                                            {"freplace", unserved},
+                                            {"lsm_cgroup", unserved},
+                                            {"netfilter", unserved}}};
 
 }  // namespace
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "update/load_request.h"
 
+#include <linux/bpf.h>
+
 #include <algorithm>
 #include <cstring>
 #include <set>
@@ -139,6 +141,10 @@ Result<std::map<std::string, AttachSpec>> attachments(const Manifest& manifest, 
     } else if (from_section->has_value()) {
       AttachSpec& spec = out.emplace(program.name, **from_section).first->second;
       spec.trace.overlap = rule != manifest.programs.end() && rule->second.overlap;
+    } else if (program.type == BPF_PROG_TYPE_UNSPEC && !program.section.empty()) {
+      problems.push_back({"unknown-section", "programs." + program.name, "section \"" + program.section + "\" is none that libbpf knows, so that the kernel "
+                          "would not be told what kind of program it is: name it after that (\"tc\", \"xdp\"), say in the manifest where it "
+                          "attaches, or leave it out with \"load\": false"});
     }
   }
   name_tables(object, out, problems);
@@ -179,6 +185,10 @@ Result<LoadRequest> load_request(const Manifest& manifest, const ObjectSpec& obj
   request.instances = instance_names(manifest);
   request.instance_maps = instance_maps(manifest, object);
   request.instance_programs = instance_programs(manifest);
+  for (const ProgramSpec& program : object.programs) request.load[program.name] = true;
+  for (const auto& [name, rule] : manifest.programs) {
+    if (!rule.load) request.load[std::string(base_name(name))] = false;
+  }
   MS_TRY(request.rodata, rodata_bytes(manifest, object));
   if (const Variable* own = find_rodata(object, kGenerationVariable); own != nullptr && own->size == sizeof(uint32_t)) {
     std::vector<std::byte>& bytes = request.rodata[kGenerationVariable];

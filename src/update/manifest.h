@@ -71,6 +71,7 @@ struct RingRule {
 struct ProgramRule {
   std::optional<AttachSpec> attach = {};  // absent: from the section's name
   bool overlap = false;                   // TraceTarget::overlap, wherever `attach` comes from
+  bool load = true;                       // false: the generation does without it
 };
 
 enum class SwapTogether : uint8_t { kInOrder, kTogether };

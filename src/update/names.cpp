@@ -57,7 +57,7 @@ class Check {
 
   std::vector<Problem> run() && {
     for (const auto& [name, rule] : manifest_.programs)
-      if (base_name(name) == name) expect("program", name, "programs." + name, programs_);  // instances have what this has
+      if (base_name(name) == name && rule.load) expect("program", name, "programs." + name, programs_);  // instances have what this has
     for (const auto& [name, rule] : manifest_.programs)
       if (rule.attach && !rule.attach->map.empty()) expect("map", rule.attach->map, "programs." + name + ".attach.map", maps_);
     for (const std::string& name : manifest_.optional_programs) expect("program", name, "optional", programs_);

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "update/left_out.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <string>
+
+#include "kernel/instance_name.h"
+#include "update/names.h"
+
+namespace mapshift::update {
+namespace {
+
+std::set<std::string> asked_for(const Manifest& manifest) {
+  std::set<std::string> out(manifest.optional_programs.begin(), manifest.optional_programs.end());
+  for (const auto& [name, rule] : manifest.programs) out.emplace(base_name(name));
+  for (const auto& [map, slots] : manifest.prog_arrays)
+    for (const auto& [slot, program] : slots) out.insert(program);
+  return out;
+}
+
+// Where each program array has it that the manifest fills.
+std::map<std::string, std::string> slots_of(const Manifest& manifest) {
+  std::map<std::string, std::string> out;
+  for (const auto& [map, slots] : manifest.prog_arrays)
+    for (const auto& [slot, program] : slots) out.emplace(program, "prog_arrays." + map + "." + std::to_string(slot));
+  return out;
+}
+
+}  // namespace
+
+std::vector<Problem> leave_out(Manifest& manifest, ObjectSpec& object) {
+  std::vector<Problem> problems;
+  const std::set<std::string> asked = asked_for(manifest);
+  for (const ProgramSpec& program : object.programs) {
+    // libbpf loads the functions of a table with their table.
+    const bool unasked = program.on_demand && !asked.contains(program.name) && !program.section.starts_with("struct_ops");
+    if (unasked) manifest.programs[program.name].load = false;
+  }
+  std::vector<std::string> known;
+  for (const ProgramSpec& program : object.programs) known.push_back(program.name);
+  const auto slots = slots_of(manifest);
+  for (const auto& [name, rule] : manifest.programs) {
+    if (rule.load) continue;
+    const std::string base(base_name(name)), where = "programs." + name;
+    const ProgramSpec* program = find_program(object, base);
+    if (program == nullptr) {
+      problems.push_back(unknown_name("program", base, "the object", where, known));
+    } else if (program->table) {
+      problems.push_back({"cannot-leave-out", where, base + " is a table of functions, which the object brings along: it cannot be left out"});
+    } else if (const auto slot = slots.find(base); slot != slots.end()) {
+      problems.push_back({"cannot-leave-out", where, base + " is left out (\"load\": false), but " + slot->second + " names it"});
+    }
+  }
+  if (!problems.empty()) return problems;
+  std::erase_if(object.programs, [&](const ProgramSpec& program) {
+    const auto rule = manifest.programs.find(program.name);
+    return rule != manifest.programs.end() && !rule->second.load;
+  });
+  return problems;
+}
+
+}  // namespace mapshift::update
