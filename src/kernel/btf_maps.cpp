@@ -119,6 +119,7 @@ Status BtfTypes::Impl::read_definition(const btf_type* definition, MapSpec& spec
   spec.type = static_cast<MapType>(type);
   if (key) MS_CHECK(set_type(spec.name, "key", key, spec.key, spec.key_size));
   if (value) MS_CHECK(set_type(spec.name, "value", value, spec.value, spec.value_size));
+  if (spec.type == MapType::kStackTrace && spec.value_size == 0) spec.value_size = kDefaultStackSize;
   if (values == nullptr) return {};
   if (spec.key_size == 0) spec.key_size = 4;
   return may_hold_maps ? read_inner(values, spec) : Status{};

@@ -44,6 +44,13 @@ void set_max_entries(const bpf_object* object, const LoadRequest& request, Probl
   }
 }
 
+void set_stack_sizes(const bpf_object* object) {
+  bpf_map* map = nullptr;
+  bpf_object__for_each_map(map, object) {
+    if (bpf_map__type(map) == BPF_MAP_TYPE_STACK_TRACE && bpf_map__value_size(map) == 0) bpf_map__set_value_size(map, kDefaultStackSize);
+  }
+}
+
 // The kernel rounds a ring buffer up to pages that are a power of two.
 uint32_t rounded_ring(uint32_t bytes) {
   uint32_t size = static_cast<uint32_t>(::sysconf(_SC_PAGESIZE));
@@ -208,6 +215,7 @@ void set_attach_type(const bpf_object* object, const std::string& name, const Ho
 Status Object::configure(const LoadRequest& request, const std::vector<std::string>& skipped) {
   Problems problems;
   set_max_entries(object_.get(), request, problems);
+  set_stack_sizes(object_.get());
   set_rodata(object_.get(), request, problems);
   check_prog_arrays(object_.get(), request, problems);
   for (const auto& [name, hook] : request.hooks) set_attach_type(object_.get(), name, hook, problems);

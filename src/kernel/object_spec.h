@@ -24,6 +24,9 @@ enum class MapType : uint32_t {
 [[nodiscard]] inline bool is_percpu(MapType type) {
   return type == MapType::kPercpuHash || type == MapType::kPercpuArray || type == MapType::kLruPercpuHash;
 }
+// What a loader of its own gives a map of call stacks that the object leaves open, in bytes: as many frames as the kernel
+// collects (PERF_MAX_STACK_DEPTH).
+inline constexpr uint32_t kDefaultStackSize = 127 * 8;
 [[nodiscard]] inline bool is_lru(MapType type) { return type == MapType::kLruHash || type == MapType::kLruPercpuHash; }
 [[nodiscard]] inline bool is_array(MapType type) { return type == MapType::kArray || type == MapType::kPercpuArray; }
 

@@ -140,10 +140,14 @@ class NextVersion {
                       "__sync_fetch_and_add{}", hint->reason, has_lock ? ", or change it under the value's lock only" : ""));
     }
     const bool wide = field.kind == FieldKind::kBytes && field.size > kWordSize;
-    if (shared && wide && merge == Merge::kLatest && !hint->locked) {
+    // An update call exchanges the whole element of a hash, and copies into that of an array.
+    const MapUse use = use_of(facts_, map.name);
+    const bool in_place = is_array(map.type) || use.in_place || use.unseen;
+    if (shared && wide && merge == Merge::kLatest && !hint->locked && in_place) {
       say("wide-in-place", where,
           fmt::format("{} bytes are written in place ({}): readers may see half of it, and after a swap a late change cannot be carried over; "
-                      "replace the whole value with bpf_map_update_elem, or give the value a bpf_spin_lock", field.size, hint->reason));
+                      "{}give the value a bpf_spin_lock", field.size, hint->reason,
+                      is_array(map.type) ? "" : "write it only when the entry is added, or "));
     }
   }
 

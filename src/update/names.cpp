@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <numeric>
 
 #include "kernel/instance_name.h"
@@ -50,6 +51,14 @@ std::vector<std::string> constants(const ObjectSpec& object) {
   return names;
 }
 
+// The kernel makes the others only with a number of entries, and libbpf knows none for them.
+constexpr std::array<MapType, 8> kWithoutEntries{MapType::kPerfEventArray, MapType::kCgroupStorage, MapType::kPercpuCgroupStorage, MapType::kSkStorage,
+                                                 MapType::kInodeStorage, MapType::kTaskStorage, MapType::kCgrpStorage, MapType::kStructOps};
+
+bool wants_entries(MapType type) {
+  return type != MapType::kUnspec && type <= MapType::kArena && std::ranges::find(kWithoutEntries, type) == kWithoutEntries.end();
+}
+
 class Check {
  public:
   Check(const Manifest& manifest, const ObjectSpec& object)
@@ -62,6 +71,7 @@ class Check {
       if (rule.attach && !rule.attach->map.empty()) expect("map", rule.attach->map, "programs." + name + ".attach.map", maps_);
     for (const std::string& name : manifest_.optional_programs) expect("program", name, "optional", programs_);
     for (const auto& [name, rule] : manifest_.maps) check_map(name, rule);
+    for (const MapSpec& map : object_.maps) check_size(map);
     for (const auto& [name, rule] : manifest_.ringbufs) check_ring(name);
     for (const auto& [name, value] : manifest_.rodata)
       expect("constant variable", name, "rodata." + name, constants(object_));
@@ -93,6 +103,16 @@ class Check {
       if (has(known, field)) continue;
       problems_.push_back(unknown_name("field", field, "map " + name, fmt::format("{}.fields.{}", where, field), known));
     }
+  }
+
+  // Loaders of their own set sizes that they take from their command lines; here the manifest does.
+  void check_size(const MapSpec& map) {
+    const auto rule = manifest_.maps.find(map.name);
+    const uint32_t entries = rule != manifest_.maps.end() ? rule->second.max_entries.value_or(map.max_entries) : map.max_entries;
+    if (entries != 0 || map.section != DataSection::kNone || !wants_entries(map.type)) return;
+    problems_.push_back({"no-max-entries", "maps." + map.name,
+                         fmt::format("{} has no max_entries in the object: give it some in the manifest, \"maps\": {{\"{}\": {{\"max_entries\": 1024}}}}",
+                                     map.name, map.name)});
   }
 
   void check_prog_array(const std::string& name, const std::map<uint32_t, std::string>& slots) {
