@@ -47,7 +47,9 @@ update::PlannerEnvironment environment(Kernel& kernel, const Prepared& next, con
     Hook hook = update::to_hook(attach);
     hook.stub = next.input.manifest.swap == update::SwapTogether::kTogether;
     if (Status found = kernel.check_hook(hook); !found) {
-      env.problems.push_back({found.error().code == ErrorCode::kUnsupported ? "unserved-attach-type" : "no-hook", "programs." + name, found.error().message});
+      const bool optional = std::ranges::find(next.input.manifest.optional_programs, base_name(name)) != next.input.manifest.optional_programs.end();
+      env.problems.push_back({found.error().code == ErrorCode::kUnsupported ? "unserved-attach-type" : "no-hook", "programs." + name,
+                              found.error().message + (optional ? "; it is optional, but only its loading: leave it out with \"load\": false" : "")});
       continue;
     }
     if (auto mode = kernel.swap_mode(hook); mode) {
@@ -115,8 +117,13 @@ Result<Prepared> prepare(const update::Manifest& manifest, uint64_t generation, 
   out.problems = update::apply_declared_types(manifest, out.object_path, out.input.object);
   const auto wrong = update::leave_out(out.input.manifest, out.input.object);
   out.problems.insert(out.problems.end(), wrong.begin(), wrong.end());
-  MS_TRY(out.attach, update::attachments(manifest, out.input.object));
-  for (const auto& [name, attach] : out.attach) out.input.manifest.programs[name].attach = attach;
+  auto attach = update::attachments(manifest, out.input.object);
+  if (!attach) {
+    attach.error().problems.insert(attach.error().problems.begin(), wrong.begin(), wrong.end());
+    return fail(std::move(attach).error());
+  }
+  out.attach = *std::move(attach);
+  for (const auto& [name, place] : out.attach) out.input.manifest.programs[name].attach = place;
   out.input.facts = update::analyse(out.input.object);
   return out;
 }

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "kernel/btf_impl.h"
+#include "kernel/map_sizes.h"
 
 namespace mapshift {
 namespace {
@@ -119,7 +120,11 @@ Status BtfTypes::Impl::read_definition(const btf_type* definition, MapSpec& spec
   spec.type = static_cast<MapType>(type);
   if (key) MS_CHECK(set_type(spec.name, "key", key, spec.key, spec.key_size));
   if (value) MS_CHECK(set_type(spec.name, "value", value, spec.value, spec.value_size));
-  if (spec.type == MapType::kStackTrace && spec.value_size == 0) spec.value_size = kDefaultStackSize;
+  const MapSizes sizes = settled(spec.type, {spec.key_size, spec.value_size});
+  if (sizes.key != spec.key_size) spec.key = nullptr;
+  if (sizes.value != spec.value_size) spec.value = nullptr;
+  spec.key_size = sizes.key;
+  spec.value_size = sizes.value;
   if (values == nullptr) return {};
   if (spec.key_size == 0) spec.key_size = 4;
   return may_hold_maps ? read_inner(values, spec) : Status{};

@@ -11,6 +11,7 @@
 
 #include "kernel/attach/type.h"
 #include "kernel/map.h"
+#include "kernel/map_sizes.h"
 #include "kernel/object.h"
 #include "kernel/ops_table.h"
 
@@ -44,10 +45,13 @@ void set_max_entries(const bpf_object* object, const LoadRequest& request, Probl
   }
 }
 
-void set_stack_sizes(const bpf_object* object) {
+void settle_sizes(const bpf_object* object) {
   bpf_map* map = nullptr;
   bpf_object__for_each_map(map, object) {
-    if (bpf_map__type(map) == BPF_MAP_TYPE_STACK_TRACE && bpf_map__value_size(map) == 0) bpf_map__set_value_size(map, kDefaultStackSize);
+    const MapSizes declared{bpf_map__key_size(map), bpf_map__value_size(map)};
+    const MapSizes sizes = settled(static_cast<MapType>(bpf_map__type(map)), declared);
+    if (sizes.key != declared.key) bpf_map__set_key_size(map, sizes.key);
+    if (sizes.value != declared.value) bpf_map__set_value_size(map, sizes.value);
   }
 }
 
@@ -215,7 +219,7 @@ void set_attach_type(const bpf_object* object, const std::string& name, const Ho
 Status Object::configure(const LoadRequest& request, const std::vector<std::string>& skipped) {
   Problems problems;
   set_max_entries(object_.get(), request, problems);
-  set_stack_sizes(object_.get());
+  settle_sizes(object_.get());
   set_rodata(object_.get(), request, problems);
   check_prog_arrays(object_.get(), request, problems);
   for (const auto& [name, hook] : request.hooks) set_attach_type(object_.get(), name, hook, problems);

@@ -53,10 +53,9 @@ std::vector<Problem> leave_out(Manifest& manifest, ObjectSpec& object) {
       problems.push_back({"cannot-leave-out", where, base + " is left out (\"load\": false), but " + slot->second + " names it"});
     }
   }
-  if (!problems.empty()) return problems;
   std::erase_if(object.programs, [&](const ProgramSpec& program) {
     const auto rule = manifest.programs.find(program.name);
-    return rule != manifest.programs.end() && !rule->second.load;
+    return rule != manifest.programs.end() && !rule->second.load && !program.table && !slots.contains(program.name);
   });
   return problems;
 }

@@ -43,8 +43,23 @@ TEST_F(LoadTest, PinsAllMapsAndPrograms) {
             (std::vector<std::string>{"fragile", "on_egress", "on_ingress", "on_raw", "on_tcx", "on_tracepoint", "on_xdp",
                 "tail"}));
   EXPECT_EQ(*kernel_->list(generation(1) + "/maps"),
-            (std::vector<std::string>{"bss", "data", "data_x", "jumps", "percpu", "ring", "rodata", "seen", "table"}));
+            (std::vector<std::string>{"bss", "data", "data_x", "jumps", "percpu", "ring", "rodata", "seen", "stacks", "table", "typed_events", "typed_ring"}));
+  const std::map<std::string, std::pair<uint32_t, uint32_t>> settled{{"stacks", {4, 1016}}, {"typed_events", {4, 4}}, {"typed_ring", {0, 0}}};
+  for (const auto& [name, sizes] : settled) {
+    const auto stats = kernel_->map_stats(map(1, name));
+    ASSERT_TRUE(ok(stats));
+    EXPECT_EQ(std::make_pair(stats->key_size, stats->value_size), sizes) << name;
+  }
   EXPECT_FALSE(std::filesystem::exists("/sys/fs/bpf/table"));  // the object asks for it; pins are ours
+}
+
+TEST_F(LoadTest, LeavesOutWhatItIsTold) {
+  auto asked = request(1);
+  asked.load = {{"on_raw", false}, {"spare", true}};
+  const auto report = kernel_->load(asked);
+  ASSERT_TRUE(ok(report));
+  EXPECT_THAT(report->programs, Contains("spare"));
+  EXPECT_THAT(report->programs, Not(Contains("on_raw")));
 }
 
 TEST_F(LoadTest, TakenGenerationIsAConflict) {

@@ -75,8 +75,16 @@ TEST(AttachSection, ProgramsThatTraceNowhereSayWhatIsMissing) {
   }
 }
 
+TEST(AttachSection, KindsThatAreNotServedAreRefused) {
+  for (const char* section : {"freplace/work", "fmod_ret/work", "raw_tp.w/x", "lsm_cgroup/socket_bind", "netfilter"}) {
+    const auto attach = attach_from_section(section);
+    ASSERT_FALSE(attach) << section;
+    EXPECT_THAT(attach.error().message, HasSubstr("\"load\": false")) << section;
+  }
+}
+
 TEST(AttachSection, OthersAreNotAttached) {
-  for (const char* section : {"syscall", "iter/bpf_map_elem", "", "classifier/3", "/"}) {
+  for (const char* section : {"xdp/devmap", "xdp.frags/cpumap", "syscall", "iter/bpf_map_elem", "", "classifier/3", "/"}) {
     const auto attach = attach_from_section(section);
     ASSERT_TRUE(attach) << section;
     EXPECT_FALSE(*attach) << section;

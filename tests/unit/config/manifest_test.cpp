@@ -55,7 +55,7 @@ TEST(Manifest, SetComesBeforeParams) {
 TEST(Manifest, FurtherMembers) {
   const Manifest manifest =
       read(with(R"("rodata": {"a": true, "b": -3, "c": 18446744073709551615, "d": 0.5, "e": "x", "f": [1, -2], "g": "$N"},
-    "prog_arrays": {"jumps": {"0": "first", "7": "second"}}, "optional": ["first"], "params": {"N": 12},
+    "prog_arrays": {"jumps": {"0": "first", "7": "second"}}, "optional": ["first"], "programs": {"third": {"load": false}}, "params": {"N": 12},
     "maps": {"c": {"policy": "sync", "from": "b", "class": "state", "epoch": 3, "on_delete": "keep_delta", "max_entries": "$N"}})"));
   using Value = update::RodataValue;
   EXPECT_EQ(manifest.rodata.at("a"), Value(true));
@@ -65,6 +65,7 @@ TEST(Manifest, FurtherMembers) {
   EXPECT_EQ(manifest.rodata.at("g"), Value(int64_t{12}));
   EXPECT_EQ(manifest.prog_arrays.at("jumps").at(7), "second");
   EXPECT_THAT(manifest.optional_programs, ElementsAre("first"));
+  EXPECT_FALSE(manifest.programs.at("third").load);
   const update::MapRule& rule = manifest.maps.at("c");
   EXPECT_EQ(rule.policy, update::Policy::kSync);
   EXPECT_EQ(rule.from, "b");

@@ -44,6 +44,18 @@ TEST(Names, EveryUnknownNameInOneAnswer) {
   EXPECT_THAT(messages(problems), HasSubstr("did you mean \"limit\""));
 }
 
+TEST(Names, MapsThatAnotherLoaderSizes) {
+  ObjectSpec unsized = object();
+  unsized.maps[0].max_entries = 0;
+  unsized.maps.push_back(map_of("events", MapType::kPerfEventArray, nullptr, nullptr, 0));
+  Manifest m;
+  const auto problems = check_names(m, unsized);
+  EXPECT_THAT(codes(problems), ::testing::ElementsAre("no-max-entries"));
+  EXPECT_THAT(messages(problems), HasSubstr("\"maps\": {\"flows\": {\"max_entries\""));
+  m.maps["flows"].max_entries = 10;
+  EXPECT_THAT(messages(check_names(m, unsized)), IsEmpty());
+}
+
 TEST(Names, KnownNamesPass) {
   Manifest m;
   m.programs["count_packets"] = {};
