@@ -3,10 +3,12 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <linux/bpf.h>
 
 #include <algorithm>
 
 #include "update/inference.h"
+#include "update/names.h"
 #include "update/schema_diff_layout.h"
 #include "update/schema_diff_section.h"
 
@@ -140,15 +142,32 @@ class NextVersion {
                       "__sync_fetch_and_add{}", hint->reason, has_lock ? ", or change it under the value's lock only" : ""));
     }
     const bool wide = field.kind == FieldKind::kBytes && field.size > kWordSize;
-    // An update call exchanges the whole element of a hash, and copies into that of an array.
-    const MapUse use = use_of(facts_, map.name);
-    const bool in_place = is_array(map.type) || use.in_place || use.unseen;
-    if (shared && wide && merge == Merge::kLatest && !hint->locked && in_place) {
+    if (shared && wide && merge == Merge::kLatest && !hint->locked && (is_array(map.type) || written_in_place(map, field))) {
       say("wide-in-place", where,
           fmt::format("{} bytes are written in place ({}): readers may see half of it, and after a swap a late change cannot be carried over; "
                       "{}give the value a bpf_spin_lock", field.size, hint->reason,
                       is_array(map.type) ? "" : "write it only when the entry is added, or "));
     }
+  }
+
+  // An update call exchanges the whole element of a hash, and copies into that of an array.
+  [[nodiscard]] bool written_in_place(const MapSpec& map, const Field& field) const {
+    if (!facts_.gave_up.empty()) return true;
+    return std::ranges::any_of(facts_.fields, [&](const FieldAccess& access) {
+      const uint32_t end = access.stride != 0 ? access.end : access.offset + access.size;
+      const bool touches = access.map == map.name && access.offset < field.offset + field_size(field) && end > field.offset;
+      const bool changes = access.kind != AccessKind::kRead && access.kind != AccessKind::kFeedsAddress && access.kind != AccessKind::kInsertOnly;
+      return touches && changes && !is_update_call(access);
+    });
+  }
+
+  [[nodiscard]] bool is_update_call(const FieldAccess& access) const {
+    const auto inlined = object_.subprograms.find(access.function);
+    const ProgramSpec* program = find_program(object_, access.function);
+    const FunctionSpec* code = program != nullptr ? &program->code : inlined != object_.subprograms.end() ? &inlined->second : nullptr;
+    if (code == nullptr || access.insn >= code->insns.size()) return false;
+    const Insn& insn = code->insns[access.insn];
+    return insn.code == (BPF_JMP | BPF_CALL) && insn.src == 0 && insn.imm == BPF_FUNC_map_update_elem;
   }
 
   // All elements of an array are one field.

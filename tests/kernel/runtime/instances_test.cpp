@@ -73,7 +73,7 @@ TEST_F(InstancesTest, ArePinnedUnderTheirNames) {
   const auto report = kernel_->load(two(1));
   ASSERT_TRUE(ok(report));
   EXPECT_EQ(*kernel_->list(generation(1) + "/maps"),
-            (std::vector<std::string>{"bss", "data", "data_x", "jumps@a", "jumps@b", "percpu", "ring", "rodata", "seen@a", "seen@b", "table"}));
+            (std::vector<std::string>{"bss", "data", "data_x", "jumps@a", "jumps@b", "percpu", "ring", "rodata", "seen@a", "seen@b", "stacks", "table", "typed_events", "typed_ring"}));
   EXPECT_EQ(*kernel_->list(generation(1) + "/progs"),
             (std::vector<std::string>{"fragile", "on_egress", "on_ingress", "on_raw", "on_tcx", "on_tracepoint", "on_xdp@a", "on_xdp@b", "tail"}));
   EXPECT_EQ(called("a"), kernel_->program_stats(program(1, "fragile"))->id);
