@@ -135,11 +135,27 @@ class Events(SystemTest):
         self.source.stdin.close()
         self.source.stdout.close()
 
-    def events(self, version):
+    def events(self, version, **programs):
         return self.manifest(f"events_v{version}", json.dumps({
             "name": "events", "version": f"{version}.0.0", "object": str(FIXTURES / f"system_events_v{version}.bpf.o"),
-            "programs": {"on_egress": {"attach": {"type": "cgroup", "path": str(self.cgroup), "hook": "skb_egress"}}},
+            "programs": {"on_egress": {"attach": {"type": "cgroup", "path": str(self.cgroup), "hook": "skb_egress"}}, **programs},
             "rodata": {"traced_pid": self.pid, "raw_syscall": GETSID, "raw_argument": FIRST_ARGUMENT}, "analysis": {"bake": "300ms"}}))
+
+    def attached(self, agent):
+        return {p["name"]: p["attach"] for p in agent.json("status", "events")[1]["programs"]}
+
+    def test_a_program_that_is_left_out_comes_and_goes(self):
+        agent = self.agent()
+        self.load(agent, self.events(1, on_raw={"load": False}))
+        self.assertEqual(self.attached(agent), {"on_traced": "tracepoint syscalls/sys_enter_getpgid", "on_egress": f"skb_egress of {self.cgroup}"})
+        done = agent.cli("update", self.events(2), "--wait")
+        self.assertEqual(done.status, 0, done.err)
+        self.assertEqual(self.attached(agent)["on_raw"], "raw tracepoint sys_enter")
+        plan = agent.json("plan", self.events(2, on_raw={"load": False}))[1]
+        self.assertEqual({p["name"]: p["swap"] for p in plan["programs"]}["on_raw"], "detach")
+        done = agent.cli("update", self.events(2, on_raw={"load": False}), "--wait")
+        self.assertEqual(done.status, 0, done.err)
+        self.assertNotIn("on_raw", self.attached(agent))
 
     def test_three_hooks_updated_and_rolled_back_under_load(self):
         agent = self.agent()
