@@ -1,0 +1,265 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Random modules under full load, updated, rolled back and updated again: what the plan calls exact is exact to the last count.
+
+python3 random_updates.py [--seed N] [--count M] [--keep FOLDER]: seeds N to N+M-1, each a module of its own.
+"""
+
+import argparse
+import json
+import pathlib
+import struct
+import subprocess
+import sys
+import time
+
+import bpf
+import run_system
+from examples import BUILD, LINK, PEER, Lab, Source, write_frames
+from lab import run
+from random_model import Model
+from random_module import EVENTS, Maker, manifest_maps
+from random_source import source
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PATIENCE = 60  # seconds for an update to get anywhere
+ARRIVAL = 10  # seconds for what was sent to be counted
+
+
+class Wrong(Exception):
+    """What a seed brought to light."""
+
+
+class Case:
+    """One seed: a module, its model and the steps that it goes through."""
+
+    def __init__(self, lab, sources, seed, maps):
+        self.lab, self.agent, self.sources, self.seed = lab, lab.agent, sources, seed
+        self.name = f"random{seed}"
+        self.maps = maps
+        self.models = [Model(m) for m in maps]
+        for model in self.models:
+            self.doubt(model)
+        self.generation = 0
+        self.sent = self.count()
+        self.problems = []
+        self.version = 0
+        self.folder = lab.folder
+
+    # Files
+    def build(self):
+        for generation in (0, 1):
+            text = self.folder / f"{self.name}_{generation}.bpf.c"
+            text.write_text(source(self.maps, generation))
+            compile_object(text, self.object(generation))
+
+    def object(self, generation):
+        return self.folder / f"{self.name}_{generation}.bpf.o"
+
+    def manifest(self, generation, first=False):
+        self.version += 1
+        manifest = {
+            "name": self.name, "version": f"{self.version}.0.0", "object": str(self.object(generation)),
+            "programs": {"on_frame": {"attach": {"type": "xdp", "interface": LINK}}},
+            "maps": {} if first else manifest_maps(self.maps, generation), "rodata": {"traced_pid": self.sources["call"].pid},
+            "analysis": {"bake": "0s", "interval": "100ms"},
+        }
+        if first:
+            declared = manifest_maps(self.maps, generation)
+            for rules in declared.values():
+                rules.pop("from", None)
+                for rule in rules.get("fields", {}).values():
+                    rule.pop("from", None)
+            manifest["maps"] = declared
+        path = self.folder / f"{self.name}_{self.version}.json"
+        path.write_text(json.dumps(manifest, indent=1))
+        return path
+
+    # Load
+    def count(self, word="count"):
+        return {name: hits(source.command(word)) for name, source in self.sources.items()}
+
+    def go(self, seconds=0.05):
+        for source in self.sources.values():
+            source.command("go")
+        time.sleep(seconds)
+
+    def pause(self, generations, what):
+        """Stops the load, and compares what was counted by whichever of these generations; the last one is now active."""
+        now = self.count("pause")
+        for model in self.models:
+            by = model.of.source
+            model.advance([b - a for a, b in zip(self.sent[by], now[by])], generations)
+        self.sent = now
+        self.compare(what)
+
+    def compare(self, what):
+        deadline = time.monotonic() + ARRIVAL
+        while problems := [text for model in self.models for text in model.compare(self.entries(model.of), self.generation)]:
+            if time.monotonic() > deadline:
+                raise Wrong(f"{what}: " + "\n  ".join(problems))
+            time.sleep(0.05)
+
+    def entries(self, m):
+        """Bytes of each key -> its values, one for each CPU or one."""
+        with bpf.Map(self.lab.agent.bpffs / "mapshift" / self.name / "maps" / m.names[self.generation]) as found:
+            step = -(-m.sizes[self.generation] // 8) * 8
+            out = {}
+            for key in found.keys():
+                raw = found.lookup(key)
+                if raw is not None:
+                    out[key] = [raw[at:at + step] for at in range(0, len(raw), step)] if m.kinds[self.generation].startswith("percpu") else [raw]
+            return out
+
+    # Steps
+    def must(self, *arguments):
+        status, document, errors = self.agent.json(*arguments)
+        if status != 0:
+            raise Wrong(f"mapshift {' '.join(map(str, arguments))}: exit status {status}: {errors} {json.dumps(document)[:2000]}")
+        return document
+
+    def plan(self, generation):
+        path = self.manifest(generation)
+        _, plan, errors = self.agent.json("plan", path)
+        if not plan["refusals"] and errors:
+            raise Wrong(f"the plan: {errors}")
+        for model in self.models:
+            self.read_plan(model, generation, next(p for p in plan["maps"] if p["name"] == model.of.names[generation]))
+        return path, plan
+
+    def read_plan(self, model, generation, said):
+        for leaf in model.of.live(generation):
+            form = leaf.forms[generation]
+            field = next((f for f in said["fields"] if f["name"] == form.path), None)
+            if field is None:
+                if said["policy"] == "sync":
+                    raise Wrong(f"the plan says nothing of {form.path}: {json.dumps(said)}")
+                continue
+            if not field["exact"]:
+                model.doubted.add(leaf.number)
+            if leaf.forms[1 - generation] and field["from"] != leaf.forms[1 - generation].path:
+                raise Wrong(f"the plan says that {form.path} comes from {field['from'] or 'nowhere'}, not from {leaf.forms[1 - generation].path}")
+
+    @staticmethod
+    def doubt(model):
+        for leaf in model.of.leaves:
+            if leaf.op == "plain" and not (model.of.per_cpu or model.of.lock):
+                model.doubted.add(leaf.number)  # loses counts without an update
+            if leaf.op in ("max", "min") and not (model.of.per_cpu or model.of.lock):
+                model.doubted.add(leaf.number)
+            a, b = leaf.forms
+            if a and b and leaf.merge == "sum" and (a.size, a.signed) != (b.size, b.signed) and min(a.size, b.size) < 4:
+                model.doubted.add(leaf.number)  # too narrow for what is counted
+
+    def begin(self, path, bake):
+        return self.must("update", path, "--allow-lossy", "--bake", bake)["id"]
+
+    def ended(self, identity, state):
+        record = self.agent.follow(identity, (state,), PATIENCE)
+        if record["state"] != state:
+            raise Wrong(f"the update ended {record['state']}, not {state}: {record.get('reason')} {record.get('warnings')}")
+        bad = [f"{m['name']}: {m['mismatched']} keys differ" for m in record["maps"] if m.get("mismatched")]
+        if bad and state != "baking":
+            raise Wrong(f"{state}: {bad}")
+        return record
+
+    def step(self, generation):
+        """There and back and there again."""
+        path, plan = self.plan(generation)
+        if plan["refusals"]:
+            return [f"{r['code']} {r['where']}: {r['message']}" for r in plan["refusals"]]
+        old = self.generation
+        self.go()
+        identity = self.begin(path, "1h")
+        self.ended(identity, "baking")
+        for model in self.models:
+            model.enter(generation)
+        self.generation = generation
+        self.pause({old, generation}, f"in the bake of generation {generation}")
+        self.go()
+        self.must("rollback", self.name)
+        self.ended(identity, "rolled_back")
+        self.generation = old
+        self.pause({old, generation}, f"rolled back from generation {generation}")
+        for model in self.models:
+            model.leave(generation)
+            model.enter(generation)
+        self.go()
+        identity = self.begin(path, "0s")
+        self.ended(identity, "committed")
+        self.generation = generation
+        self.pause({old, generation}, f"updated to generation {generation}")
+        for model in self.models:
+            model.leave(old)
+        return []
+
+    def run(self):
+        self.build()
+        self.must("load", self.manifest(0, first=True))
+        try:
+            self.go()
+            self.pause({0}, "loaded")
+            refused = [self.step(generation) for generation in (1, 0)]
+            return refused
+        finally:
+            for source in self.sources.values():
+                source.command("pause")
+            self.agent.cli("unload", self.name)
+
+
+def hits(sent):
+    """How often each event happened, of what each thread has sent."""
+    return [sum(n // EVENTS + (a < n % EVENTS) for n in sent) for a in range(EVENTS)]
+
+
+def compile_object(text, out):
+    arch = subprocess.run(["gcc", "-print-multiarch"], capture_output=True, text=True).stdout.strip()
+    run("clang-14", "-O2", "-g", "-target", "bpf", "-mcpu=v3", "-Wall", f"-I{ROOT}/bpf/include", f"-isystem/usr/include/{arch}",
+        "-c", text, "-o", out)
+
+
+def start_sources(lab):
+    head = b"\xff" * 6 + b"\x02\0\0\0\0\x01\x88\xb5"
+    frames = write_frames(lab.folder / "frames", [head + struct.pack("=I", a) + bytes(42) for a in range(EVENTS)])
+    return {"call": Source("calls", threads=2), "frame": Source("frames", "--interface", PEER, "--file", frames, threads=2)}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--count", type=int, default=6)
+    parser.add_argument("--keep", type=pathlib.Path)
+    chosen = parser.parse_args()
+    if reason := run_system.missing():
+        print(f"SKIPPED: {reason}")
+        return run_system.SKIPPED
+    failed = 0
+    with Lab() as lab:
+        lab.agent.start()
+        sources = start_sources(lab)
+        for source_of in sources.values():
+            lab.stack.callback(source_of.end)
+        for seed in range(chosen.seed, chosen.seed + chosen.count):
+            began = time.monotonic()
+            case = Case(lab, sources, seed, Maker(seed).make())
+            try:
+                refused = case.run()
+                verdict = "ok"
+            except (Wrong, RuntimeError, AssertionError) as error:
+                failed += 1
+                verdict, refused = f"WRONG {error}", []
+            print(f"seed {seed}: {verdict} {time.monotonic() - began:.1f} s {[r for r in refused if r] or ''}", flush=True)
+            if chosen.keep and verdict != "ok":
+                keep(case, chosen.keep)
+    return 1 if failed else 0
+
+
+def keep(case, folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in case.folder.glob(f"{case.name}_*"):
+        (folder / path.name).write_bytes(path.read_bytes())
+    (folder / f"{case.name}.log").write_text(case.agent.log()[-20000:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
