@@ -42,8 +42,7 @@ class Model:
         self.of = of
         self.keys = {}  # number -> {number of the leaf: [Cell]}
         self.doubted = set()  # leaves that a plan called inexact: only that they are there is compared
-        self.generation = 0
-        self.events = [{} for _ in range(of.keys)]  # of each key: element -> events, by the number of elements
+        self.ghosts = {}  # likewise, of keys that were deleted: what is left of them where only the other generation has it
         if of.is_array():
             for key in range(of.keys):
                 self.keys[key] = self.made(0, False)
@@ -74,6 +73,7 @@ class Model:
             fresh = key not in self.keys
             if fresh:
                 self.keys[key] = self.made(min(generations), len(generations) > 1)
+                self.haunt(key)
             for leaf in self.of.leaves:
                 if leaf.number in self.keys[key]:
                     self.advance_leaf(leaf, key, hits, all(leaf.forms[g] for g in generations), fresh)
@@ -121,6 +121,28 @@ class Model:
                 if not leaf.forms[1 - generation]:
                     cells.pop(leaf.number, None)
 
+    def delete(self, key, generation):
+        """User space did. The other generation hears of it, unless the key is there again by then."""
+        cells = self.keys.pop(key)
+        self.ghosts[key] = {leaf.number: cells[leaf.number] for leaf in self.of.leaves if not leaf.forms[generation] and leaf.number in cells}
+
+    def haunt(self, key):
+        for number, ghosts in self.ghosts.pop(key, {}).items():
+            for cell, ghost in zip(self.keys[key].get(number, []), ghosts):
+                cell.may |= ghost.may
+                cell.low, cell.high = (f(x for x in (cell.low, ghost.low, cell.high, ghost.high) if x is not None) for f in (min, max))
+
+    def write(self, key, fields, new, generation):
+        """User space wrote these."""
+        if new:
+            self.keys[key] = {}
+        for leaf in self.of.leaves:
+            if leaf.number in fields:
+                self.keys[key][leaf.number] = [Cell(leaf.op, value) for value in fields[leaf.number]]
+            elif new:
+                self.keys[key][leaf.number] = [Cell(leaf.op, leaf.default if leaf.forms[1] and not leaf.forms[0] else 0) for _ in range(leaf.elements)]
+        self.haunt(key)
+
     def compare(self, entries, generation):
         """`entries`: bytes of keys -> the values (of each CPU). What is wrong, in words."""
         of, wrong = self.of, []
@@ -149,7 +171,7 @@ class Model:
             for value in values:
                 if isinstance(value, str) or not cell.allows(value, bits):
                     yield f"key {key}[{element}] is {value}, not {cell}"
-            if len(values) == 1:
+            if len(slots) == 1:
                 cell.seen(values[0])
 
 
@@ -163,5 +185,5 @@ def joined(op, values, cell):
     if op == "max":
         return [max(values)]
     if op in SETS:
-        return [value for value in values if value]
+        return [value for value in values if value and not isinstance(value, str)]
     return [sum(values)]

@@ -129,8 +129,8 @@ class Maker:
             form = Form(f"f{number}", 1, True, "char", pick.randint(2, 20))
         elif leaf.op in ("add", "or", "plain", "max", "user") and self.one_in(4):
             form.count = pick.randint(2, 6)
-        leaf.forms = [form, self.changed(leaf, form)]
         fate = pick.randrange(10)
+        leaf.forms = [form, dataclasses.replace(form) if fate < 2 else self.changed(leaf, form)]
         if fate == 0:
             leaf.forms[1] = None
         if fate == 1:

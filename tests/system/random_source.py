@@ -11,6 +11,11 @@ HEAD = """// made by a generator
 #include <mapshift/module.bpf.h>
 
 const volatile __u32 traced_pid = 0;
+
+struct {
+	__u64 calls MS_SUM;
+	__u64 frames MS_SUM;
+} arrived; /* in .bss: how many events did */
 """
 TAIL = """
 struct call {
@@ -25,7 +30,8 @@ int on_call(struct call *ctx)
 	__u32 a = (__u32)ctx->pid - 1;
 
 	if (bpf_get_current_pid_tgid() >> 32 == traced_pid && a < 1024) {
-%s	}
+%s		__sync_fetch_and_add(&arrived.calls, 1);
+	}
 	return 0;
 }
 
@@ -45,7 +51,8 @@ int on_frame(struct xdp_md *ctx)
 	a = frame->number;
 	if (frame->head[12] != 0x88 || frame->head[13] != 0xb5 || a >= 1024)
 		return XDP_PASS;
-%s	return XDP_DROP;
+%s	__sync_fetch_and_add(&arrived.frames, 1);
+	return XDP_DROP;
 }
 
 char LICENSE[] SEC("license") = "GPL";
