@@ -30,7 +30,7 @@ class Form:
         return self.size * max(self.count, 1)
 
     def c_type(self):
-        fixed = {"bool": "bool", "char": "char", "enum": f"enum kind_{self.of}_{self.name}"}
+        fixed = {"bool": "bool", "char": "char", "enum": f"enum kind_{self.of}_{self.name[1:]}"}
         return fixed.get(self.kind) or f"__{'s' if self.signed else 'u'}{8 * self.size}"
 
     def encode(self, values):
@@ -112,7 +112,7 @@ def declare(name, order, generation, lock, size):
         for leaf in live:
             form = leaf.forms[generation]
             if form.kind == "enum":
-                enums.append(f"{form.c_type()} {{ " + ", ".join(f"{name}_{form.name}_{i} = {v}" for i, v in enumerate(form.values)) + " };")
+                enums.append(f"{form.c_type()} {{ " + ", ".join(f"{name}_{form.name[1:]}_{i} = {v}" for i, v in enumerate(form.values)) + " };")
             inner.append(f"\t{form.c_type()} {form.name}" + (f"[{form.count}]" if form.count else "") + tags(leaf, generation) + ";")
             proofs.append(f"_Static_assert(__builtin_offsetof(struct {name}, {form.path}) == {form.offset}, \"{form.path}\");")
         if group and inner:
