@@ -20,6 +20,7 @@ struct Span {  // the places that an access at a variable offset may touch
   uint32_t offset = 0, stride = 0, end = 0;
 };
 
+// `offset`: within the structure.
 const Member* member_at(const Type& type, uint32_t offset) {
   for (const auto& member : type.members) {
     const uint32_t begin = member.bit_offset / 8;
@@ -44,7 +45,7 @@ Span array_at(const Type& value, uint32_t offset, uint32_t size) {
       begin += (offset - begin) / out.stride * out.stride;
       type = type->element.get();
     } else if (type->kind == TypeKind::kStruct) {
-      const Member* member = member_at(*type, offset);
+      const Member* member = member_at(*type, offset - begin);
       begin += member != nullptr ? member->bit_offset / 8 : 0;
       type = member != nullptr ? member->type.get() : nullptr;
     } else {

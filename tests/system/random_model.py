@@ -130,7 +130,8 @@ class Model:
         for number, ghosts in self.ghosts.pop(key, {}).items():
             for cell, ghost in zip(self.keys[key].get(number, []), ghosts):
                 cell.may |= ghost.may
-                cell.low, cell.high = (f(x for x in (cell.low, ghost.low, cell.high, ghost.high) if x is not None) for f in (min, max))
+                known = [x for x in (cell.low, ghost.low, cell.high, ghost.high) if x is not None]
+                cell.low, cell.high = min(known, default=None), max(known, default=None)
 
     def write(self, key, fields, new, generation):
         """User space wrote these."""

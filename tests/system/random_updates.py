@@ -193,10 +193,10 @@ class Case:
         if not plan["refusals"] and errors:
             raise Wrong(f"the plan: {errors}")
         for model in self.models:
-            self.read_plan(model, generation, next(p for p in plan["maps"] if p["name"] == model.of.names[generation]))
+            self.read_plan(model, generation, next(p for p in plan["maps"] if p["name"] == model.of.names[generation]), plan["warnings"])
         return path, plan
 
-    def read_plan(self, model, generation, said):
+    def read_plan(self, model, generation, said, warnings):
         for leaf in model.of.live(generation):
             form = leaf.forms[generation]
             field = next((f for f in said["fields"] if f["name"] == form.path), None)
@@ -206,8 +206,22 @@ class Case:
                 continue
             if not field["exact"]:
                 model.doubted.add(leaf.number)
+            self.read_merge(model, leaf, field, said, warnings)
             if leaf.forms[1 - generation] and field["from"] != leaf.forms[1 - generation].path:
                 raise Wrong(f"the plan says that {form.path} comes from {field['from'] or 'nowhere'}, not from {leaf.forms[1 - generation].path}")
+
+    @staticmethod
+    def read_merge(model, leaf, field, said, warnings):
+        """Whether the plan calls the field what its author would."""
+        origin = {"tag": ("declared",), "manifest": ("manifest",)}.get(leaf.say, ("inferred", "default"))
+        if field["origin"] not in origin or leaf.say and field["merge"] != leaf.merge:
+            raise Wrong(f"{field['name']} is {field['merge']} ({field['origin']}), and its author said {leaf.merge} by {leaf.say or 'nothing'}")
+        if field["merge"] == leaf.merge or not all(leaf.forms):
+            return
+        model.doubted.add(leaf.number)
+        warned = any(w["code"] == "declare-merge" and w["where"].endswith("." + field["name"]) for w in warnings)
+        if leaf.op in ("add", "or") and said["policy"] == "sync" and not warned:
+            raise Wrong(f"{field['name']} ({leaf.op}) is guessed {field['merge']} without a warning: {field['reason']}")
 
     @staticmethod
     def doubt(model):
