@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Random modules under full load, updated, rolled back and updated again: what the plan calls exact is exact to the last count.
 
-python3 random_updates.py [--seed N] [--count M] [--keep FOLDER]: seeds N to N+M-1, each a module of its own.
+MAPSHIFT_BUILD=build/release python3 random_updates.py [--seed N] [--count M] [--keep FOLDER]: a module for each seed.
 """
 
 import argparse
 import json
+import os
 import pathlib
 import random
 import struct
@@ -23,8 +24,8 @@ from random_module import EVENTS, Maker, manifest_maps
 from random_source import source
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PATIENCE = 60  # seconds for an update to get anywhere
-ARRIVAL = 10  # seconds for what was sent to be counted
+PATIENCE = 240  # seconds for an update to get anywhere
+ARRIVAL = float(os.environ.get("ARRIVAL", 60))  # seconds for what was sent to be counted
 
 
 class Wrong(Exception):
@@ -318,34 +319,38 @@ def start_sources(lab):
     return {"call": Source("calls", threads=2), "frame": Source("frames", "--interface", PEER, "--file", frames, threads=2)}
 
 
+def drive(seeds, keep_in=None, say=print):
+    """What was wrong, by seed."""
+    wrong = {}
+    with Lab() as lab:
+        lab.agent.start()
+        sources = start_sources(lab)
+        for started in sources.values():
+            lab.stack.callback(started.end)
+        for seed in seeds:
+            began = time.monotonic()
+            case = Case(lab, sources, seed, Maker(seed).make())
+            refused = []
+            try:
+                refused = case.run()
+            except (Wrong, RuntimeError, AssertionError, OSError) as error:
+                wrong[seed] = str(error)
+                if keep_in:
+                    keep(case, keep_in)
+            say(f"seed {seed}: {wrong.get(seed, 'ok')}, {time.monotonic() - began:.1f} s{' refused: ' * bool(refused)}{'; '.join(refused)}")
+    return wrong
+
+
 def main():
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=6)
-    parser.add_argument("--keep", type=pathlib.Path)
+    parser.add_argument("--keep", type=pathlib.Path, help="where the sources of modules that went wrong are kept")
     chosen = parser.parse_args()
     if reason := run_system.missing():
         print(f"SKIPPED: {reason}")
         return run_system.SKIPPED
-    failed = 0
-    with Lab() as lab:
-        lab.agent.start()
-        sources = start_sources(lab)
-        for source_of in sources.values():
-            lab.stack.callback(source_of.end)
-        for seed in range(chosen.seed, chosen.seed + chosen.count):
-            began = time.monotonic()
-            case = Case(lab, sources, seed, Maker(seed).make())
-            try:
-                refused = case.run()
-                verdict = "ok"
-            except (Wrong, RuntimeError, AssertionError) as error:
-                failed += 1
-                verdict, refused = f"WRONG {error}", []
-            print(f"seed {seed}: {verdict} {time.monotonic() - began:.1f} s {refused or ''}", flush=True)
-            if chosen.keep and verdict != "ok":
-                keep(case, chosen.keep)
-    return 1 if failed else 0
+    return 1 if drive(range(chosen.seed, chosen.seed + chosen.count), chosen.keep, lambda text: print(text, flush=True)) else 0
 
 
 def keep(case, folder):
