@@ -14,7 +14,7 @@ class Form:
     name: str
     size: int
     signed: bool = False
-    kind: str = "int"  # int, bool, enum, char
+    kind: str = "int"  # int, bool, enum, char, union (of one number and its halves)
     count: int = 0  # elements of an array; 0: it is none
     values: tuple = ()  # of an enum: what each enumerator is
     group: str = ""  # the structure that it lies in
@@ -30,6 +30,8 @@ class Form:
         return self.size * max(self.count, 1)
 
     def c_type(self):
+        if self.kind == "union":
+            return f"union {{ __u{8 * self.size} whole; __u{4 * self.size} half[2]; }}"
         fixed = {"bool": "bool", "char": "char", "enum": f"enum kind_{self.of}_{self.name[1:]}"}
         return fixed.get(self.kind) or f"__{'s' if self.signed else 'u'}{8 * self.size}"
 
@@ -54,6 +56,7 @@ class Leaf:
     number: int
     op: str  # add, plain, or, max, min, latest, first, user
     step: int = 1  # what is added
+    kept: str = "latest"  # of what user space alone writes: its merge
     say: str = ""  # how its merge is declared: tag, manifest, or not
     follow: str = ""  # how a new name is declared: tag, manifest
     default: int = 0
@@ -61,7 +64,7 @@ class Leaf:
 
     @property
     def merge(self):
-        return {"add": "sum", "plain": "sum", "user": "latest"}.get(self.op, self.op)
+        return {"add": "sum", "plain": "sum", "user": self.kept}.get(self.op, self.op)
 
     @property
     def elements(self):

@@ -68,7 +68,7 @@ class Model:
     def advance(self, hits, generations):
         """`hits`: how often each event happened, met by one of these generations each time."""
         for key in range(self.of.keys):
-            if not any(hits[a] for a in range(key, EVENTS, self.of.keys)):
+            if self.of.control or not any(hits[a] for a in range(key, EVENTS, self.of.keys)):
                 continue
             fresh = key not in self.keys
             if fresh:

@@ -21,6 +21,7 @@ class Map:
     room: list
     names: list
     lock: bool = False
+    control: bool = False  # programs only read it
     follow: str = ""
     leaves: list = dataclasses.field(default_factory=list)
     orders: list = dataclasses.field(default_factory=lambda: [[], []])
@@ -41,6 +42,8 @@ class Map:
 
     def key_bytes(self, number, generation):
         raw = bytearray(self.key_sizes[generation])
+        if self.kinds[0] == "lpm_trie":
+            return (32).to_bytes(4, "little") + number.to_bytes(4, "big")
         if not self.key:
             return number.to_bytes(4, "little")
         for leaf in self.key:
@@ -97,7 +100,13 @@ class Maker:
             if self.one_in(3):
                 room[1] += pick.randint(1, 100)
         out = Map(number, [kind, after], source, keys, room, [f"m{number}"] * 2)
-        out.lock = kind in ("hash", "array") and after == kind and source == "frame" and self.one_in(3)
+        if not out.is_array() and kind not in PER_CPU and self.one_in(4):
+            out.control = True
+            if self.one_in(2):
+                out.kinds = ["lpm_trie"] * 2
+                out.key_sizes = [8, 8]
+                after = kind = "lpm_trie"
+        out.lock = not out.control and kind in ("hash", "array") and after == kind and source == "frame" and self.one_in(3)
         if self.one_in(4):
             out.names, out.follow = [f"m{number}", f"n{number}"], "manifest"
         sums_only = kind in PER_CPU and after not in PER_CPU
@@ -106,7 +115,7 @@ class Maker:
             out.leaves[0].forms[1] = out.leaves[0].forms[1] or dataclasses.replace(out.leaves[0].forms[0])
             out.leaves[0].forms[0] = out.leaves[0].forms[0] or dataclasses.replace(out.leaves[0].forms[1])
         self.place(out)
-        if not out.is_array() and pick.randrange(2):
+        if not out.is_array() and kind != "lpm_trie" and pick.randrange(2):
             self.make_key(out)
         return out
 
@@ -115,17 +124,21 @@ class Maker:
         ops = ["add", "plain"] if of.per_cpu or of.lock else ["add", "add", "plain"]
         if not sums_only:
             ops += ["or", "max", "latest"] + ([] if of.per_cpu else ["user"]) + ([] if of.is_array() or of.per_cpu else ["min", "first"])
-        leaf = Leaf(number, pick.choice(ops), pick.randint(1, 5), pick.choice(("", "tag", "manifest")))
+        leaf = Leaf(number, "user" if of.control else pick.choice(ops), pick.randint(1, 5), pick.choice(("", "tag", "manifest")))
+        if of.control and leaf.say:
+            leaf.kept = pick.choice(("latest", "sum", "max", "min", "or"))
         size = pick.choice((4, 8) if leaf.op in ATOMIC else (1, 2, 4, 8))
-        signed = leaf.op != "or" and self.one_in(4)
+        signed = leaf.merge != "or" and self.one_in(4)
         if signed and leaf.merge == "sum" and self.one_in(2):
             leaf.step = -leaf.step
         form = Form(f"f{number}", size, signed)
-        if leaf.op in ("latest", "user") and self.one_in(4):
+        if leaf.op in ("latest", "user") and leaf.kept == "latest" and self.one_in(4):
             form = Form(f"f{number}", 4, False, "enum", 0, tuple(range(ENUMERATORS)), of=of.number)
-        elif leaf.op in ("latest", "user") and self.one_in(6):
+        elif leaf.op in ("latest", "user") and leaf.kept == "latest" and self.one_in(6):
             form = Form(f"f{number}", 1, False, "bool")
-        elif leaf.op == "user" and self.one_in(3):
+        elif leaf.op in ("latest", "user") and leaf.kept == "latest" and self.one_in(5):
+            form = Form(f"f{number}", pick.choice((4, 8)), False, "union")
+        elif leaf.op == "user" and leaf.kept == "latest" and self.one_in(3):
             form = Form(f"f{number}", 1, True, "char", pick.randint(2, 20))
         elif leaf.op in ("add", "or", "plain", "max", "user") and self.one_in(4):
             form.count = pick.randint(2, 6)
@@ -144,7 +157,7 @@ class Maker:
         if form.kind == "int" and self.one_in(3):
             new.size = pick.choice([size for size in (1, 2, 4, 8) if size >= (4 if leaf.op in ATOMIC else 1)])
         if form.kind == "int" and leaf.step > 0 and self.one_in(8):
-            new.signed = not form.signed and leaf.op != "or"
+            new.signed = not form.signed and leaf.merge != "or"
         if form.kind == "enum" and self.one_in(2):
             new.values = tuple(pick.sample(range(9), ENUMERATORS))
         if form.count and self.one_in(3):

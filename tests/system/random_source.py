@@ -72,8 +72,13 @@ def one_map(m, generation):
     if m.key:
         out.append(declare(key, m.key_orders[generation], generation, False, m.key_sizes[generation]))
     out.append(declare(value, m.orders[generation], generation, m.lock, m.sizes[generation]))
+    trie = m.kinds[generation] == "lpm_trie"
+    more = "\t__uint(map_flags, BPF_F_NO_PREALLOC);\n" if trie else ""
+    key_type = f"struct {key}" if m.key or trie else "__u32"
+    if trie:
+        out.append(f"struct {key} {{\n\t__u32 length;\n\t__u32 prefix;\n}};\n")
     out.append(f"struct {{\n\t__uint(type, BPF_MAP_TYPE_{m.kinds[generation].upper()});\n\t__uint(max_entries, {m.room[generation]});\n"
-               f"\t__type(key, {'struct ' + key if m.key else '__u32'});\n\t__type(value, struct {value});\n}} {name} SEC(\".maps\");\n")
+               f"\t__type(key, {key_type});\n\t__type(value, struct {value});\n{more}}} {name} SEC(\".maps\");\n")
     out.append(touch(m, generation, name, key, value))
     return "\n".join(out)
 
@@ -83,16 +88,20 @@ def touch(m, generation, name, key, value):
     if m.key:
         lines += [f"\tstruct {key} key;", "", "\t__builtin_memset(&key, 0, sizeof key);"]
         lines += [f"\tkey.{leaf.forms[generation].path} = {c_key_part(leaf)};" for leaf in m.key if leaf.forms[generation]]
+    elif m.kinds[generation] == "lpm_trie":
+        lines += [f"\tstruct {key} key = {{32, __builtin_bswap32(k)}};"]
     else:
         lines += ["\t__u32 key = k;"]
     lines += [f"\tv = bpf_map_lookup_elem(&{name}, &key);"]
-    if not m.is_array():
+    if not m.is_array() and not m.control:
         lines += ["\tif (!v) {", f"\t\tstruct {value} fresh;", "", "\t\t__builtin_memset(&fresh, 0, sizeof fresh);"]
         for leaf in m.live(generation):
             if leaf.op in ("min", "first"):
                 lines.append(f"\t\tfresh.{leaf.forms[generation].path} = {c_stored(leaf, generation)};")
         lines += [f"\t\tbpf_map_update_elem(&{name}, &key, &fresh, BPF_NOEXIST);", f"\t\tv = bpf_map_lookup_elem(&{name}, &key);", "\t}"]
     lines += ["\tif (!v)", "\t\treturn;"]
+    if m.control:
+        lines.append("\tasm volatile(\"\" :: \"r\"(*(volatile __u8 *)v));")
     if m.lock:
         lines.append("\tbpf_spin_lock(&v->lock);")
     for leaf in m.live(generation):
@@ -120,7 +129,7 @@ def c_stored(leaf, generation):
 
 def change(m, leaf, generation):
     form = leaf.forms[generation]
-    place = f"v->{form.path}"
+    place = f"v->{form.path}" + ".whole" * (form.kind == "union")
     index = ""
     if form.count and leaf.op != "user":
         place += "[i]" if leaf.elements > 1 else "[0]"

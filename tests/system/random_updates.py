@@ -149,10 +149,10 @@ class Case:
 
     def meddle_with(self, model, found, generation):
         m = model.of
-        for key in self.random.sample(range(m.keys), min(m.keys, 20)):
+        for key in self.random.sample(range(m.keys), min(m.keys, 200 if m.control else 20)):
             raw = found.lookup(m.key_bytes(key, generation))
             if raw is not None and not m.is_array() and self.random.randrange(2):
-                if generation == self.generation or m.kinds[generation] == "hash":  # of an LRU's passive side an absence says nothing
+                if generation == self.generation or m.kinds[generation] != "lru_hash":  # of an LRU's passive side an absence says nothing
                     found.delete(m.key_bytes(key, generation))
                     model.delete(key, generation)
                 continue
@@ -290,6 +290,7 @@ class Case:
         self.build()
         self.must("load", self.manifest(0, first=True))
         try:
+            self.meddle(0)
             self.go()
             self.pause({0}, "loaded")
             return self.step(1) or self.step(0)
