@@ -90,14 +90,14 @@ class Maker:
         after = kind
         if kind in HASHES and self.one_in(3):
             after = HASHES[kind]
-        if kind in PER_CPU and self.one_in(4):
+        if kind in PER_CPU and self.one_in(8):
             after = kind.removeprefix("percpu_")
         source = pick.choice(("call", "frame"))
         keys = pick.choice((1, 2, 7, 64, 200, 1000))
         room = [4096, pick.choice((4096, 8192, 2048))]
         if "array" in kind:
             room = [keys + pick.randint(0, 20)] * 2
-            if self.one_in(3):
+            if self.one_in(8):
                 room[1] += pick.randint(1, 100)
         out = Map(number, [kind, after], source, keys, room, [f"m{number}"] * 2)
         if not out.is_array() and kind not in PER_CPU and self.one_in(4):
@@ -125,7 +125,7 @@ class Maker:
         if not sums_only:
             ops += ["or", "max", "latest"] + ([] if of.per_cpu else ["user"]) + ([] if of.is_array() or of.per_cpu else ["min", "first"])
         leaf = Leaf(number, "user" if of.control else pick.choice(ops), pick.randint(1, 5), pick.choice(("", "tag", "manifest")))
-        if of.control and leaf.say:
+        if of.control and leaf.say and of.number:
             leaf.kept = pick.choice(("latest", "sum", "max", "min", "or"))
         size = pick.choice((4, 8) if leaf.op in ATOMIC else (1, 2, 4, 8))
         signed = leaf.merge != "or" and self.one_in(4)
@@ -199,10 +199,10 @@ class Maker:
         for i in range(pick.randint(1, 3)):
             form = Form(f"k{i}", pick.choice((2, 4, 8) if i == 0 else (1, 2, 4, 8)))
             new = dataclasses.replace(form)
-            if self.one_in(4):
+            if self.one_in(8):
                 new.size = pick.choice([size for size in (2, 4, 8) if size >= form.size] or [form.size])
             of.key.append(Leaf(i, "key", forms=[form, new]))
-        if self.one_in(6):
+        if self.one_in(12):
             of.key.append(Leaf(len(of.key), "key", forms=[None, Form("added", pick.choice((1, 4)))]))
         for generation in (0, 1):
             order = [("", [leaf]) for leaf in of.key]

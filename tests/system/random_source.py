@@ -12,11 +12,11 @@ HEAD = """// made by a generator
 
 const volatile __u32 traced_pid = 0;
 
-struct {
-	__u64 calls MS_SUM;
-	__u64 frames MS_SUM;
-} arrived; /* in .bss: how many events did */
+/* How many events arrived. */
+%s
 """
+# Of two generations.
+VARIABLES = ("__u32 calls;\n__u64 frames MS_SUM;", "__u64 added[3] = {};\n__u32 frames MS_SUM;\n__u64 calls;")
 TAIL = """
 struct call {
 	__u64 common;
@@ -30,7 +30,7 @@ int on_call(struct call *ctx)
 	__u32 a = (__u32)ctx->pid - 1;
 
 	if (bpf_get_current_pid_tgid() >> 32 == traced_pid && a < 1024) {
-%s		__sync_fetch_and_add(&arrived.calls, 1);
+%s		__sync_fetch_and_add(&calls, 1);
 	}
 	return 0;
 }
@@ -51,7 +51,7 @@ int on_frame(struct xdp_md *ctx)
 	a = frame->number;
 	if (frame->head[12] != 0x88 || frame->head[13] != 0xb5 || a >= 1024)
 		return XDP_PASS;
-%s	__sync_fetch_and_add(&arrived.frames, 1);
+%s	__sync_fetch_and_add(&frames, 1);
 	return XDP_DROP;
 }
 
@@ -59,8 +59,9 @@ char LICENSE[] SEC("license") = "GPL";
 """
 
 
-def source(maps, generation):
-    text = HEAD + "".join(one_map(m, generation) for m in maps)
+def source(maps, generation, variables):
+    """`variables`: which generation's global variables."""
+    text = HEAD % VARIABLES[variables] + "".join(one_map(m, generation) for m in maps)
     calls = {by: "".join(f"\t\ttouch_{m.number}(a);\n" for m in maps if m.source == by) for by in ("call", "frame")}
     return text + TAIL % (calls["call"], calls["frame"])
 
