@@ -21,6 +21,7 @@ class Map:
     room: list
     names: list
     lock: bool = False
+    tight: bool = False  # of an LRU: more keys than it holds, so that nothing but the update's end is known
     control: bool = False  # programs only read it
     follow: str = ""
     leaves: list = dataclasses.field(default_factory=list)
@@ -106,6 +107,8 @@ class Maker:
                 out.kinds = ["lpm_trie"] * 2
                 out.key_sizes = [8, 8]
                 after = kind = "lpm_trie"
+        if kind == after == "lru_hash" and not out.control and self.one_in(4):
+            out.tight, out.keys, out.room = True, 1000, [256, pick.choice((256, 512))]
         out.lock = not out.control and kind in ("hash", "array") and after == kind and source == "frame" and self.one_in(3)
         if self.one_in(4):
             out.names, out.follow = [f"m{number}", f"n{number}"], "manifest"

@@ -7,7 +7,6 @@ MAPSHIFT_BUILD=build/release python3 random_updates.py [--seed N] [--count M] [-
 
 import argparse
 import json
-import os
 import pathlib
 import random
 import struct
@@ -21,19 +20,13 @@ from examples import BUILD, LINK, PEER, Lab, Source, write_frames
 from lab import run
 from random_model import Model
 from random_module import EVENTS, Maker, manifest_maps
+from random_plan import Wrong, doubt, read_plan
 from random_scribbler import Scribbler
 from random_source import source
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PATIENCE = 240  # seconds for an update to get anywhere
-ARRIVAL = float(os.environ.get("ARRIVAL", 60))  # seconds for what was sent to be counted
-
-FITS = ("does not fit", "have no place")  # what is written has a place on both sides
-
-
-class Wrong(Exception):
-    """What a seed brought to light."""
-
+ARRIVAL = 60  # seconds for what was sent to be counted
 
 class Case:
     """One seed: a module, its model and the steps that it goes through."""
@@ -44,7 +37,7 @@ class Case:
         self.maps = maps
         self.models = [Model(m) for m in maps]
         for model in self.models:
-            self.doubt(model)
+            doubt(model)
         self.generation = 0
         self.sent = self.count()
         self.before = {by: sum(hits) for by, hits in self.sent.items()}
@@ -149,7 +142,7 @@ class Case:
         """Writes, adds and deletes entries in this generation's maps."""
         for model in self.models:
             # What is not compared may still be on its way to the passive side: a deletion there would take an older value.
-            if not model.of.per_cpu and (generation == self.generation or not model.doubted):
+            if not model.of.per_cpu and not model.of.tight and (generation == self.generation or not model.doubted):
                 with self.open(model.of, generation) as found:
                     self.meddle_with(model, found, generation)
 
@@ -200,46 +193,8 @@ class Case:
         if not plan["refusals"] and errors:
             raise Wrong(f"the plan: {errors}")
         for model in self.models:
-            self.read_plan(model, generation, next(p for p in plan["maps"] if p["name"] == model.of.names[generation]), plan["warnings"])
+            read_plan(model, generation, next(p for p in plan["maps"] if p["name"] == model.of.names[generation]), plan["warnings"])
         return path, plan
-
-    def read_plan(self, model, generation, said, warnings):
-        for leaf in model.of.live(generation):
-            form = leaf.forms[generation]
-            field = next((f for f in said["fields"] if f["name"] == form.path), None)
-            if field is None:
-                if said["policy"] == "sync":
-                    raise Wrong(f"the plan says nothing of {form.path}: {json.dumps(said)}")
-                continue
-            if not field["exact"] and not all(any(word in reason for word in FITS) for reason in field["reason"].split("; ")):
-                model.doubted.add(leaf.number)
-            self.read_merge(model, leaf, field, said, warnings)
-            if leaf.forms[1 - generation] and field["from"] != leaf.forms[1 - generation].path:
-                raise Wrong(f"the plan says that {form.path} comes from {field['from'] or 'nowhere'}, not from {leaf.forms[1 - generation].path}")
-
-    @staticmethod
-    def read_merge(model, leaf, field, said, warnings):
-        """Whether the plan calls the field what its author would."""
-        origin = {"tag": ("declared",), "manifest": ("manifest",)}.get(leaf.say, ("inferred", "default"))
-        if field["origin"] not in origin or leaf.say and field["merge"] != leaf.merge:
-            raise Wrong(f"{field['name']} is {field['merge']} ({field['origin']}), and its author said {leaf.merge} by {leaf.say or 'nothing'}")
-        if field["merge"] == leaf.merge or not all(leaf.forms):
-            return
-        model.doubted.add(leaf.number)
-        warned = any(w["code"] == "declare-merge" and w["where"].endswith("." + field["name"]) for w in warnings)
-        if leaf.op in ("add", "or") and said["policy"] == "sync" and not warned:
-            raise Wrong(f"{field['name']} ({leaf.op}) is guessed {field['merge']} without a warning: {field['reason']}")
-
-    @staticmethod
-    def doubt(model):
-        for leaf in model.of.leaves:
-            if leaf.op == "plain" and not (model.of.per_cpu or model.of.lock):
-                model.doubted.add(leaf.number)  # loses counts without an update
-            if leaf.op in ("max", "min") and not (model.of.per_cpu or model.of.lock):
-                model.doubted.add(leaf.number)
-            a, b = leaf.forms
-            if a and b and leaf.merge == "sum" and (a.size, a.signed) != (b.size, b.signed) and min(a.size, b.size) < 4:
-                model.doubted.add(leaf.number)  # too narrow for what is counted
 
     def begin(self, path, bake):
         return self.must("update", path, "--allow-lossy", "--bake", bake)["id"]
