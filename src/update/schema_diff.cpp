@@ -311,7 +311,7 @@ class Differ {
       if (whole && !whole->warn) return whole;
     }
     const std::optional<InferredMerge> all = infer_elements(before, after);
-    return all ? all : whole;
+    return all && (!whole || all->merge != Merge::kLatest) ? all : whole;
   }
 
   std::optional<InferredMerge> infer_elements(const Field& before, const Field& after) const {

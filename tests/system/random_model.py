@@ -141,7 +141,8 @@ class Model:
             if leaf.number in fields:
                 self.keys[key][leaf.number] = [Cell(leaf.op, value) for value in fields[leaf.number]]
             elif new:
-                self.keys[key][leaf.number] = [Cell(leaf.op, leaf.default if leaf.forms[1] and not leaf.forms[0] else 0) for _ in range(leaf.elements)]
+                start = leaf.default if leaf.forms[1] and not leaf.forms[0] else 0
+                self.keys[key][leaf.number] = [Cell(leaf.op, start) for _ in range(leaf.elements)]
         self.haunt(key)
 
     def compare(self, entries, generation):

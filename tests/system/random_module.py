@@ -150,7 +150,9 @@ class Maker:
         if fate == 0:
             leaf.forms[1] = None
         if fate == 1:
-            leaf.forms[0], leaf.default = None, pick.choice((0, 0, 1, 7)) if leaf.op in ("add", "max", "user") and form.kind == "int" and not form.count else 0
+            leaf.forms[0] = None
+            if leaf.op in ("add", "max", "user") and form.kind == "int" and not form.count:
+                leaf.default = pick.choice((0, 0, 1, 7))
         return leaf
 
     def changed(self, leaf, form):

@@ -225,7 +225,8 @@ class Case:
         self.agree(old, f"in the bake of generation {generation}")
         if self.random.randrange(2):
             self.meddle(generation)
-        if any(m.kinds[generation] == "lru_hash" for m in self.maps) or self.random.randrange(2):  # what an LRU lacks counts while it is the active one
+        # What an LRU lacks counts while it is the active one.
+        if any(m.kinds[generation] == "lru_hash" for m in self.maps) or self.random.randrange(2):
             self.agree(old, "after user space wrote to the active side")
             self.meddle(old)
             self.compare("after user space wrote to the passive side")

@@ -79,6 +79,10 @@ TEST(Arrays, OfWhichOneElementIsCountedInAreSums) {
   const SchemaDiff d = diff_values(request);
   EXPECT_EQ(field(d, "n")->merge, "sum");
   EXPECT_THAT(d.warnings, IsEmpty());
+  request.infer = [](uint32_t, uint32_t, uint32_t, uint32_t size1) -> std::optional<InferredMerge> {
+    return InferredMerge{.merge = Merge::kLatest, .reason = "set", .warn = size1 == 8};
+  };
+  EXPECT_EQ(diff_values(request).warnings.size(), 1U) << "of the whole, where the elements are no better";
 }
 
 TEST(Locks, LieOutsideOfTheFields) {
