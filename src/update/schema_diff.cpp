@@ -306,10 +306,8 @@ class Differ {
     if (!request_.infer) return std::nullopt;
     const bool dense = extent(before) == element_count(before) * before.size && extent(after) == element_count(after) * after.size;
     std::optional<InferredMerge> whole;
-    if (dense) {
-      whole = request_.infer(before.offset, old_size(extent(before)), after.offset, static_cast<uint32_t>(extent(after)));
-      if (whole && !whole->warn) return whole;
-    }
+    if (dense) whole = request_.infer(before.offset, old_size(extent(before)), after.offset, static_cast<uint32_t>(extent(after)));
+    if (whole && !whole->warn) return whole;
     const std::optional<InferredMerge> all = infer_elements(before, after);
     return all && (!whole || all->merge != Merge::kLatest) ? all : whole;
   }
