@@ -20,6 +20,7 @@ struct Span {  // the places that an access at a variable offset may touch
   uint32_t offset = 0, stride = 0, end = 0;
 };
 
+// `offset`: within the structure.
 const Member* member_at(const Type& type, uint32_t offset) {
   for (const auto& member : type.members) {
     const uint32_t begin = member.bit_offset / 8;
@@ -44,7 +45,7 @@ Span array_at(const Type& value, uint32_t offset, uint32_t size) {
       begin += (offset - begin) / out.stride * out.stride;
       type = type->element.get();
     } else if (type->kind == TypeKind::kStruct) {
-      const Member* member = member_at(*type, offset);
+      const Member* member = member_at(*type, offset - begin);
       begin += member != nullptr ? member->bit_offset / 8 : 0;
       type = member != nullptr ? member->type.get() : nullptr;
     } else {
@@ -79,7 +80,8 @@ void Walk::note_at(const Here& here, uint32_t map, int64_t offset, uint32_t size
                   .function = here.function->spec->name,
                   .locked = change.locked,
                   .clamped = change.clamped,
-                  .adds_too = change.adds_too};
+                  .adds_too = change.adds_too,
+                  .atomic = change.atomic};
   const bool inside = offset >= 0 && offset + size <= spec.value_size;
   if (!variable && !inside) return;  // the verifier refuses it
   out.offset = inside ? static_cast<uint32_t>(offset) : 0;
@@ -247,6 +249,7 @@ void Walk::atomic(const Here& here, State& state) {
     if (exchange && change.kind == AccessKind::kAddStore) change.kind = AccessKind::kAtomicAdd;
     if (exchange && change.kind == AccessKind::kOrStore) change.kind = AccessKind::kAtomicOr;
     change.locked = state.locked != 0 && state.locked == pointer.holder;
+    change.atomic = true;
     note(here, pointer.maps, offset, width, pointer.variable, change, pointer.choices);
     note_read(state, pointer, offset, width);  // even where it is not fetched: it counts on from what was there
     note_written(state, pointer, offset, width);

@@ -26,10 +26,13 @@ Touch touch_of(const FieldAccess& access, uint32_t offset, uint32_t size) {
   return same || element ? Touch::kWhole : Touch::kPart;
 }
 
+bool is_atomic(AccessKind kind) { return kind == AccessKind::kAtomicAdd || kind == AccessKind::kAtomicOr; }
+
 struct Uses {  // the first access of each kind, over both generations
   std::array<const FieldAccess*, static_cast<size_t>(AccessKind::kFeedsAddress) + 1> first = {};
   bool locked = false, unlocked = false;  // some change is, or is not, made under the value's lock
   bool clamped = false;
+  bool set_plainly = false;  // some change of the kind kStore is no atomic instruction
   const FieldAccess* adds_too = nullptr;  // the first that adds on some paths and sets on others
   [[nodiscard]] const FieldAccess* of(AccessKind kind) const { return first[static_cast<size_t>(kind)]; }
 };
@@ -47,6 +50,7 @@ void collect(const CodeFacts& facts, const std::string& map, uint32_t offset, ui
     if (slot == nullptr) slot = &access;
     if (passive) continue;
     uses.clamped = uses.clamped || access.clamped;
+    uses.set_plainly = uses.set_plainly || (kind == AccessKind::kStore && !access.atomic && !is_atomic(access.kind));
     if (access.adds_too && uses.adds_too == nullptr) uses.adds_too = &access;
     (access.locked ? uses.locked : uses.unlocked) = true;
   }
@@ -59,7 +63,13 @@ std::string place_of(const FieldAccess& access) {
   return fmt::format("at insn {} of {}", access.insn, in);
 }
 
-InferredMerge ambiguous(std::string why) { return {Merge::kLatest, std::move(why), true, true}; }
+// Only atomic changes, and those under the lock, meet a sync unharmed, whatever the field is then declared to be.
+InferredMerge ambiguous(std::string why, const Uses& uses, bool atomic) {
+  const bool locked = uses.locked && !uses.unlocked;
+  InferredMerge out{Merge::kLatest, std::move(why), atomic || locked, true};
+  out.locked = locked;
+  return out;
+}
 
 std::string words_for(AccessKind kind) {
   switch (kind) {
@@ -95,7 +105,7 @@ std::vector<Change> changes_of(const Uses& uses) {
   // Compared, then stored: what another writer put there in between is lost.
   if (const auto* access = uses.of(AccessKind::kMaxStore)) out.push_back({Merge::kMax, AccessKind::kMaxStore, access, false});
   if (const auto* access = uses.of(AccessKind::kMinStore)) out.push_back({Merge::kMin, AccessKind::kMinStore, access, false});
-  if (const auto* access = uses.of(AccessKind::kStore)) out.push_back({Merge::kLatest, AccessKind::kStore, access, true});
+  if (const auto* access = uses.of(AccessKind::kStore)) out.push_back({Merge::kLatest, AccessKind::kStore, access, !uses.set_plainly});
   return out;
 }
 
@@ -109,13 +119,14 @@ std::optional<InferredMerge> decide(const Uses& uses) {
   }
   const Change& first = changes.front();
   const auto text = [](const Change& change) { return fmt::format("{} {}", words_for(change.kind), place_of(*change.first)); };
-  if (changes.size() > 1) return ambiguous(fmt::format("{}, but {}", text(first), text(changes[1])));
+  const bool atomic = std::all_of(changes.begin(), changes.end(), [](const Change& change) { return change.atomic; });
+  if (changes.size() > 1) return ambiguous(fmt::format("{}, but {}", text(first), text(changes[1])), uses, atomic);
   if (uses.adds_too != nullptr) {
-    return ambiguous(fmt::format("added to on some paths and set on others {}", place_of(*uses.adds_too)));
+    return ambiguous(fmt::format("added to on some paths and set on others {}", place_of(*uses.adds_too)), uses, false);
   }
   const auto* address = uses.of(AccessKind::kFeedsAddress);
   if (first.merge == Merge::kSum && address != nullptr) {
-    return ambiguous(fmt::format("{}, but {} {}", text(first), words_for(AccessKind::kFeedsAddress), place_of(*address)));
+    return ambiguous(fmt::format("{}, but {} {}", text(first), words_for(AccessKind::kFeedsAddress), place_of(*address)), uses, atomic);
   }
   InferredMerge out{first.merge, text(first), first.atomic, false};
   out.locked = uses.locked && !uses.unlocked;

@@ -54,7 +54,7 @@ class Walk {
   struct Function;  // the state of following one function, inference_walk.cpp
   struct Change {   // of some bytes of a value
     AccessKind kind;
-    bool locked = false, clamped = false, adds_too = false;
+    bool locked = false, clamped = false, adds_too = false, atomic = false;
   };
 
   // Control flow: inference_walk.cpp. The state in which the function returns; none when it does not, or was given up.

@@ -28,6 +28,7 @@ struct FieldAccess {
   bool locked = false;   // while the bpf_spin_lock of the same value was held
   bool clamped = false;  // kAddStore: the sum stops at a limit
   bool adds_too = false; // kStore: a sum with what was there on some paths, and something else on others
+  bool atomic = false;   // kStore: an exchange, or a compare-and-swap
 };
 struct MapAccess {       // whole-map facts
   std::string map;

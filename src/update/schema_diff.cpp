@@ -305,11 +305,14 @@ class Differ {
   std::optional<InferredMerge> infer(const Field& before, const Field& after) const {
     if (!request_.infer) return std::nullopt;
     const bool dense = extent(before) == element_count(before) * before.size && extent(after) == element_count(after) * after.size;
-    if (dense) {
-      const auto whole = request_.infer(before.offset, old_size(extent(before)), after.offset,
-                                        static_cast<uint32_t>(extent(after)));
-      if (whole) return whole;
-    }
+    std::optional<InferredMerge> whole;
+    if (dense) whole = request_.infer(before.offset, old_size(extent(before)), after.offset, static_cast<uint32_t>(extent(after)));
+    if (whole && !whole->warn) return whole;
+    const std::optional<InferredMerge> all = infer_elements(before, after);
+    return all && (!whole || all->merge != Merge::kLatest) ? all : whole;
+  }
+
+  std::optional<InferredMerge> infer_elements(const Field& before, const Field& after) const {
     const Field a = as_elements(before), b = as_elements(after);
     std::optional<InferredMerge> all;
     for (const auto& [offset0, offset1] : element_offsets(a, b)) {

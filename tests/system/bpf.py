@@ -11,7 +11,7 @@ import time
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _SYSCALL = {"x86_64": 321, "aarch64": 280}[platform.machine()]
-_CREATE, _LOOKUP, _UPDATE, _NEXT_KEY, _GET, _PROG_NEXT, _MAP_NEXT, _PROG_FD, _MAP_FD, _INFO, _TAKE, _UPDATE_BATCH, _LINK_UPDATE = 0, 1, 2, 4, 7, 11, 12, 13, 14, 15, 21, 26, 29
+_CREATE, _LOOKUP, _UPDATE, _DELETE, _NEXT_KEY, _GET, _PROG_NEXT, _MAP_NEXT, _PROG_FD, _MAP_FD, _INFO, _TAKE, _UPDATE_BATCH, _LINK_UPDATE = 0, 1, 2, 3, 4, 7, 11, 12, 13, 14, 15, 21, 26, 29
 
 
 def _bpf(command, attributes):
@@ -101,6 +101,10 @@ class Map:
     def update(self, key, value):
         key, value = ctypes.create_string_buffer(key, len(key)), ctypes.create_string_buffer(value, len(value))
         _bpf(_UPDATE, struct.pack("=IIQQQ", self.fd, 0, _address(key), _address(value), 0))
+
+    def delete(self, key):
+        key = ctypes.create_string_buffer(key, len(key))
+        _bpf(_DELETE, struct.pack("=IIQ", self.fd, 0, _address(key)))
 
     def fill(self, keys, values, count):
         """`count` keys and values, each side one string of bytes."""

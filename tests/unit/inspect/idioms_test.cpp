@@ -67,6 +67,14 @@ TEST_F(Idioms, EveryStoreMustAdd) {
   EXPECT_EQ(said("slots", ""), "latest");
 }
 
+TEST_F(Idioms, ArraysInStructuresAreTheOnlyOnesThatTheirIndexReaches) {
+  EXPECT_EQ(said("nested", "outer.inner.counts"), "sum atomic");
+  EXPECT_EQ(said("nested", "before"), "sum atomic");
+  EXPECT_EQ(said("nested", "after"), "sum atomic");
+  EXPECT_EQ(said("nested", "outer.total"), "-");
+  EXPECT_EQ(said("nested", "outer.inner.first"), "-");
+}
+
 TEST_F(Idioms, ScratchIsWrittenBeforeItIsRead) {
   EXPECT_FALSE(use_of(facts, "scratch").reads_earlier);
   EXPECT_TRUE(use_of(facts, "scratch").reads_value);

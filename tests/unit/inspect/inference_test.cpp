@@ -158,6 +158,23 @@ TEST(InferMerge, OnlyTheFieldAsAWholeIsAdded) {
   EXPECT_EQ(merge_words({}, {touch(AccessKind::kAtomicAdd, 8, 8)}, 0, 16), "sum atomic");  // an element of an array
 }
 
+TEST(InferMerge, ADeclaredMergeNeedsToKnowOfPlainStores) {
+  const auto atomic = [](std::vector<FieldAccess> fields) {
+    return infer_merge({}, "m", {std::move(fields), {}, {}}, "m", 0, 8, 0, 8).value().atomic;
+  };
+  const auto add = touch(AccessKind::kAtomicAdd, 0, 8), half = touch(AccessKind::kAtomicAdd, 0, 4);
+  auto set = touch(AccessKind::kStore, 0, 8);
+  EXPECT_FALSE(atomic({set}));
+  EXPECT_FALSE(atomic({add, set})) << "ambiguous";
+  EXPECT_TRUE(atomic({half}));
+  set.atomic = true;  // an exchange
+  EXPECT_TRUE(atomic({set}));
+  EXPECT_TRUE(atomic({add, set}));
+  set.atomic = false;
+  set.locked = true;
+  EXPECT_TRUE(atomic({set}));
+}
+
 TEST(InferMerge, StridesReachTheirElementsOnly) {
   const auto hits = touch(AccessKind::kAtomicAdd, 16, 8, 16, 80);  // 16, 32, 48, 64
   EXPECT_EQ(merge_words({}, {hits}, 16), "sum atomic");

@@ -70,6 +70,21 @@ TEST(Unions, MoreMembersKeepTheBytes) {
   EXPECT_THAT(messages(gone.refusals), HasSubstr("transform"));
 }
 
+TEST(Arrays, OfWhichOneElementIsCountedInAreSums) {
+  SchemaRequest request{.where = "maps.m", .old_value = {structure("v", {{"n", u32()}}), 4}, .new_value = {structure("v", {{"n", array(u32(), 2)}}), 8}};
+  request.infer = [](uint32_t, uint32_t, uint32_t offset1, uint32_t size1) -> std::optional<InferredMerge> {
+    if (size1 == 8) return InferredMerge{.merge = Merge::kLatest, .reason = "atomic add, but set", .warn = true};  // of half of it
+    return offset1 == 0 ? std::optional(InferredMerge{.merge = Merge::kSum, .reason = "atomic add"}) : std::nullopt;
+  };
+  const SchemaDiff d = diff_values(request);
+  EXPECT_EQ(field(d, "n")->merge, "sum");
+  EXPECT_THAT(d.warnings, IsEmpty());
+  request.infer = [](uint32_t, uint32_t, uint32_t, uint32_t size1) -> std::optional<InferredMerge> {
+    return InferredMerge{.merge = Merge::kLatest, .reason = "set", .warn = size1 == 8};
+  };
+  EXPECT_EQ(diff_values(request).warnings.size(), 1U) << "of the whole, where the elements are no better";
+}
+
 TEST(Locks, LieOutsideOfTheFields) {
   const auto before = structure("v", {{"lock", lock()}, {"n", u32()}});
   const auto after = structure("v", {{"n", u64()}, {"lock", lock()}});
