@@ -154,12 +154,23 @@ TEST(ManifestRefusal, ASetThatNothingUses) {
   ASSERT_THAT(error.problems, SizeIs(1));
   EXPECT_EQ(error.problems[0].code, "unused-set");
   EXPECT_THAT(error.problems[0].message, HasSubstr("did you mean \"IFACE\"?"));
+  const Error far = refusal(with(R"("rodata": {"v": "$IFACE"}, "params": {"IFACE": "e"})"), {{"PROGRAM", "x"}});
+  EXPECT_EQ(far.problems.at(0).message, "--set PROGRAM: the manifest has no $PROGRAM; known: IFACE");
 }
 
 TEST(ManifestRefusal, FilledInTextIsBounded) {
   std::string rodata;
   for (int i = 0; i < 500; ++i) rodata += (i == 0 ? "\"v" : ",\"v") + std::to_string(i) + R"(": "$A$A$A$A")";
   const Error error = refusal(with("\"rodata\": {" + rodata + "}"), {{"A", std::string(100'000, 'x')}});
+  EXPECT_THAT(error.problems, SizeIs(1));
+  EXPECT_EQ(error.problems[0].code, "too-large");
+}
+
+// Of 40 GB, were it filled in before it is measured.
+TEST(ManifestRefusal, FilledInTextOfOneStringIsBounded) {
+  std::string often;
+  for (int i = 0; i < 100'000; ++i) often += "$A";
+  const Error error = refusal(with(R"("rodata": {"v": ")" + often + "\"}"), {{"A", std::string(400'000, 'x')}});
   EXPECT_THAT(error.problems, SizeIs(1));
   EXPECT_EQ(error.problems[0].code, "too-large");
 }
