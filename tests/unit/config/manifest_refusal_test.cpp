@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+
 #include "config/manifest.h"
 
 namespace mapshift::config {
@@ -164,6 +166,29 @@ TEST(ManifestRefusal, FilledInTextIsBounded) {
   const Error error = refusal(with("\"rodata\": {" + rodata + "}"), {{"A", std::string(100'000, 'x')}});
   EXPECT_THAT(error.problems, SizeIs(1));
   EXPECT_EQ(error.problems[0].code, "too-large");
+}
+
+// Thousands of wrong names among thousands of others, each compared with each, would take minutes.
+TEST(ManifestRefusal, ManyWrongNamesAreSaidAtOnce) {
+  const auto name = [](char begin, int i) { return begin + std::string(50, 'n') + std::to_string(i); };
+  std::string params;
+  SetValues set;
+  for (int i = 0; i < 2000; ++i) {
+    params += (i == 0 ? "\"" : ",\"") + name('a', i) + R"(": "x")";
+    set[name('b', i)] = "y";
+  }
+  const auto begin = std::chrono::steady_clock::now();
+  const Error error = refusal(with("\"params\": {" + params + "}"), set);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(30));
+  EXPECT_THAT(error.message, HasSubstr("2000 problems"));
+  EXPECT_THAT(error.message, HasSubstr("and 1900 more"));
+}
+
+TEST(ManifestRefusal, WhatIsQuotedIsOneShortLine) {
+  const Error error = refusal(R"({"name": "a\nb\u001b[2J", "version": ")" + std::string(100'000, 'v') + R"(", "object": "m.o"})");
+  ASSERT_THAT(error.problems, SizeIs(2));
+  EXPECT_THAT(error.problems[0].message, HasSubstr("\"a?b?[2J\" is not a name"));
+  EXPECT_LT(error.problems[1].message.size(), 1100U);
 }
 
 // Of 40 GB, were it filled in before it is measured.
