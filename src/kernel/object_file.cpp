@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/fd.h"
+#include "base/named_file.h"
 #include "kernel/elf_file.h"
 #include "kernel/object_reader.h"
 
@@ -24,10 +25,10 @@ Result<std::vector<std::byte>> read_file(const std::string& path) {
     if (errno == ENOENT || errno == ENOTDIR) {
       return fail(ErrorCode::kNotFound, fmt::format("there is no object file \"{}\"", path));
     }
-    return fail_errno(errno, fmt::format("open object file \"{}\"", path));
+    return fail_named_file(errno, fmt::format("open object file \"{}\"", path));
   }
   struct stat status = {};
-  if (::fstat(fd.get(), &status) != 0) return fail_errno(errno, fmt::format("stat object file \"{}\"", path));
+  if (::fstat(fd.get(), &status) != 0) return fail_named_file(errno, fmt::format("stat object file \"{}\"", path));
   if (!S_ISREG(status.st_mode)) return fail(ErrorCode::kInvalid, fmt::format("\"{}\" is not a file", path));
   const auto size = static_cast<size_t>(status.st_size);
   if (size > kMaxObjectBytes) {
@@ -39,7 +40,7 @@ Result<std::vector<std::byte>> read_file(const std::string& path) {
   while (done < size) {
     const ssize_t got = ::read(fd.get(), bytes.data() + done, size - done);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return fail_errno(errno, fmt::format("read object file \"{}\"", path));
+    if (got < 0) return fail_named_file(errno, fmt::format("read object file \"{}\"", path));
     if (got == 0) break;  // it was cut while we read
     done += static_cast<size_t>(got);
   }

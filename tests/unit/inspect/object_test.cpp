@@ -151,6 +151,9 @@ TEST(Object, RefusesAFifoAndAnOversizedFileAtOnce) {
   std::ofstream(large).close();
   std::filesystem::resize_file(large, kMaxObjectBytes + 1);
   EXPECT_EQ(error_of(read_object_file(large)).code, ErrorCode::kTooLarge);
+  const auto circle = (folder / "circle").string();
+  std::filesystem::create_symlink(circle, circle);
+  EXPECT_EQ(error_of(read_object_file(circle)).code, ErrorCode::kInvalid) << "the file is at fault, not the kernel";
   std::filesystem::remove_all(folder);
 }
 
