@@ -139,6 +139,7 @@ class Run {
   // run_outcome.cpp
   void look_at_hooks();
   void look_at_maps();
+  [[nodiscard]] bool same_map(const std::string& own, const std::string& shown);
   void note_lost_pins(uint64_t generation, const std::vector<std::string>& own);
 
   // run_swap.cpp

@@ -25,15 +25,21 @@ void Run::look_at_hooks() {
   }
 }
 
-// Names of maps that somebody removed come back: clients find the maps by them.
+bool Run::same_map(const std::string& own, const std::string& shown) {
+  const auto a = kernel_.map_stats(own), b = kernel_.map_stats(shown);
+  return !a || (b && a->id == b->id);
+}
+
+// Names of maps that somebody removed or gave to another map come back: clients find the maps by them.
 void Run::look_at_maps() {
   const auto own = kernel_.list(paths_.generation(input_.plan.to.generation) + "/maps");
   const auto shown = kernel_.list(paths_.all_published());
   if (!own || !shown) return;
   for (const std::string& map : *own) {
-    if (std::ranges::find(*shown, map) != shown->end()) continue;
+    const bool there = std::ranges::find(*shown, map) != shown->end();
+    if (there && same_map(paths_.map(input_.plan.to.generation, map), paths_.published(map))) continue;
     const Status back = kernel_.publish(paths_.map(input_.plan.to.generation, map), paths_.published(map));
-    warn("pin-lost", "maps." + map, "somebody removed the pin " + paths_.published(map) + (back ? "; it was made again" : ": " + back.error().message));
+    warn("pin-lost", "maps." + map, "somebody " + std::string(there ? "replaced" : "removed") + " the pin " + paths_.published(map) + (back ? "; it was made again" : ": " + back.error().message));
   }
   note_lost_pins(input_.plan.to.generation, *own);
 }

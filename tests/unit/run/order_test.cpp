@@ -89,14 +89,19 @@ TEST(RunCommit, SaysWhatDoesNotRunOrIsNotNamedAnyMore) {
     done = true;
     ASSERT_TRUE(world.kernel.swap(Hook{"xdp"}, hook_dir("meter"), pin(2, "progs/meter"), pin(2, "progs/watch")));
     ASSERT_TRUE(world.kernel.unpublish(std::string(kRoot) + "/maps/windows"));
+    ASSERT_TRUE(world.kernel.publish(std::string(kRoot) + "/gen/1/maps/flows", std::string(kRoot) + "/maps/flows"));
     EXPECT_TRUE(world.run->order(Order::kCommit, "because", "api"));
   });
   world.run->execute();
   EXPECT_EQ(world.state(), State::kCommitted) << world.explain();
   std::vector<std::string> said;
   for (const Problem& one : world.run->record().warnings) said.push_back(one.code + " " + one.where);
-  EXPECT_EQ(said, (std::vector<std::string>{"hook-lost programs.meter", "pin-lost maps.windows"})) << world.explain();
-  EXPECT_TRUE(world.kernel.exists(std::string(kRoot) + "/maps/windows")) << "made again";
+  EXPECT_EQ(said, (std::vector<std::string>{"hook-lost programs.meter", "pin-lost maps.flows", "pin-lost maps.windows"})) << world.explain();
+  for (const char* map : {"flows", "windows"}) {
+    const auto own = world.kernel.map_stats(pin(2, std::string("maps/") + map)), shown = world.kernel.map_stats(std::string(kRoot) + "/maps/" + map);
+    ASSERT_TRUE(own && shown) << map;
+    EXPECT_EQ(own->id, shown->id) << map;
+  }
 }
 
 TEST(RunCommit, ARollbackSaysWhichMapsAreNotNamedAnyMore) {
