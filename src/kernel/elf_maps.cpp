@@ -67,6 +67,11 @@ Status ObjectReader::place_map(const BtfTypes::MapDefinition& definition, uint16
   const auto found = std::find_if(symbols.begin(), symbols.end(), [&](const ElfSymbol& s) {
     return s.section == section && s.name == name && s.type != STT_SECTION;
   });
+  const bool declared = std::any_of(symbols.begin(), symbols.end(), [&](const ElfSymbol& s) { return s.section == 0 && s.name == name; });
+  if (found == symbols.end() && declared) {
+    return fail(ErrorCode::kInvalid, fmt::format("map \"{}\" is declared extern and not defined: compile it with -O2, which leaves out what is not "
+                                                 "used, or link the object that defines it (bpftool gen object)", name));
+  }
   if (found == symbols.end()) return fail(ErrorCode::kInvalid, fmt::format("map \"{}\" has no symbol; build it again", name));
   const bool twice =
       std::any_of(map_places_.begin(), map_places_.end(), [&](const MapPlace& place) { return place.name == name; });

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <elf.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <linux/bpf.h>
@@ -6,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -13,6 +16,7 @@
 
 #include "base/fd.h"
 #include "facts.h"
+#include "kernel/elf_file.h"
 
 namespace mapshift::update {
 namespace {
@@ -140,6 +144,24 @@ TEST(Object, SaysWhatIsWrongWithAFile) {
   bytes[18] = std::byte{62};  // e_machine: x86-64
   bytes[19] = std::byte{0};
   EXPECT_THAT(error_of(read_object_bytes("x.o", bytes)).message, HasSubstr("not for BPF"));
+}
+
+// As `extern` maps that a header declares: without optimisation the compiler names them all.
+TEST(Object, AMapThatIsOnlyDeclaredSaysHowToLeaveItOut) {
+  auto bytes = bytes_of("order");
+  const auto elf = ElfFile::parse(bytes);
+  ASSERT_TRUE(elf);
+  const auto maps = static_cast<uint16_t>(elf->section(".maps") - elf->sections().data());
+  const auto table = elf->section(".symtab")->data;
+  const auto begin = static_cast<size_t>(std::search(bytes.begin(), bytes.end(), table.begin(), table.end()) - bytes.begin());
+  for (size_t at = begin; at + sizeof(Elf64_Sym) <= begin + table.size(); at += sizeof(Elf64_Sym)) {
+    Elf64_Sym symbol;
+    std::memcpy(&symbol, &bytes[at], sizeof symbol);
+    if (symbol.st_shndx != maps || ELF64_ST_TYPE(symbol.st_info) != STT_OBJECT) continue;
+    symbol.st_shndx = 0;
+    std::memcpy(&bytes[at], &symbol, sizeof symbol);
+  }
+  EXPECT_THAT(error_of(read_object_bytes("x.o", bytes)).message, HasSubstr("declared extern and not defined: compile it with -O2"));
 }
 
 TEST(Object, RefusesAFifoAndAnOversizedFileAtOnce) {
