@@ -164,6 +164,19 @@ TEST(Object, AMapThatIsOnlyDeclaredSaysHowToLeaveItOut) {
   EXPECT_THAT(error_of(read_object_bytes("x.o", bytes)).message, HasSubstr("declared extern and not defined: compile it with -O2"));
 }
 
+// An assembler takes them; the agent names instances by '@', and folders by '/'.
+TEST(Object, RefusesNamesThatCannotBePinned) {
+  for (const char* name : {"on@exec", "on/exec", "on.exec", "on\nexec"}) {
+    auto bytes = bytes_of("patterns");
+    const std::string_view good("on_exec");
+    const auto* begin = reinterpret_cast<const std::byte*>(good.data());
+    const auto at = std::search(bytes.begin(), bytes.end(), begin, begin + good.size());
+    ASSERT_NE(at, bytes.end());
+    for (auto next = at; next != bytes.end(); next = std::search(next, bytes.end(), begin, begin + good.size())) std::memcpy(&*next, name, good.size());
+    EXPECT_THAT(error_of(read_object_bytes("x.o", bytes)).message, HasSubstr("cannot be pinned by its name")) << name;
+  }
+}
+
 TEST(Object, RefusesAFifoAndAnOversizedFileAtOnce) {
   const auto folder = std::filesystem::temp_directory_path() / ("inspect_" + std::to_string(::getpid()));
   std::filesystem::create_directory(folder);
