@@ -11,7 +11,11 @@ namespace mapshift::config {
 namespace {
 
 constexpr size_t kMaxProblems = 100;
+constexpr size_t kMaxText = 1000;  // of a problem: it quotes what may be a megabyte, or hold line feeds
+constexpr size_t kMaxListed = 64;
 constexpr size_t kMaxComparedLength = 64;
+// Letters of one name times letters of its candidates: a thousand wrong names among a thousand others must not take minutes.
+constexpr size_t kMaxCompared = 1U << 15;
 
 bool same_letter(char a, char b) {
   return std::tolower(static_cast<unsigned char>(a)) == std::tolower(static_cast<unsigned char>(b));
@@ -36,6 +40,17 @@ size_t edit_distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
+std::string one_line(std::string text) {
+  if (text.size() > kMaxText) {
+    size_t end = kMaxText;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;  // no half of a character
+    text.resize(end);
+    text += "…";
+  }
+  std::ranges::replace_if(text, [](unsigned char c) { return std::iscntrl(c) != 0; }, '?');
+  return text;
+}
+
 }  // namespace
 
 void Report::add(std::string code, std::string where, int line, const std::string& message) {
@@ -43,7 +58,8 @@ void Report::add(std::string code, std::string where, int line, const std::strin
     ++left_out_;
     return;
   }
-  problems_.push_back({std::move(code), std::move(where), line > 0 ? "line " + std::to_string(line) + ": " + message : message});
+  const std::string place = line > 0 ? "line " + std::to_string(line) + ": " : "";
+  problems_.push_back({std::move(code), one_line(std::move(where)), place + one_line(message)});
 }
 
 Error Report::error() const {
@@ -60,9 +76,13 @@ Error Report::error() const {
 
 std::string nearest(std::string_view name, const std::vector<std::string>& candidates) {
   if (name.size() > kMaxComparedLength) return {};
-  size_t best = std::max<size_t>(1, name.size() / 3) + 1;
+  size_t best = std::max<size_t>(1, name.size() / 3) + 1, compared = 0;
   std::string found;
   for (const std::string& candidate : candidates) {
+    const size_t longer = std::max(candidate.size(), name.size()), shorter = std::min(candidate.size(), name.size());
+    if (longer - shorter >= best) continue;
+    compared += name.size() * candidate.size();
+    if (compared > kMaxCompared) break;
     const size_t distance = edit_distance(name, candidate);
     if (distance < best) {
       best = distance;
@@ -75,8 +95,8 @@ std::string nearest(std::string_view name, const std::vector<std::string>& candi
 std::string suggestion(std::string_view name, const std::vector<std::string>& candidates) {
   if (const std::string found = nearest(name, candidates); !found.empty()) return "; did you mean \"" + found + "\"?";
   std::string list;
-  for (const std::string& candidate : candidates) list += (list.empty() ? "; known: " : ", ") + candidate;
-  return list;
+  for (size_t i = 0; i < std::min(candidates.size(), kMaxListed); ++i) list += (i == 0 ? "; known: " : ", ") + candidates[i];
+  return candidates.size() > kMaxListed ? list + ", …" : list;
 }
 
 bool is_name(std::string_view text) {

@@ -67,13 +67,17 @@ void Substitution::fill_text(JsonValue& value, const std::string& where) {
     out += resolve(reference.name, value, where);
     value.substituted = reference.length == value.text.size();
     at += reference.length;
+    limit(filled_ + out.size(), value, where);  // at once: one text may name a long value very often
   }
   filled_ += out.size();
-  if (filled_ > kMaxFilled && !too_large_) {
-    too_large_ = true;
-    report_.add("too-large", where, value.line, "the values filled in for $NAMEs make more than 1 MiB");
-  }
+  limit(filled_, value, where);
   value.text = too_large_ ? std::string() : std::move(out);
+}
+
+void Substitution::limit(size_t filled, const JsonValue& value, const std::string& where) {
+  if (filled <= kMaxFilled || too_large_) return;
+  too_large_ = true;
+  report_.add("too-large", where, value.line, "the values filled in for $NAMEs make more than 1 MiB");
 }
 
 std::string Substitution::resolve(const std::string& name, const JsonValue& value, const std::string& where) {
@@ -120,12 +124,12 @@ Values take_params(JsonValue& document, Report& report) {
 }
 
 void check_set(const Values& set, const Values& declared, const std::set<std::string>& used, Report& report) {
-  std::vector<std::string> known;
-  for (const auto& [name, value] : declared) known.push_back(name);
-  known.insert(known.end(), used.begin(), used.end());
+  std::set<std::string> known = used;
+  for (const auto& [name, value] : declared) known.insert(name);
+  const std::vector<std::string> candidates(known.begin(), known.end());
   for (const auto& [name, value] : set) {
-    if (std::ranges::find(known, name) != known.end()) continue;
-    report.add("unused-set", name, 0, fmt::format("--set {}: the manifest has no ${}{}", name, name, suggestion(name, known)));
+    if (known.contains(name)) continue;
+    report.add("unused-set", name, 0, fmt::format("--set {}: the manifest has no ${}{}", name, name, suggestion(name, candidates)));
   }
 }
 

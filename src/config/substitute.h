@@ -28,6 +28,7 @@ class Substitution {
 
  private:
   void fill_text(JsonValue& value, const std::string& where);
+  void limit(size_t filled, const JsonValue& value, const std::string& where);
   [[nodiscard]] std::string resolve(const std::string& name, const JsonValue& value, const std::string& where);
 
   Values values_;

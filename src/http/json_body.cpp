@@ -8,6 +8,7 @@ namespace mapshift::http {
 namespace {
 
 constexpr int kMaxDepth = 64;
+constexpr size_t kMaxMembers = 2048;  // of one object, as of a manifest's: each new one is compared with all before it
 
 }  // namespace
 
@@ -19,7 +20,9 @@ Result<Json> parse_object(const std::string& body) {
     if (!wrong.empty()) return false;
     if (event == Json::parse_event_t::object_start) names.emplace_back();
     if (event == Json::parse_event_t::object_end) names.pop_back();
-    if (event == Json::parse_event_t::key && !names.back().insert(value.get<std::string>()).second)
+    if (event == Json::parse_event_t::key && names.back().size() == kMaxMembers)
+      wrong = "An object has more than " + std::to_string(kMaxMembers) + " members.";
+    else if (event == Json::parse_event_t::key && !names.back().insert(value.get<std::string>()).second)
       wrong = "The member \"" + value.get<std::string>() + "\" occurs twice in one object.";
     return wrong.empty();
   };

@@ -3,9 +3,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cerrno>
 
 #include "kernel/btf_impl.h"
+#include "kernel/libbpf_log.h"
 
 namespace mapshift {
 
@@ -18,10 +21,16 @@ Result<BtfTypes> BtfTypes::parse(std::span<const std::byte> section) {
   if (section.size() > kMaxBtfBytes) {
     return fail(ErrorCode::kTooLarge, fmt::format("{} bytes of BTF, at most {} are read", section.size(), kMaxBtfBytes));
   }
-  // btf__new checks every offset, type id and string once (libbpf 1.3 and later).
+  const LibbpfLog log;
+  // btf__new checks every offset, type id and string once (libbpf 1.3 and later), and prints what is wrong.
   btf* raw = btf__new(section.data(), static_cast<uint32_t>(section.size()));
-  MS_TRY(auto impl, Impl::take(raw, "the object's BTF is not well formed; compile it again with -g"));
-  return BtfTypes(std::move(impl));
+  auto impl = Impl::take(raw, "the object's BTF is not well formed; compile it again with -g");
+  if (!impl) {
+    Error error = std::move(impl).error();
+    error.context = log.text();
+    return fail(std::move(error));
+  }
+  return BtfTypes(*std::move(impl));
 }
 
 Result<BtfTypes> BtfTypes::from_kernel(uint32_t btf_id) {
@@ -53,7 +62,16 @@ const btf_type* BtfTypes::Impl::at(uint32_t id) const {
 
 std::string BtfTypes::Impl::name_at(uint32_t offset) const {
   const char* name = btf__name_by_offset(types.get(), offset);
-  return name == nullptr ? std::string() : std::string(name, strnlen(name, 1024));
+  if (name == nullptr) return {};
+  std::string out(name, strnlen(name, 1024));
+  // No compiler writes them; in a message they would look like lines of our own.
+  std::ranges::replace_if(out, [](unsigned char c) { return std::iscntrl(c) != 0; }, '?');
+  return out;
+}
+
+std::string BtfTypes::Impl::title_of(uint32_t id) const {
+  const std::string name = name_at(at(id)->name_off);
+  return name.empty() ? fmt::format("the unnamed type {}", id) : fmt::format("type \"{}\"", name);
 }
 
 std::vector<std::string> BtfTypes::Impl::tags_of(uint32_t id, int component) const {

@@ -20,6 +20,9 @@ namespace mapshift {
 inline constexpr uint32_t kMaxTypeMembers = 4096;     // of one struct, union or enum
 inline constexpr uint32_t kMaxTypeDepth = 32;         // nesting of structs and arrays
 inline constexpr uint32_t kMaxTypeNodes = 65536;      // types and members of one BTF together
+// Of one type where each type within is written out in its place: Linux walks them one by one when it makes a map
+// (btf_find_struct_field), and a few types that hold each other twice would keep it busy for minutes.
+inline constexpr uint32_t kMaxWrittenMembers = 65536;
 inline constexpr uint32_t kMaxBtfBytes = 16u << 20;
 
 // The types of one BTF, read on demand into the pure model. Owns the parsed BTF. Not thread-safe; the types that it hands

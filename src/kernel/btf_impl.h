@@ -21,7 +21,11 @@ struct BtfDeleter {
 struct BtfTypes::Impl {
   std::unique_ptr<btf, BtfDeleter> types;
   std::unordered_map<uint32_t, TypeRef> done;
-  std::unordered_map<const Type*, uint32_t> heights;  // levels below: a type met again may be deeper than where it was first
+  struct Extent {
+    uint32_t height = 0;   // levels below: a type met again may be deeper than where it was first
+    uint32_t members = 1;  // itself and all below, each where it is used
+  };
+  std::unordered_map<const Type*, Extent> extents;
   std::map<std::pair<uint32_t, int>, std::vector<std::string>> tags;  // (type, component or -1) -> decl tags
   uint32_t nodes = 0;
 
@@ -30,10 +34,11 @@ struct BtfTypes::Impl {
   Result<Section> read_section(uint32_t id);
   Result<MapDefinition> read_map(uint32_t variable_id);
 
-  [[nodiscard]] uint32_t height_of(const Type& type) const;
+  [[nodiscard]] Extent extent_of(const Type& type) const;
   // Never null for an id that does not exist: void instead.
   [[nodiscard]] const btf_type* at(uint32_t id) const;
   [[nodiscard]] std::string name_at(uint32_t offset) const;
+  [[nodiscard]] std::string title_of(uint32_t id) const;  // for errors
   [[nodiscard]] std::vector<std::string> tags_of(uint32_t id, int component) const;
 
  private:

@@ -74,6 +74,11 @@ Status set_type(const std::string& map, const std::string& what, TypeRef type, T
   return {};
 }
 
+Error of_map(Error error, const std::string& map, const std::string& what) {
+  error.message = fmt::format("map \"{}\", its {}: {}", map, what, error.message);
+  return error;
+}
+
 }  // namespace
 
 Result<BtfTypes::MapDefinition> BtfTypes::Impl::read_map(uint32_t variable_id) {
@@ -101,8 +106,9 @@ Status BtfTypes::Impl::read_definition(const btf_type* definition, MapSpec& spec
       if (!btf_is_ptr(shape)) {
         return fail(ErrorCode::kInvalid, fmt::format("map \"{}\": \"{}\" is not a type; use __type({}, …)", spec.name, name, name));
       }
-      MS_TRY(auto model, convert(shape->type, 0));
-      (name == "key" ? key : value) = std::move(model);
+      auto model = convert(shape->type, 0);
+      if (!model) return fail(of_map(std::move(model).error(), spec.name, name));
+      (name == "key" ? key : value) = *std::move(model);
       continue;
     }
     if (name == "values") {  // inner maps, programs, or descriptors: always 4 bytes

@@ -43,25 +43,33 @@ Status BtfTypes::Impl::spend(uint32_t count) {
 
 Result<TypeRef> BtfTypes::Impl::convert(uint32_t id, uint32_t depth) {
   const auto found = done.find(id);
-  const uint32_t below = found == done.end() ? 0 : height_of(*found->second);
+  const uint32_t below = found == done.end() ? 0 : extent_of(*found->second).height;
   if (depth + below > kMaxTypeDepth) {
-    return fail(ErrorCode::kTooLarge,
-                fmt::format("type \"{}\" is nested deeper than {} levels", name_at(at(id)->name_off), kMaxTypeDepth));
+    return fail(ErrorCode::kTooLarge, fmt::format("{} is nested deeper than {} levels, or contains itself; use fewer levels of typedefs, "
+                                                  "structs and arrays", title_of(id), kMaxTypeDepth));
   }
   if (found != done.end()) return found->second;
   MS_CHECK(spend(1));
   MS_TRY(auto out, convert_new(id, at(id), depth));
-  heights[out.get()] = height_of(*out);
+  const Extent extent = extent_of(*out);
+  if (extent.members > kMaxWrittenMembers) {
+    return fail(ErrorCode::kTooLarge, fmt::format("{} has more than {} members where each type in it is written out; make it smaller",
+                                                  title_of(id), kMaxWrittenMembers));
+  }
+  extents[out.get()] = extent;
   done[id] = out;
   return out;
 }
 
-uint32_t BtfTypes::Impl::height_of(const Type& type) const {
-  if (const auto found = heights.find(&type); found != heights.end()) return found->second;
-  uint32_t out = 0;
+// No more than kMaxTypeMembers children of kMaxWrittenMembers each: 32 bits hold their sum.
+BtfTypes::Impl::Extent BtfTypes::Impl::extent_of(const Type& type) const {
+  if (const auto found = extents.find(&type); found != extents.end()) return found->second;
+  Extent out;
   const auto child = [&](const TypeRef& ref) {
-    const auto found = heights.find(ref.get());
-    out = std::max(out, 1 + (found == heights.end() ? 0 : found->second));
+    const auto found = extents.find(ref.get());
+    const Extent below = found == extents.end() ? Extent{} : found->second;
+    out.height = std::max(out.height, 1 + below.height);
+    out.members += below.members;
   };
   if (type.element) child(type.element);
   for (const auto& member : type.members) child(member.type);
@@ -119,7 +127,7 @@ Result<TypeRef> BtfTypes::Impl::convert_array(const btf_type* type, uint32_t dep
   const auto* array = btf_array(type);
   MS_TRY(auto element, convert(array->type, depth + 1));
   const uint64_t size = uint64_t{element->size} * array->nelems;
-  if (size > UINT32_MAX / 8) return bad_type(element->name, fmt::format("an array of {} elements", array->nelems));
+  if (size > UINT32_MAX / 8) return bad_type(element->name, fmt::format("an array of {} elements of {} bytes", array->nelems, element->size));
   auto out = std::make_shared<Type>();
   out->kind = TypeKind::kArray;
   out->size = static_cast<uint32_t>(size);

@@ -72,6 +72,7 @@ Status ObjectReader::add_function(const ElfSymbol& symbol, bool is_program) {
 }
 
 Status ObjectReader::add_program(const ElfSymbol& symbol, FunctionSpec code) {
+  MS_CHECK(check_name("program", code.name));
   const bool twice =
       std::any_of(out_.programs.begin(), out_.programs.end(), [&](const ProgramSpec& p) { return p.name == code.name; });
   if (twice) return fail(ErrorCode::kInvalid, fmt::format("program \"{}\" is defined twice", code.name));

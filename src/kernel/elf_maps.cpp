@@ -63,10 +63,16 @@ Status ObjectReader::read_maps() {
 // BTF says what a map is, its symbol where: relocations name the place.
 Status ObjectReader::place_map(const BtfTypes::MapDefinition& definition, uint16_t section) {
   const auto& name = definition.spec.name;
+  MS_CHECK(check_name("map", name));
   const auto& symbols = elf_.symbols();
   const auto found = std::find_if(symbols.begin(), symbols.end(), [&](const ElfSymbol& s) {
     return s.section == section && s.name == name && s.type != STT_SECTION;
   });
+  const bool declared = std::any_of(symbols.begin(), symbols.end(), [&](const ElfSymbol& s) { return s.section == 0 && s.name == name; });
+  if (found == symbols.end() && declared) {
+    return fail(ErrorCode::kInvalid, fmt::format("map \"{}\" is declared extern and not defined: compile it with -O2, which leaves out what is not "
+                                                 "used, or link the object that defines it (bpftool gen object)", name));
+  }
   if (found == symbols.end()) return fail(ErrorCode::kInvalid, fmt::format("map \"{}\" has no symbol; build it again", name));
   const bool twice =
       std::any_of(map_places_.begin(), map_places_.end(), [&](const MapPlace& place) { return place.name == name; });
@@ -92,6 +98,7 @@ Status ObjectReader::read_data_section(uint16_t index, const ElfSection& section
                 fmt::format("section \"{}\" has {} bytes, at most {} are read", section.name, section.size, kMaxSectionBytes));
   }
   auto map = section_map(section.name, data_section_kind(section.name), static_cast<uint32_t>(section.size));
+  MS_CHECK(check_name("section", map.name));
   const bool twice =
       std::any_of(out_.maps.begin(), out_.maps.end(), [&](const MapSpec& other) { return other.name == map.name; });
   if (twice) {

@@ -51,6 +51,7 @@ Status ObjectReader::read_ops_section(uint32_t index, std::vector<ProgramSpec>& 
   MS_TRY(const auto described, types_->section(section.name));
   for (const ElfSymbol& symbol : elf_.symbols()) {
     if (symbol.section != index || symbol.type != STT_OBJECT || symbol.name.empty()) continue;
+    MS_CHECK(check_name("table of functions", symbol.name));
     const auto variable = std::ranges::find(described.variables, symbol.name,
         [](const auto& entry) { return std::string_view(entry.variable.name); });
     if (symbol.value > section.data.size() || section.data.size() - symbol.value < symbol.size ||

@@ -7,15 +7,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <vector>
 
 #include "base/fd.h"
+#include "base/named_file.h"
 #include "kernel/elf_file.h"
 #include "kernel/object_reader.h"
 
 namespace mapshift {
 namespace {
+
+constexpr size_t kMaxPinName = 200;  // bpffs takes 255
 
 Result<std::vector<std::byte>> read_file(const std::string& path) {
   // Non-blocking, because opening a FIFO would wait for a writer.
@@ -24,10 +29,10 @@ Result<std::vector<std::byte>> read_file(const std::string& path) {
     if (errno == ENOENT || errno == ENOTDIR) {
       return fail(ErrorCode::kNotFound, fmt::format("there is no object file \"{}\"", path));
     }
-    return fail_errno(errno, fmt::format("open object file \"{}\"", path));
+    return fail_named_file(errno, fmt::format("open object file \"{}\"", path));
   }
   struct stat status = {};
-  if (::fstat(fd.get(), &status) != 0) return fail_errno(errno, fmt::format("stat object file \"{}\"", path));
+  if (::fstat(fd.get(), &status) != 0) return fail_named_file(errno, fmt::format("stat object file \"{}\"", path));
   if (!S_ISREG(status.st_mode)) return fail(ErrorCode::kInvalid, fmt::format("\"{}\" is not a file", path));
   const auto size = static_cast<size_t>(status.st_size);
   if (size > kMaxObjectBytes) {
@@ -39,7 +44,7 @@ Result<std::vector<std::byte>> read_file(const std::string& path) {
   while (done < size) {
     const ssize_t got = ::read(fd.get(), bytes.data() + done, size - done);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return fail_errno(errno, fmt::format("read object file \"{}\"", path));
+    if (got < 0) return fail_named_file(errno, fmt::format("read object file \"{}\"", path));
     if (got == 0) break;  // it was cut while we read
     done += static_cast<size_t>(got);
   }
@@ -84,6 +89,15 @@ Result<ObjectSpec> read_object_bytes(const std::string& path, std::span<const st
     return fail(std::move(error));
   }
   return out;
+}
+
+Status ObjectReader::check_name(const char* what, std::string_view name) {
+  const bool good = !name.empty() && name.size() <= kMaxPinName &&
+                    std::ranges::all_of(name, [](unsigned char c) { return std::isalnum(c) != 0 || c == '_'; });
+  if (good) return {};
+  std::string shown(name.substr(0, kMaxPinName));
+  std::ranges::replace_if(shown, [](unsigned char c) { return c < ' ' || c > '~'; }, '?');
+  return fail(ErrorCode::kInvalid, fmt::format("the {} \"{}\" cannot be pinned by its name: use up to {} letters, digits and '_'", what, shown, kMaxPinName));
 }
 
 Status ObjectReader::read_types() {

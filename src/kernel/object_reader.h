@@ -37,6 +37,8 @@ class ObjectReader {
     FunctionSpec* function; // stable: programs are reserved, subprograms live in a map
   };
 
+  // Programs and maps are pinned by their names, which bpffs and "name@instance" limit.
+  [[nodiscard]] static Status check_name(const char* what, std::string_view name);
   Status read_data_section(uint16_t index, const ElfSection& section);
   Status place_map(const BtfTypes::MapDefinition& definition, uint16_t section);
   Status add_function(const ElfSymbol& symbol, bool is_program);

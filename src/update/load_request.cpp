@@ -77,6 +77,7 @@ struct Encoder {
 void name_tables(const ObjectSpec& object, std::map<std::string, AttachSpec>& attachments, std::vector<Problem>& problems) {
   for (auto& [name, attach] : attachments) {
     const ProgramSpec* program = find_program(object, base_name(name));
+    if (program == nullptr) continue;  // check_names() says so
     const bool table = program->table.has_value();
     if (table != (attach.type == "struct_ops")) {
       problems.push_back({"no-attach", "programs." + name, name + (table ? " is a table of functions: its attach type is struct_ops"

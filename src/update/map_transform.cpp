@@ -2,6 +2,11 @@
 #include "update/map_transform.h"
 
 #include <fmt/format.h>
+#include <linux/bpf.h>
+
+#include <algorithm>
+#include <iterator>
+#include <set>
 
 #include "update/names.h"
 #include "update/schema_diff_layout.h"
@@ -10,8 +15,43 @@ namespace mapshift::update {
 
 namespace {
 
+// What gives the same result for the same input and comes back soon (linux/bpf.h). Functions run in the agent's own thread: a
+// signal would end the agent, bpf_loop() within bpf_loop() never ends, and what time or chance says differs in each pass.
+constexpr int32_t kPureHelpers[] = {BPF_FUNC_trace_printk, BPF_FUNC_trace_vprintk, BPF_FUNC_csum_diff, BPF_FUNC_strtol,
+                                    BPF_FUNC_strtoul, BPF_FUNC_snprintf, BPF_FUNC_strncmp};
+constexpr uint8_t kCall = BPF_JMP | BPF_CALL;
+
+void check_calls(const std::string& name, const std::string& where, const ObjectSpec& object, std::set<std::string>& seen,
+                 std::vector<Problem>& refusals) {
+  const auto function = object.subprograms.find(name);
+  if (function == object.subprograms.end() || !seen.insert(name).second) return;
+  const auto& insns = function->second.insns;
+  for (size_t i = 0; i < insns.size(); ++i) {
+    if (insns[i].code != kCall || insns[i].src == BPF_PSEUDO_CALL) continue;
+    const bool helper = insns[i].src == 0;
+    if (helper && std::ranges::find(kPureHelpers, insns[i].imm) != std::end(kPureHelpers)) continue;
+    refusals.push_back({"impure-function", where,
+                        fmt::format("{}() calls {} at insn {}: a conversion may only compute, without maps, time, chance, signals and bpf_loop()",
+                                    name, helper ? fmt::format("the helper {}", insns[i].imm) : std::string("a function of the kernel"), i)});
+    return;
+  }
+  for (const Reloc& reloc : function->second.relocs) {
+    const MapSpec* variables = reloc.kind == Reloc::Kind::kVariable ? find_map(object, reloc.symbol) : nullptr;
+    if (variables != nullptr && variables->section != DataSection::kRodata) {
+      refusals.push_back({"impure-function", where, fmt::format("{}() uses a variable of .{} at insn {}: a conversion may only compute, and "
+                                                                "remembers nothing", name, reloc.symbol, reloc.insn)});
+      return;
+    }
+    if (reloc.kind == Reloc::Kind::kCall || reloc.kind == Reloc::Kind::kCallback) check_calls(reloc.symbol, where, object, seen, refusals);
+  }
+}
+
 void check_function(const std::string& name, std::string where, const ObjectSpec& object, std::vector<Problem>& refusals) {
-  if (name.empty() || object.subprograms.contains(name)) return;
+  if (name.empty()) return;
+  if (object.subprograms.contains(name)) {
+    std::set<std::string> seen;
+    return check_calls(name, where, object, seen, refusals);
+  }
   std::vector<std::string> known;
   for (const auto& [function, code] : object.subprograms) known.push_back(function);
   Problem problem = unknown_name("function", name, "the object", std::move(where), known);

@@ -17,6 +17,8 @@ namespace mapshift::update {
 namespace {
 
 constexpr size_t kMaxNameLength = 256;
+// Letters of one name times letters of its candidates: a thousand wrong names among a thousand fields must not take minutes.
+constexpr size_t kMaxCompared = 1U << 18;
 
 size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<size_t> row(b.size() + 1);
@@ -62,7 +64,7 @@ bool wants_entries(MapType type) {
 class Check {
  public:
   Check(const Manifest& manifest, const ObjectSpec& object)
-      : manifest_(manifest), object_(object), maps_(map_names(object)), programs_(program_names(object)) {}
+      : manifest_(manifest), object_(object), maps_(map_names(object)), programs_(program_names(object)), constants_(constants(object)) {}
 
   std::vector<Problem> run() && {
     for (const auto& [name, rule] : manifest_.programs)
@@ -74,7 +76,7 @@ class Check {
     for (const MapSpec& map : object_.maps) check_size(map);
     for (const auto& [name, rule] : manifest_.ringbufs) check_ring(name);
     for (const auto& [name, value] : manifest_.rodata)
-      expect("constant variable", name, "rodata." + name, constants(object_));
+      expect("constant variable", name, "rodata." + name, constants_);
     for (const auto& [name, slots] : manifest_.prog_arrays) check_prog_array(name, slots);
     return std::move(problems_);
   }
@@ -133,7 +135,7 @@ class Check {
 
   const Manifest& manifest_;
   const ObjectSpec& object_;
-  std::vector<std::string> maps_, programs_;
+  std::vector<std::string> maps_, programs_, constants_;
   std::vector<Problem> problems_ = {};
 };
 
@@ -142,9 +144,12 @@ class Check {
 std::string nearest(std::string_view name, const std::vector<std::string>& candidates) {
   std::string best;
   if (name.size() > kMaxNameLength) return best;
-  size_t best_distance = std::max<size_t>(name.size() / 2, 2) + 1;
+  size_t best_distance = std::max<size_t>(name.size() / 2, 2) + 1, compared = 0;
   for (const std::string& candidate : candidates) {
-    if (candidate.size() > kMaxNameLength) continue;
+    const size_t longer = std::max(candidate.size(), name.size()), shorter = std::min(candidate.size(), name.size());
+    if (candidate.size() > kMaxNameLength || longer - shorter >= best_distance) continue;
+    compared += name.size() * candidate.size();
+    if (compared > kMaxCompared) break;
     const size_t distance = edit_distance(name, candidate);
     if (distance < best_distance && distance < std::max(name.size(), candidate.size())) {
       best_distance = distance;

@@ -14,6 +14,7 @@ class Paths {
   [[nodiscard]] std::string generation(uint64_t n) const { return root_ + "/gen/" + std::to_string(n); }
   [[nodiscard]] std::string map(uint64_t n, const std::string& map) const { return generation(n) + "/maps/" + map; }
   [[nodiscard]] std::string program(uint64_t n, const std::string& program) const { return generation(n) + "/progs/" + program; }
+  [[nodiscard]] std::string all_published() const { return root_ + "/maps"; }
   [[nodiscard]] std::string published(const std::string& map) const { return root_ + "/maps/" + map; }
   [[nodiscard]] std::string hook(const std::string& program) const { return root_ + "/hooks/" + program; }
   [[nodiscard]] std::string together() const { return root_ + "/together"; }

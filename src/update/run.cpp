@@ -232,6 +232,8 @@ void Run::conclude() {
 
 void Run::commit(const std::string& reason, const std::string& trigger) {
   verify();
+  look_at_hooks();
+  look_at_maps();
   if (Status intended = intend(kIntentCommit); !intended) {
     roll_back("the commit could not be stored: " + intended.error().message, "recovery");
     return;

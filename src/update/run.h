@@ -136,6 +136,12 @@ class Run {
   void keep_old_maps();
   [[nodiscard]] Status move_aside(const MapPlan& map);
 
+  // run_outcome.cpp
+  void look_at_hooks();
+  void look_at_maps();
+  [[nodiscard]] bool same_map(const std::string& own, const std::string& shown);
+  void note_lost_pins(uint64_t generation, const std::vector<std::string>& own);
+
   // run_swap.cpp
   [[nodiscard]] Status bring_up_to_date(SyncPhase phase, Nanos& fresh_since);
   [[nodiscard]] Status swap();

@@ -108,6 +108,7 @@ void Run::note_overlap(const std::string& name, Nanos length) {
 Status Run::publish_maps(uint64_t from, uint64_t to) {
   MS_TRY(const auto gone, kernel_.list(paths_.generation(from) + "/maps"));
   MS_TRY(const auto now, kernel_.list(paths_.generation(to) + "/maps"));
+  note_lost_pins(to, now);
   for (const std::string& map : now) MS_CHECK(kernel_.publish(paths_.map(to, map), paths_.published(map)));
   for (const std::string& map : gone) {
     if (std::find(now.begin(), now.end(), map) == now.end()) MS_CHECK(kernel_.unpublish(paths_.published(map)));

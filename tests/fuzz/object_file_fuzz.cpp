@@ -3,6 +3,7 @@
 #include <elf.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -15,6 +16,9 @@
 #include "kernel/elf_file.h"
 #include "kernel/object_file.h"
 #include "update/inference.h"
+#include "update/module_check.h"
+#include "update/names.h"
+#include "update/schema_diff.h"
 
 namespace mapshift {
 namespace {
@@ -88,6 +92,31 @@ void check(const ObjectSpec& object) {
     (void)update::infer_merge(facts, access.map, facts, access.map, 0, 8, access.offset, access.size);
 }
 
+// The damaged object as the next generation of the whole one: nothing that the engine is told reaches out of a value or a key.
+void check_update(const ObjectSpec& old_object, const ObjectSpec& new_object) {
+  update::Manifest manifest;
+  for (const auto& map : new_object.maps) {
+    if (map.section == DataSection::kRodata)
+      for (const auto& variable : map.variables) manifest.rodata[variable.name] = int64_t{1};
+    const MapSpec* before = update::find_map(old_object, map.name);
+    if (before == nullptr) continue;
+    const auto diff = update::diff_values({.where = "maps." + map.name, .old_value = {before->value, before->value_size},
+                                           .new_value = {map.value, map.value_size}, .section = map.section != DataSection::kNone});
+    if (!diff.refusals.empty()) continue;
+    for (const SyncField& op : diff.ops) {
+      ASSERT_LE(uint64_t{op.offset0} + op.size0, before->value_size) << map.name;
+      ASSERT_LE(uint64_t{op.offset1} + op.size1, map.value_size) << map.name;
+    }
+    const auto keys = update::diff_keys({before->key, before->key_size}, {map.key, map.key_size});
+    if (!keys.refusals.empty()) continue;
+    for (const SyncField& op : keys.fields) {
+      ASSERT_LE(uint64_t{op.offset0} + op.size0, before->key_size) << map.name;
+      ASSERT_LE(uint64_t{op.offset1} + op.size1, map.key_size) << map.name;
+    }
+  }
+  (void)update::check_module(manifest, new_object);
+}
+
 template <class F>
 void loop(const char* what, uint64_t seed, F&& once) {
   const auto end = Clock::now() + std::chrono::seconds(number_from("MAPSHIFT_FUZZ_SECONDS", 4));
@@ -105,17 +134,20 @@ void loop(const char* what, uint64_t seed, F&& once) {
 uint64_t fresh_seed() { return number_from("MAPSHIFT_FUZZ_SEED", std::random_device{}()); }
 
 TEST(Fuzz, ObjectFiles) {
-  const Bytes inputs[] = {read("patterns"), read("loops"), read("order")};
+  const Bytes inputs[] = {read("patterns"), read("loops"), read("order"), read("unions")};
+  std::vector<ObjectSpec> whole;
+  for (const Bytes& input : inputs) whole.push_back(read_object_bytes("whole", input).value());
   const uint64_t seed = fresh_seed();
   Mutator mutator(seed);
   uint64_t accepted = 0;
   loop("object files", seed, [&] {
-    Bytes bytes = inputs[mutator.below(3)];
+    const size_t which = mutator.below(std::size(inputs));
+    Bytes bytes = inputs[which];
     ASSERT_GT(bytes.size(), sizeof(Elf64_Ehdr));
     Elf64_Ehdr header;
     std::memcpy(&header, bytes.data(), sizeof(header));
-    // The header, the section table, one section's content (where the meaning is), or anywhere.
-    switch (mutator.below(4)) {
+    // The header, the section table, one section's content, anywhere, or the types (where the meaning is).
+    switch (mutator.below(6)) {
       case 0: mutator.damage(bytes, 0, sizeof(header)); break;
       case 1: mutator.damage(bytes, header.e_shoff, bytes.size()); break;
       case 2: {
@@ -126,6 +158,12 @@ TEST(Fuzz, ObjectFiles) {
         break;
       }
       case 3: mutator.damage(bytes, 0, bytes.size()); break;
+      default: {
+        const auto types = ElfFile::parse(inputs[which])->section(".BTF")->data;
+        const auto begin = static_cast<size_t>(std::search(bytes.begin(), bytes.end(), types.begin(), types.end()) - bytes.begin());
+        mutator.damage(bytes, begin + 24, begin + types.size());
+        break;
+      }
     }
     const auto object = read_object_bytes("fuzz", bytes);
     if (!object) {
@@ -134,6 +172,7 @@ TEST(Fuzz, ObjectFiles) {
     }
     ++accepted;
     check(*object);
+    check_update(whole[which], *object);
   });
   EXPECT_GT(accepted, 0U);
 }

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+
 #include "config/manifest.h"
 
 namespace mapshift::config {
@@ -154,12 +156,46 @@ TEST(ManifestRefusal, ASetThatNothingUses) {
   ASSERT_THAT(error.problems, SizeIs(1));
   EXPECT_EQ(error.problems[0].code, "unused-set");
   EXPECT_THAT(error.problems[0].message, HasSubstr("did you mean \"IFACE\"?"));
+  const Error far = refusal(with(R"("rodata": {"v": "$IFACE"}, "params": {"IFACE": "e"})"), {{"PROGRAM", "x"}});
+  EXPECT_EQ(far.problems.at(0).message, "--set PROGRAM: the manifest has no $PROGRAM; known: IFACE");
 }
 
 TEST(ManifestRefusal, FilledInTextIsBounded) {
   std::string rodata;
   for (int i = 0; i < 500; ++i) rodata += (i == 0 ? "\"v" : ",\"v") + std::to_string(i) + R"(": "$A$A$A$A")";
   const Error error = refusal(with("\"rodata\": {" + rodata + "}"), {{"A", std::string(100'000, 'x')}});
+  EXPECT_THAT(error.problems, SizeIs(1));
+  EXPECT_EQ(error.problems[0].code, "too-large");
+}
+
+// Thousands of wrong names among thousands of others, each compared with each, would take minutes.
+TEST(ManifestRefusal, ManyWrongNamesAreSaidAtOnce) {
+  const auto name = [](char begin, int i) { return begin + std::string(50, 'n') + std::to_string(i); };
+  std::string params;
+  SetValues set;
+  for (int i = 0; i < 2000; ++i) {
+    params += (i == 0 ? "\"" : ",\"") + name('a', i) + R"(": "x")";
+    set[name('b', i)] = "y";
+  }
+  const auto begin = std::chrono::steady_clock::now();
+  const Error error = refusal(with("\"params\": {" + params + "}"), set);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(30));
+  EXPECT_THAT(error.message, HasSubstr("2000 problems"));
+  EXPECT_THAT(error.message, HasSubstr("and 1900 more"));
+}
+
+TEST(ManifestRefusal, WhatIsQuotedIsOneShortLine) {
+  const Error error = refusal(R"({"name": "a\nb\u001b[2J", "version": ")" + std::string(100'000, 'v') + R"(", "object": "m.o"})");
+  ASSERT_THAT(error.problems, SizeIs(2));
+  EXPECT_THAT(error.problems[0].message, HasSubstr("\"a?b?[2J\" is not a name"));
+  EXPECT_LT(error.problems[1].message.size(), 1100U);
+}
+
+// Of 40 GB, were it filled in before it is measured.
+TEST(ManifestRefusal, FilledInTextOfOneStringIsBounded) {
+  std::string often;
+  for (int i = 0; i < 100'000; ++i) often += "$A";
+  const Error error = refusal(with(R"("rodata": {"v": ")" + often + "\"}"), {{"A", std::string(400'000, 'x')}});
   EXPECT_THAT(error.problems, SizeIs(1));
   EXPECT_EQ(error.problems[0].code, "too-large");
 }

@@ -59,6 +59,11 @@ TEST_F(Api, RefusesBodiesThatAreNotWhatTheyMustBe) {
   EXPECT_FALSE(service_.last_manifest);
   const std::string deep = "{\"manifest\":" + std::string(200'000, '[') + std::string(200'000, ']') + "}";
   (void)problem_code(api_.send("POST", "/api/v1/plans", deep), 400);
+  std::string wide = "{\"manifest\":{\"a\":1";
+  for (int i = 0; i < 3000; ++i) wide += ",\"m" + std::to_string(i) + "\":1";
+  const Reply refused = api_.send("POST", "/api/v1/plans", wide + "}}");
+  (void)problem_code(refused, 400);
+  EXPECT_THAT(refused.body, testing::HasSubstr("more than 2048 members"));
 }
 
 TEST_F(Api, AManifestThatIsWrongIsUnprocessable) {

@@ -70,7 +70,7 @@ TEST(Btf, ThousandsOfMembers) {
 TEST(Btf, TypesThatGrowByDoubling) {
   Types types;
   uint32_t below = 1, size = 4;
-  for (int level = 0; level < 20; ++level) {
+  for (int level = 0; level < 14; ++level) {
     below = types.structure("level" + std::to_string(level), size * 2, {{"a", below}, {"b", below}}, size * 8);
     size *= 2;
   }
@@ -80,6 +80,10 @@ TEST(Btf, TypesThatGrowByDoubling) {
   ASSERT_TRUE(type) << type.error().message;
   const SchemaDiff diff = diff_values({.where = "maps.m", .old_value = {*type, size}, .new_value = {*type, size}});
   EXPECT_FALSE(diff.refusals.empty());
+  Types empty;  // of no size, so that no limit on sizes stops them; the kernel walks them all
+  uint32_t hollow = empty.structure("hollow", 0, {});
+  for (int level = 0; level < 26; ++level) hollow = empty.structure("hollow", 0, {{"a", hollow}, {"b", hollow}}, 0);
+  EXPECT_THAT(why_not(empty, hollow), HasSubstr("more than 65536 members"));
   Types arrays;
   uint32_t row = 1;
   for (int level = 0; level < 8; ++level) row = arrays.array(row, 1U << 20);
@@ -154,6 +158,34 @@ TEST(BtfMaps, ATypeThatIsOnlyDeclaredSaysWhatToChange) {
   const std::string why = maps.problem();
   EXPECT_THAT(why, HasSubstr("map \"outer.inner\": its value type \"struct flow\" is declared"));
   EXPECT_THAT(why, HasSubstr("__noinline"));
+}
+
+TEST(BtfMaps, ATypeThatCannotBeReadIsNamedWithItsMap) {
+  Maps maps;
+  const uint32_t self = maps.next();
+  maps.structure("", 8, {{"in", self}});
+  maps.map("flows", {{"type", maps.number(1)}, {"key", maps.word}, {"value", maps.pointer(self)}});
+  const std::string why = maps.problem();
+  EXPECT_THAT(why, HasSubstr("map \"flows\", its value: the unnamed type"));
+  EXPECT_THAT(why, HasSubstr("contains itself"));
+}
+
+TEST(BtfMaps, NamesShowNoControlCharacters) {
+  Maps maps;
+  maps.map("a\nb\x1b[2J", {{"type", 1}});
+  EXPECT_THAT(maps.problem(), HasSubstr("map \"a?b?[2J\""));
+}
+
+// What libbpf has to say goes into the error, not to stderr.
+TEST(Btf, WhatIsNotWellFormedIsSaid) {
+  Types types;
+  types.pointer(4711);
+  ::testing::internal::CaptureStderr();
+  const auto parsed = BtfTypes::parse(types.bytes());
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
+  ASSERT_FALSE(parsed);
+  EXPECT_THAT(parsed.error().message, HasSubstr("not well formed"));
+  EXPECT_THAT(parsed.error().context, HasSubstr("invalid referenced type ID 4711"));
 }
 
 TEST(BtfMaps, DefinitionsThatContradictThemselves) {

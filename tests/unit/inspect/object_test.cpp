@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <elf.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <linux/bpf.h>
@@ -6,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -13,6 +16,7 @@
 
 #include "base/fd.h"
 #include "facts.h"
+#include "kernel/elf_file.h"
 
 namespace mapshift::update {
 namespace {
@@ -142,6 +146,37 @@ TEST(Object, SaysWhatIsWrongWithAFile) {
   EXPECT_THAT(error_of(read_object_bytes("x.o", bytes)).message, HasSubstr("not for BPF"));
 }
 
+// As `extern` maps that a header declares: without optimisation the compiler names them all.
+TEST(Object, AMapThatIsOnlyDeclaredSaysHowToLeaveItOut) {
+  auto bytes = bytes_of("order");
+  const auto elf = ElfFile::parse(bytes);
+  ASSERT_TRUE(elf);
+  const auto maps = static_cast<uint16_t>(elf->section(".maps") - elf->sections().data());
+  const auto table = elf->section(".symtab")->data;
+  const auto begin = static_cast<size_t>(std::search(bytes.begin(), bytes.end(), table.begin(), table.end()) - bytes.begin());
+  for (size_t at = begin; at + sizeof(Elf64_Sym) <= begin + table.size(); at += sizeof(Elf64_Sym)) {
+    Elf64_Sym symbol;
+    std::memcpy(&symbol, &bytes[at], sizeof symbol);
+    if (symbol.st_shndx != maps || ELF64_ST_TYPE(symbol.st_info) != STT_OBJECT) continue;
+    symbol.st_shndx = 0;
+    std::memcpy(&bytes[at], &symbol, sizeof symbol);
+  }
+  EXPECT_THAT(error_of(read_object_bytes("x.o", bytes)).message, HasSubstr("declared extern and not defined: compile it with -O2"));
+}
+
+// An assembler takes them; the agent names instances by '@', and folders by '/'.
+TEST(Object, RefusesNamesThatCannotBePinned) {
+  for (const char* name : {"on@exec", "on/exec", "on.exec", "on\nexec"}) {
+    auto bytes = bytes_of("patterns");
+    const std::string_view good("on_exec");
+    const auto* begin = reinterpret_cast<const std::byte*>(good.data());
+    const auto at = std::search(bytes.begin(), bytes.end(), begin, begin + good.size());
+    ASSERT_NE(at, bytes.end());
+    for (auto next = at; next != bytes.end(); next = std::search(next, bytes.end(), begin, begin + good.size())) std::memcpy(&*next, name, good.size());
+    EXPECT_THAT(error_of(read_object_bytes("x.o", bytes)).message, HasSubstr("cannot be pinned by its name")) << name;
+  }
+}
+
 TEST(Object, RefusesAFifoAndAnOversizedFileAtOnce) {
   const auto folder = std::filesystem::temp_directory_path() / ("inspect_" + std::to_string(::getpid()));
   std::filesystem::create_directory(folder);
@@ -151,6 +186,9 @@ TEST(Object, RefusesAFifoAndAnOversizedFileAtOnce) {
   std::ofstream(large).close();
   std::filesystem::resize_file(large, kMaxObjectBytes + 1);
   EXPECT_EQ(error_of(read_object_file(large)).code, ErrorCode::kTooLarge);
+  const auto circle = (folder / "circle").string();
+  std::filesystem::create_symlink(circle, circle);
+  EXPECT_EQ(error_of(read_object_file(circle)).code, ErrorCode::kInvalid) << "the file is at fault, not the kernel";
   std::filesystem::remove_all(folder);
 }
 

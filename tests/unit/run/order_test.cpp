@@ -78,6 +78,50 @@ TEST(RunCommit, IsRefusedUntilItBakes) {
   world.expect_running(2);
 }
 
+// What others did to links and pins in the bake is said before the old generation goes.
+TEST(RunCommit, SaysWhatDoesNotRunOrIsNotNamedAnyMore) {
+  World world;
+  world.input.analysis.bake = kLong;
+  world.begin();
+  bool done = false;
+  world.steps.on_call([&](size_t, const std::string& call) {
+    if (done || call != "journal save baking") return;
+    done = true;
+    ASSERT_TRUE(world.kernel.swap(Hook{"xdp"}, hook_dir("meter"), pin(2, "progs/meter"), pin(2, "progs/watch")));
+    ASSERT_TRUE(world.kernel.unpublish(std::string(kRoot) + "/maps/windows"));
+    ASSERT_TRUE(world.kernel.publish(std::string(kRoot) + "/gen/1/maps/flows", std::string(kRoot) + "/maps/flows"));
+    EXPECT_TRUE(world.run->order(Order::kCommit, "because", "api"));
+  });
+  world.run->execute();
+  EXPECT_EQ(world.state(), State::kCommitted) << world.explain();
+  std::vector<std::string> said;
+  for (const Problem& one : world.run->record().warnings) said.push_back(one.code + " " + one.where);
+  EXPECT_EQ(said, (std::vector<std::string>{"hook-lost programs.meter", "pin-lost maps.flows", "pin-lost maps.windows"})) << world.explain();
+  for (const char* map : {"flows", "windows"}) {
+    const auto own = world.kernel.map_stats(pin(2, std::string("maps/") + map)), shown = world.kernel.map_stats(std::string(kRoot) + "/maps/" + map);
+    ASSERT_TRUE(own && shown) << map;
+    EXPECT_EQ(own->id, shown->id) << map;
+  }
+}
+
+TEST(RunCommit, ARollbackSaysWhichMapsAreNotNamedAnyMore) {
+  World world;
+  world.input.analysis.bake = kLong;
+  world.begin();
+  bool done = false;
+  world.steps.on_call([&](size_t, const std::string& call) {
+    if (done || call != "journal save baking") return;
+    done = true;
+    ASSERT_TRUE(world.kernel.unpublish(std::string(kRoot) + "/gen/1/maps/windows"));
+    EXPECT_TRUE(world.run->order(Order::kRollback, "because", "api"));
+  });
+  world.run->execute();
+  EXPECT_EQ(world.state(), State::kRolledBack) << world.explain();
+  ASSERT_EQ(world.run->record().warnings.size(), 1U);
+  EXPECT_EQ(world.run->record().warnings[0].code, "pin-lost");
+  EXPECT_EQ(world.run->record().warnings[0].where, "maps.windows");
+}
+
 TEST(RunOrders, TheFirstDecisionStands) {
   for (const char* at : {"journal save baking", "verify", "journal intent commit", "journal promote", "remove_tree"}) {
     World world;

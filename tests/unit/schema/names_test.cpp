@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <chrono>
+
 #include "planner_testing.h"
 #include "update/names.h"
 
@@ -24,6 +26,14 @@ TEST(Names, NearestIsCloseOrNothing) {
   EXPECT_EQ(nearest("flow", {"flows", "stats"}), "flows");
   EXPECT_EQ(nearest("xyzzy", {"flows", "stats"}), "");
   EXPECT_EQ(nearest("", {"a"}), "");
+}
+
+TEST(Names, NearestLooksAtNoMoreThanItCanCompareAtOnce) {
+  std::vector<std::string> many(100'000, std::string(200, 'x'));
+  many.push_back(std::string(199, 'y') + "z");
+  const auto begin = std::chrono::steady_clock::now();
+  for (int i = 0; i < 1000; ++i) EXPECT_EQ(nearest(std::string(200, 'y'), many), "");
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(60));
 }
 
 TEST(Names, EveryUnknownNameInOneAnswer) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Plans of maps that change their type, their key or their meaning, and what each is taken for.
 #include <gtest/gtest.h>
+#include <linux/bpf.h>
 
 #include "planner_testing.h"
 
@@ -172,6 +173,26 @@ TEST(PlanTransforms, NameFunctionsOfTheObject) {
   two.rule().transform_up = "flow_up";
   two.before.object.maps[0].value = structure("old", {{"t", structure("bpf_timer", {{"o", array(u64(), 2)}})}});
   EXPECT_THAT(codes(two.plan().refusals), ElementsAre("special-field"));
+}
+
+// They run in the agent's own thread, on every value in every pass.
+TEST(PlanTransforms, CallNothingButWhatOnlyComputes) {
+  const auto refused = [](int32_t imm, uint8_t src) {
+    Converted two;
+    const auto call = [](uint8_t kind, int32_t what) { return Insn{.code = BPF_JMP | BPF_CALL, .src = kind, .imm = what}; };
+    two.after.object.subprograms["flow_up"] = {"flow_up", {call(BPF_PSEUDO_CALL, 0)}, {{0, Reloc::Kind::kCall, "below", 0}}};
+    two.after.object.subprograms["below"] = {"below", {call(BPF_PSEUDO_CALL, 0), call(src, imm)}, {{0, Reloc::Kind::kCall, "flow_up", 0}}};
+    two.after.object.subprograms["flow_down"] = {"flow_down", {call(0, BPF_FUNC_csum_diff)}, {}};
+    return messages(two.plan().refusals);
+  };
+  EXPECT_THAT(refused(BPF_FUNC_snprintf, 0), IsEmpty());
+  for (const int32_t helper : {BPF_FUNC_send_signal, BPF_FUNC_loop, BPF_FUNC_ktime_get_ns, BPF_FUNC_get_prandom_u32, BPF_FUNC_map_lookup_elem})
+    EXPECT_THAT(refused(helper, 0), HasSubstr("maps.m.transform.up: below() calls the helper " + std::to_string(helper) + " at insn 1"));
+  EXPECT_THAT(refused(1, BPF_PSEUDO_KFUNC_CALL), HasSubstr("a function of the kernel"));
+  Converted two;
+  two.after.object.maps.push_back(section_of("bss", DataSection::kBss, {{"calls", u64()}}));
+  two.after.object.subprograms["flow_up"].relocs = {{3, Reloc::Kind::kVariable, "bss", 0}};
+  EXPECT_THAT(messages(two.plan().refusals), HasSubstr("flow_up() uses a variable of .bss at insn 3"));
 }
 
 TEST(PlanLocks, ReachTheEngine) {
