@@ -47,6 +47,7 @@ class Agent final : public http::Service {
   using SetTokens = std::function<void(const std::string& token, const std::string& rollback_token)>;
   void on_tokens(SetTokens set_tokens) { set_tokens_ = std::move(set_tokens); }
 
+  [[nodiscard]] Result<std::string> find_manifest(const std::string& name) override;
   [[nodiscard]] Result<update::ModuleRecord> load(const update::Manifest& manifest) override;
   [[nodiscard]] Result<update::ModuleRecord> adopt(const http::AdoptOptions& options) override;
   [[nodiscard]] std::vector<update::ModuleRecord> modules() override;

@@ -91,8 +91,7 @@ void Agent::count_entries() {
     std::map<std::pair<std::string, std::string>, Usage> counted;
     for (const store::ModuleRow& row : rows.value_or(std::vector<store::ModuleRow>())) {
       const update::Paths paths(config_.bpffs, row.name);
-      std::map<std::string, metrics::MapUsage> usages;
-    for (const std::string& map : kernel_->list(paths.root() + "/maps").value_or(std::vector<std::string>())) {
+      for (const std::string& map : kernel_->list(paths.root() + "/maps").value_or(std::vector<std::string>())) {
         if (is_change_log(map)) continue;
         if (const auto held = count(row.name, map)) counted[{row.name, map}] = *held;
       }

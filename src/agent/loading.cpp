@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <filesystem>
 
 #include "agent/agent.h"
 #include "base/log.h"
@@ -7,6 +8,20 @@
 #include "update/objectives.h"
 
 namespace mapshift::agent {
+
+Result<std::string> Agent::find_manifest(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  std::string folders;
+  for (const std::string& folder : config_.module_dirs) {
+    for (const char* ending : {"", ".json"}) {
+      std::string path = folder + "/" + name + ending;
+      std::error_code error;
+      if (std::filesystem::is_regular_file(path, error)) return path;
+    }
+    folders += (folders.empty() ? "" : ", ") + folder;
+  }
+  return fail(ErrorCode::kNotFound, "there is no manifest \"" + name + "\" in module_dirs (" + (folders.empty() ? "none" : folders) + ")");
+}
 
 Result<update::ModuleRecord> Agent::load(const update::Manifest& manifest) {
   const std::lock_guard change(change_);

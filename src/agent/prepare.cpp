@@ -156,12 +156,19 @@ Result<Prepared> prepare_adopted(Kernel& kernel, const update::Paths& paths, con
   return out;
 }
 
-Result<Prepared> prepare_running(Kernel& kernel, const std::string& bpffs, const store::ModuleRow& row) {
-  MS_TRY(const update::Manifest manifest, config::parse_manifest(row.manifest, "/", {}, "the stored manifest of " + row.name));
-  if (row.object_path.empty()) return prepare_adopted(kernel, update::Paths(bpffs, row.name), manifest, row.generation);
-  MS_TRY(Prepared out, prepare(manifest, row.generation, row.object_path));
-  adopt_running_layouts(kernel, update::Paths(bpffs, row.name), out);
+Result<Prepared> prepare_loaded(Kernel& kernel, const update::Paths& paths, update::Manifest manifest, uint64_t generation,
+                                const std::string& object_path) {
+  if (object_path.empty()) return prepare_adopted(kernel, paths, manifest, generation);
+  const auto pinned = kernel.list(paths.generation(generation) + "/progs");
+  for (const std::string& name : pinned.value_or(std::vector<std::string>())) manifest.programs.try_emplace(std::string(base_name(name)));
+  MS_TRY(Prepared out, prepare(manifest, generation, object_path));
+  adopt_running_layouts(kernel, paths, out);
   return out;
+}
+
+Result<Prepared> prepare_running(Kernel& kernel, const std::string& bpffs, const store::ModuleRow& row) {
+  MS_TRY(update::Manifest manifest, config::parse_manifest(row.manifest, "/", {}, "the stored manifest of " + row.name));
+  return prepare_loaded(kernel, update::Paths(bpffs, row.name), std::move(manifest), row.generation, row.object_path);
 }
 
 std::set<std::string> gone_hooks(Kernel& kernel, const update::Paths& paths, const Prepared& running) {

@@ -30,6 +30,10 @@ struct Prepared {
 [[nodiscard]] Result<Prepared> prepare_adopted(Kernel& kernel, const update::Paths& paths, const update::Manifest& manifest, uint64_t generation);
 // The layouts that the generation's pinned maps have in the kernel, in place of what the object file says.
 void adopt_running_layouts(Kernel& kernel, const update::Paths& paths, Prepared& prepared);
+// A generation that is loaded, `object_path` empty for one without an object file: what is pinned of it runs, also what its manifest
+// would leave out.
+[[nodiscard]] Result<Prepared> prepare_loaded(Kernel& kernel, const update::Paths& paths, update::Manifest manifest, uint64_t generation,
+                                              const std::string& object_path);
 
 // Programs of a generation whose hooks run nothing: their interfaces or cgroups are gone, or they were never attached.
 [[nodiscard]] std::set<std::string> gone_hooks(Kernel& kernel, const update::Paths& paths, const Prepared& running);

@@ -97,15 +97,13 @@ void Agent::recover_update(const store::StoredUpdate& stored) {
     if (row.generation == stored.record.from.generation) old_object = row.object_path;
   }
   Proposal proposal;
-  auto old_side = old_object.empty() ? prepare_adopted(*kernel_, update::Paths(config_.bpffs, name), *old_manifest, stored.record.from.generation)
-                                     : prepare(*old_manifest, stored.record.from.generation, old_object);
+  auto old_side = prepare_loaded(*kernel_, update::Paths(config_.bpffs, name), *old_manifest, stored.record.from.generation, old_object);
   auto next = prepare(*manifest, stored.record.to.generation, config_.state_dir + "/objects/" + stored.record.digest + ".bpf.o");
   if (!old_side || !next) return abandon(old_side ? next.error().message : old_side.error().message);
   proposal.old_side = std::move(*old_side);
   proposal.next = std::move(*next);
   LoadRequest unused;  // it is loaded, or will be with a request of its own
   changes_.prepare(proposal.next.input, unused);
-  adopt_running_layouts(*kernel_, update::Paths(config_.bpffs, name), proposal.old_side);
   const auto bake = std::chrono::duration_cast<Nanos>(Seconds(stored.record.bake_seconds));
   proposal.analysis = update::judging_of(*manifest, config_.objectives, bake, proposal.next.input.object, attached_programs(proposal.next)).analysis;
   proposal.plan = plan_again(*kernel_, proposal.old_side, proposal.next, config_.limits, stored.record);

@@ -81,7 +81,7 @@ class Grammar {
   }
   CLI::App* add_manifest(const std::string& name, Command command, const std::string& help, const std::string& example) {
     CLI::App* sub = add(app_, name, command, help);
-    sub->add_option("MODULE.json", options_.target, "The module's manifest")->required();
+    sub->add_option("MODULE.json", options_.target, "The module's manifest; or the name of one in the agent's module_dirs")->required();
     add_set(*sub);
     sub->footer("\nExample:\n  mapshift " + example);
     return sub;

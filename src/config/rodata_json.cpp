@@ -19,41 +19,47 @@ std::optional<int64_t> as_int64(const JsonValue& value) {
   return std::nullopt;
 }
 
+std::optional<RodataValue> read_value(Report& report, JsonValue& value, const std::string& where);
+
 std::optional<RodataValue> read_array(Report& report, JsonValue& array, const std::string& where) {
-  std::vector<int64_t> numbers;
+  RodataValue::Elements elements;
   if (array.items.size() > kMaxArray) {
     report.add("too-many", where, array.line, "\"" + where + "\": more than " + std::to_string(kMaxArray) + " elements");
     return std::nullopt;
   }
-  for (JsonValue& item : array.items) {
-    resolve_scalar(item);
-    const std::optional<int64_t> number = as_int64(item);
-    if (!number) {
-      report.add("wrong-type", where, item.line, "\"" + where + "\": an array holds integers of 64 signed bits");
-      return std::nullopt;
-    }
-    numbers.push_back(*number);
+  for (size_t i = 0; i < array.items.size(); ++i) {
+    auto element = read_value(report, array.items[i], where + "[" + std::to_string(i) + "]");
+    if (!element) return std::nullopt;
+    elements.push_back(std::move(*element));
   }
-  return numbers;
+  return RodataValue{std::move(elements)};
+}
+
+std::optional<RodataValue> read_struct(Report& report, JsonValue& object, const std::string& where) {
+  RodataValue::Members members;
+  for (auto& [name, member] : object.members) {
+    auto value = read_value(report, member, where + "." + name);
+    if (!value) return std::nullopt;
+    members.emplace(name, std::move(*value));
+  }
+  return RodataValue{std::move(members)};
 }
 
 std::optional<RodataValue> read_value(Report& report, JsonValue& value, const std::string& where) {
   resolve_scalar(value);
   switch (value.kind) {
-    case Kind::kBool: return value.boolean;
-    case Kind::kSigned: return value.signed_number;
+    case Kind::kBool: return RodataValue{value.boolean};
+    case Kind::kSigned: return RodataValue{value.signed_number};
     case Kind::kUnsigned:
-      if (const auto fits = as_int64(value)) return *fits;
-      return value.unsigned_number;
-    case Kind::kFloat: return value.real;
-    case Kind::kString: return value.text;
+      if (const auto fits = as_int64(value)) return RodataValue{*fits};
+      return RodataValue{value.unsigned_number};
+    case Kind::kFloat: return RodataValue{value.real};
+    case Kind::kString: return RodataValue{value.text};
     case Kind::kArray: return read_array(report, value, where);
-    case Kind::kNull:
-    case Kind::kObject: break;
+    case Kind::kObject: return read_struct(report, value, where);
+    case Kind::kNull: break;
   }
-  report.add("wrong-type", where, value.line,
-             "\"" + where + "\" must be a boolean, a number, a string or an array of integers, not " +
-                 std::string(to_string(value.kind)));
+  report.add("wrong-type", where, value.line, "\"" + where + "\" must be a boolean, a number, a string, an array of such values or an object with them, not null");
   return std::nullopt;
 }
 

@@ -8,8 +8,8 @@
 
 namespace mapshift::config {
 
-// Reads "rodata": a boolean, a number, a text or an array of integers for each variable. Whether a value fits its
-// variable is known only with the object's types.
+// Reads "rodata": for each variable a boolean, a number, a text, an array of such, or an object with one for each member. Whether a
+// value fits its variable is known only with the object's types.
 void read_rodata(ObjectReader& reader, std::map<std::string, update::RodataValue>& out);
 
 }  // namespace mapshift::config

@@ -10,8 +10,10 @@ Response App::module_response(int status, const update::ModuleRecord& record) co
 }
 
 Result<update::Manifest> App::read_manifest(const ManifestRequest& request) const {
-  if (!request.path.empty()) return codec_.load_manifest(request.path, request.set);
-  return codec_.parse_manifest(request.text, request.folder, request.set, "manifest");
+  if (request.path.empty()) return codec_.parse_manifest(request.text, request.folder, request.set, "manifest");
+  if (request.path.front() == '/') return codec_.load_manifest(request.path, request.set);
+  MS_TRY(const std::string path, service_.find_manifest(request.path));
+  return codec_.load_manifest(path, request.set);
 }
 
 Response App::load_module(const Call& call) {

@@ -49,6 +49,8 @@ struct GoProcesses {
 class Service {
  public:
   virtual ~Service() = default;
+  // The path of the manifest called "NAME" or "NAME.json" in the configuration's module_dirs, the first that has it.
+  [[nodiscard]] virtual Result<std::string> find_manifest(const std::string& name) = 0;
   [[nodiscard]] virtual Result<update::ModuleRecord> load(const update::Manifest& manifest) = 0;
   // Takes over what runs, as generation 1; changes nothing that runs.
   [[nodiscard]] virtual Result<update::ModuleRecord> adopt(const AdoptOptions& options) = 0;

@@ -10,18 +10,13 @@
 
 #include "kernel/libbpf_log.h"
 #include "kernel/ops_table.h"
+#include "kernel/pin.h"
 
 namespace mapshift {
 namespace {
 
 // One program's log. The pages are touched only when the kernel writes them; since Linux 6.4 the end of a longer log is kept.
 constexpr size_t kLogBytes = 8u << 20;
-constexpr size_t kMaxName = 200;  // bpffs takes 255
-
-bool is_pin_name(const std::string& name) {
-  return !name.empty() && name.size() <= kMaxName &&
-         std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) != 0 || c == '_'; });
-}
 
 // What bpftool shows before ".bss": the file's name up to its first dot.
 std::string object_name(const std::string& path) {

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cctype>
 #include <cerrno>
 #include <vector>
 
@@ -16,11 +15,10 @@
 #include "base/named_file.h"
 #include "kernel/elf_file.h"
 #include "kernel/object_reader.h"
+#include "kernel/pin.h"
 
 namespace mapshift {
 namespace {
-
-constexpr size_t kMaxPinName = 200;  // bpffs takes 255
 
 Result<std::vector<std::byte>> read_file(const std::string& path) {
   // Non-blocking, because opening a FIFO would wait for a writer.
@@ -92,9 +90,7 @@ Result<ObjectSpec> read_object_bytes(const std::string& path, std::span<const st
 }
 
 Status ObjectReader::check_name(const char* what, std::string_view name) {
-  const bool good = !name.empty() && name.size() <= kMaxPinName &&
-                    std::ranges::all_of(name, [](unsigned char c) { return std::isalnum(c) != 0 || c == '_'; });
-  if (good) return {};
+  if (is_pin_name(name)) return {};
   std::string shown(name.substr(0, kMaxPinName));
   std::ranges::replace_if(shown, [](unsigned char c) { return c < ' ' || c > '~'; }, '?');
   return fail(ErrorCode::kInvalid, fmt::format("the {} \"{}\" cannot be pinned by its name: use up to {} letters, digits and '_'", what, shown, kMaxPinName));

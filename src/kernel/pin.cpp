@@ -7,6 +7,7 @@
 #include <sys/vfs.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <cstdio>
 #include <memory>
@@ -62,6 +63,10 @@ Status remove_below(const std::string& dir, int depth) {
 }
 
 }  // namespace
+
+bool is_pin_name(std::string_view name) {
+  return !name.empty() && name.size() <= kMaxPinName && std::ranges::all_of(name, [](unsigned char c) { return std::isalnum(c) != 0 || c == '_'; });
+}
 
 Result<Fd> open_pin(const std::string& path) {
   Fd fd(bpf_obj_get(path.c_str()));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/fd.h"
@@ -11,6 +12,10 @@ namespace mapshift {
 // Pins: names in bpffs that keep kernel objects alive without a process. Every function is stateless and thread-safe as
 // long as calls on one path do not overlap. bpffs refuses '.' in names; a name that ends in '~' is one of ours in the
 // making, which a C identifier can never be.
+
+// What a name of ours in bpffs may be: up to kMaxPinName letters, digits and '_'; bpffs takes 255 bytes.
+inline constexpr size_t kMaxPinName = 200;
+[[nodiscard]] bool is_pin_name(std::string_view name);
 
 // The object pinned at `path`. kNotFound when there is none.
 [[nodiscard]] Result<Fd> open_pin(const std::string& path);

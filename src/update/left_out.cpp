@@ -28,14 +28,24 @@ std::map<std::string, std::string> slots_of(const Manifest& manifest) {
   return out;
 }
 
+// The table of functions that brings it along, by function.
+std::map<std::string, std::string> tables_of(const ObjectSpec& object) {
+  std::map<std::string, std::string> out;
+  for (const ProgramSpec& program : object.programs) {
+    if (!program.table) continue;
+    for (const std::string& function : program.table->programs) out.emplace(function, program.name);
+  }
+  return out;
+}
+
 }  // namespace
 
 std::vector<Problem> leave_out(Manifest& manifest, ObjectSpec& object) {
   std::vector<Problem> problems;
   const std::set<std::string> asked = asked_for(manifest);
+  const auto tables = tables_of(object);
   for (const ProgramSpec& program : object.programs) {
-    // libbpf loads the functions of a table with their table.
-    const bool unasked = program.on_demand && !asked.contains(program.name) && !program.section.starts_with("struct_ops");
+    const bool unasked = program.on_demand && !asked.contains(program.name) && !tables.contains(program.name);
     if (unasked) manifest.programs[program.name].load = false;
   }
   std::vector<std::string> known;
@@ -49,13 +59,16 @@ std::vector<Problem> leave_out(Manifest& manifest, ObjectSpec& object) {
       problems.push_back(unknown_name("program", base, "the object", where, known));
     } else if (program->table) {
       problems.push_back({"cannot-leave-out", where, base + " is a table of functions, which the object brings along: it cannot be left out"});
+    } else if (const auto table = tables.find(base); table != tables.end()) {
+      problems.push_back({"cannot-leave-out", where, base + " is a function of the table " + table->second + ", which loads it: it cannot be left out"});
     } else if (const auto slot = slots.find(base); slot != slots.end()) {
       problems.push_back({"cannot-leave-out", where, base + " is left out (\"load\": false), but " + slot->second + " names it"});
     }
   }
   std::erase_if(object.programs, [&](const ProgramSpec& program) {
     const auto rule = manifest.programs.find(program.name);
-    return rule != manifest.programs.end() && !rule->second.load && !program.table && !slots.contains(program.name);
+    return rule != manifest.programs.end() && !rule->second.load && !program.table && !slots.contains(program.name) &&
+           !tables.contains(program.name);
   });
   return problems;
 }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <set>
 
 #include "kernel/instance_name.h"
@@ -12,6 +13,7 @@
 #include "update/instances.h"
 #include "update/names.h"
 #include "update/overlap.h"
+#include "update/rodata.h"
 
 namespace mapshift::update {
 namespace {
@@ -25,53 +27,6 @@ const Variable* find_rodata(const ObjectSpec& object, const std::string& name) {
   }
   return nullptr;
 }
-
-bool put_integer(std::vector<std::byte>& out, size_t at, size_t size, bool is_signed, int64_t value, bool value_unsigned) {
-  const auto bits = static_cast<uint64_t>(value);
-  if (size < 8) {
-    const uint64_t top = (uint64_t{1} << (size * 8 - (is_signed ? 1 : 0))) - 1;
-    const bool negative = !value_unsigned && value < 0;
-    if (negative ? (!is_signed || value < -static_cast<int64_t>(top) - 1) : bits > top) return false;
-  } else if (size == 8) {
-    if (is_signed ? (value_unsigned && value < 0) : (!value_unsigned && value < 0)) return false;
-  } else {
-    return false;
-  }
-  std::memcpy(out.data() + at, &bits, size);  // little endian: the low bytes come first
-  return true;
-}
-
-struct Encoder {
-  const Variable& variable;
-  std::vector<std::byte> out = std::vector<std::byte>(variable.size);
-
-  [[nodiscard]] const Type* type() const { return variable.type.get(); }
-  [[nodiscard]] bool is_signed() const { return type() != nullptr && type()->is_signed; }
-
-  bool operator()(bool value) { return put_integer(out, 0, variable.size, false, value ? 1 : 0, true); }
-  bool operator()(int64_t value) { return put_integer(out, 0, variable.size, is_signed(), value, false); }
-  bool operator()(uint64_t value) { return put_integer(out, 0, variable.size, is_signed(), static_cast<int64_t>(value), true); }
-  bool operator()(double value) {
-    const auto narrow = static_cast<float>(value);
-    if (type() == nullptr || type()->kind != TypeKind::kFloat) return false;
-    if (variable.size == sizeof narrow) std::memcpy(out.data(), &narrow, sizeof narrow);
-    if (variable.size == sizeof value) std::memcpy(out.data(), &value, sizeof value);
-    return variable.size == sizeof narrow || variable.size == sizeof value;
-  }
-  bool operator()(const std::string& value) {
-    if (type() == nullptr || type()->kind != TypeKind::kArray || value.size() >= variable.size) return false;
-    std::memcpy(out.data(), value.data(), value.size());
-    return true;
-  }
-  bool operator()(const std::vector<int64_t>& values) {
-    if (type() == nullptr || type()->kind != TypeKind::kArray || !type()->element || values.size() > type()->count) return false;
-    const size_t size = type()->element->size;
-    for (size_t i = 0; i < values.size(); ++i) {
-      if (!put_integer(out, i * size, size, type()->element->is_signed, values[i], false)) return false;
-    }
-    return true;
-  }
-};
 
 // What a table of functions is, and is called, its object says.
 void name_tables(const ObjectSpec& object, std::map<std::string, AttachSpec>& attachments, std::vector<Problem>& problems) {
@@ -162,13 +117,9 @@ Result<std::map<std::string, std::vector<std::byte>>> rodata_bytes(const Manifes
       problems.push_back({"unknown-variable", "rodata." + name, "the object has no `const volatile` variable of this name"});
       continue;
     }
-    Encoder encoder{*variable};
-    if (std::visit(encoder, value)) {
-      out.emplace(name, std::move(encoder.out));
-    } else {
-      const std::string type = variable->type ? variable->type->name : std::string();
-      problems.push_back({"bad-value", "rodata." + name, "the value does not fit the variable (" + (type.empty() ? "" : type + ", ") + std::to_string(variable->size) + " bytes)"});
-    }
+    auto bytes = encode_rodata(*variable, value, "rodata." + name);
+    if (bytes) out.emplace(name, std::move(*bytes));
+    else std::ranges::move(bytes.error().problems, std::back_inserter(problems));
   }
   if (!problems.empty()) return fail(Error{ErrorCode::kInvalid, 0, "`rodata` of the manifest does not fit the object", {}, std::move(problems)});
   return out;

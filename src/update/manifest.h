@@ -4,11 +4,11 @@
 #include <map>
 #include <optional>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "kernel/trace_target.h"
 #include "slo/objective.h"
+#include "update/rodata.h"
 
 namespace mapshift::update {
 
@@ -82,8 +82,6 @@ struct Canary {
   std::vector<double> steps = {};  // shares in (0, 1), rising; after the last one everything goes to the new generation
   double step_seconds = 0;         // how long each step is judged; 0: the analysis's bake divided by the steps
 };
-
-using RodataValue = std::variant<bool, int64_t, uint64_t, double, std::string, std::vector<int64_t>>;
 
 // A module manifest, validated in form: names resolve and values are sane only as far as the file itself tells.
 struct Manifest {

@@ -42,6 +42,11 @@ void check_calls(const std::string& name, const std::string& where, const Object
                                                                 "remembers nothing", name, reloc.symbol, reloc.insn)});
       return;
     }
+    if (reloc.kind == Reloc::Kind::kExtern && reloc.insn < insns.size() && insns[reloc.insn].code == kCall) {  // as clang leaves it to libbpf
+      refusals.push_back({"impure-function", where, fmt::format("{}() calls {}(), a function of the kernel, at insn {}: a conversion may only compute",
+                                                                name, reloc.symbol, reloc.insn)});
+      return;
+    }
     if (reloc.kind == Reloc::Kind::kCall || reloc.kind == Reloc::Kind::kCallback) check_calls(reloc.symbol, where, object, seen, refusals);
   }
 }

@@ -92,12 +92,25 @@ void check(const ObjectSpec& object) {
     (void)update::infer_merge(facts, access.map, facts, access.map, 0, 8, access.offset, access.size);
 }
 
+// Something for each member and a few elements, whatever the types say of their places.
+update::RodataValue shaped_like(const Type* type, int depth) {
+  if (type == nullptr || depth > 8) return {int64_t{1}};
+  if (type->kind == TypeKind::kArray) return {update::RodataValue::Elements(std::min(type->count, 3u), shaped_like(type->element.get(), depth + 1))};
+  if (type->kind != TypeKind::kStruct && type->kind != TypeKind::kUnion) return {int64_t{1}};
+  update::RodataValue::Members members;
+  for (const Member& member : type->members) {
+    if (type->kind == TypeKind::kUnion && !members.empty()) break;
+    members.emplace(member.name, shaped_like(member.type.get(), depth + 1));
+  }
+  return {std::move(members)};
+}
+
 // The damaged object as the next generation of the whole one: nothing that the engine is told reaches out of a value or a key.
 void check_update(const ObjectSpec& old_object, const ObjectSpec& new_object) {
   update::Manifest manifest;
   for (const auto& map : new_object.maps) {
     if (map.section == DataSection::kRodata)
-      for (const auto& variable : map.variables) manifest.rodata[variable.name] = int64_t{1};
+      for (const auto& variable : map.variables) manifest.rodata[variable.name] = shaped_like(variable.type.get(), 0);
     const MapSpec* before = update::find_map(old_object, map.name);
     if (before == nullptr) continue;
     const auto diff = update::diff_values({.where = "maps." + map.name, .old_value = {before->value, before->value_size},
@@ -134,7 +147,7 @@ void loop(const char* what, uint64_t seed, F&& once) {
 uint64_t fresh_seed() { return number_from("MAPSHIFT_FUZZ_SEED", std::random_device{}()); }
 
 TEST(Fuzz, ObjectFiles) {
-  const Bytes inputs[] = {read("patterns"), read("loops"), read("order"), read("unions")};
+  const Bytes inputs[] = {read("patterns"), read("loops"), read("order"), read("unions"), read("settings")};
   std::vector<ObjectSpec> whole;
   for (const Bytes& input : inputs) whole.push_back(read_object_bytes("whole", input).value());
   const uint64_t seed = fresh_seed();

@@ -175,8 +175,8 @@ class Model:
             for value in values:
                 if isinstance(value, str) or not cell.allows(value, bits):
                     yield f"key {key}[{element}] is {value}, not {cell}"
-            if len(slots) == 1:
-                cell.seen(values[0])
+                elif len(slots) == 1:
+                    cell.seen(value)
 
 
 def joined(op, values, cell):

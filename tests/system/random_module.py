@@ -127,7 +127,7 @@ class Maker:
         ops = ["add", "plain"] if of.per_cpu or of.lock else ["add", "add", "plain"]
         if not sums_only:
             ops += ["or", "max", "latest"] + ([] if of.per_cpu else ["user"]) + ([] if of.is_array() or of.per_cpu else ["min", "first"])
-        leaf = Leaf(number, "user" if of.control else pick.choice(ops), pick.randint(1, 5), pick.choice(("", "tag", "manifest")))
+        leaf = Leaf(number, "user" if of.control else pick.choice(ops), pick.randint(1, 5), say=pick.choice(("", "tag", "manifest")))
         if of.control and leaf.say and of.number:
             leaf.kept = pick.choice(("latest", "sum", "max", "min", "or"))
         size = pick.choice((4, 8) if leaf.op in ATOMIC else (1, 2, 4, 8))

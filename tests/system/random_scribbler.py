@@ -50,8 +50,12 @@ class Scribbler:
 
     def write(self, model):
         key = self.random.choice(sorted(model.keys))
-        with self.open(model) as found:
-            generation = self.old if found.id == self.ids[model] else self.new
-            fields = self.case.values(model.of, None, generation, self.random)
-            found.update(model.of.key_bytes(key, generation), model.of.value_bytes(fields, generation))
+        while True:
+            with self.open(model) as found:
+                generation = self.old if found.id == self.ids[model] else self.new
+                fields = self.case.values(model.of, None, generation, self.random)
+                found.update(model.of.key_bytes(key, generation), model.of.value_bytes(fields, generation))
+            with self.open(model) as now:  # else the generation may have gone before the write, and its last pass too
+                if now.id == found.id:
+                    break
         self.last[model, key] = fields, generation

@@ -157,6 +157,14 @@ class Commands(SystemTest):
         self.assertIn("%", shown)
         self.assertIn("committed", shown)
 
+    def test_a_manifest_by_its_name(self):
+        self.meter(1)
+        agent = self.agent(module_dirs=[str(self.folder / "none"), str(self.folder)])
+        self.expect(agent, FAILED, "load", "meter", says=["there is no manifest", str(self.folder)])
+        self.load(agent, "meter_v1")
+        self.expect(agent, DONE, "plan", "meter_v1.json")
+        self.assertEqual(agent.cli("unload", "meter").status, 0)
+
     def test_if_generation(self):
         agent = self.agent()
         self.load(agent, self.meter(1))

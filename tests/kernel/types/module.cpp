@@ -17,7 +17,7 @@ update::Manifest manifest_of(const std::string& object, const std::string& versi
   manifest.name = kModule;
   manifest.version = version;
   manifest.object = TYPES_OBJECTS + object + ".bpf.o";
-  manifest.rodata["traced_pid"] = int64_t{::getpid()};
+  manifest.rodata["traced_pid"] = {int64_t{::getpid()}};
   return manifest;
 }
 

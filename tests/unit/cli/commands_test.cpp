@@ -19,7 +19,7 @@ using update::State;
 TEST(Commands, LoadSendsAnAbsolutePathAndTheSettings) {
   ScriptedAgent agent;
   agent.answer(201, to_json(module_with({})));
-  const Outcome outcome = run_line(agent, {"load", "m.json", "--set", "IFACE=eth0"});
+  const Outcome outcome = run_line(agent, {"load", "./m.json", "--set", "IFACE=eth0"});
   EXPECT_EQ(outcome.status, kDone) << outcome.err;
   ASSERT_THAT(agent.asked, SizeIs(1));
   EXPECT_EQ(agent.asked[0].method, "POST");
@@ -28,6 +28,14 @@ TEST(Commands, LoadSendsAnAbsolutePathAndTheSettings) {
   EXPECT_THAT(body["manifest"].get<std::string>(), StartsWith("/"));
   EXPECT_EQ(body["set"]["IFACE"], "eth0");
   EXPECT_THAT(outcome.out, HasSubstr("Loaded flowmeter 1.0.0, generation 1"));
+}
+
+TEST(Commands, WhatIsNoFileHereIsANameOfTheAgents) {
+  ScriptedAgent agent;
+  agent.answer(201, to_json(module_with({})));
+  EXPECT_EQ(run_line(agent, {"load", "flowmeter"}).status, kDone);
+  ASSERT_THAT(agent.asked, SizeIs(1));
+  EXPECT_EQ(Json::parse(agent.asked[0].body)["manifest"], "flowmeter");
 }
 
 TEST(Commands, APlanThatWouldBeRefusedIsStatusOne) {

@@ -54,15 +54,18 @@ TEST(Manifest, SetComesBeforeParams) {
 
 TEST(Manifest, FurtherMembers) {
   const Manifest manifest =
-      read(with(R"("rodata": {"a": true, "b": -3, "c": 18446744073709551615, "d": 0.5, "e": "x", "f": [1, -2], "g": "$N"},
+      read(with(R"("rodata": {"a": true, "b": -3, "c": 18446744073709551615, "d": 0.5, "e": "x", "f": [1, -2], "g": "$N", "h": {"i": [{"j": 1}]}},
     "prog_arrays": {"jumps": {"0": "first", "7": "second"}}, "optional": ["first"], "programs": {"third": {"load": false}}, "params": {"N": 12},
     "maps": {"c": {"policy": "sync", "from": "b", "class": "state", "epoch": 3, "on_delete": "keep_delta", "max_entries": "$N"}})"));
   using Value = update::RodataValue;
-  EXPECT_EQ(manifest.rodata.at("a"), Value(true));
-  EXPECT_EQ(manifest.rodata.at("b"), Value(int64_t{-3}));
-  EXPECT_EQ(manifest.rodata.at("c"), Value(~uint64_t{0}));
-  EXPECT_EQ(manifest.rodata.at("f"), Value(std::vector<int64_t>{1, -2}));
-  EXPECT_EQ(manifest.rodata.at("g"), Value(int64_t{12}));
+  const auto whole = [](int64_t number) { return Value{number}; };
+  EXPECT_EQ(manifest.rodata.at("a"), Value{true});
+  EXPECT_EQ(manifest.rodata.at("b"), whole(-3));
+  EXPECT_EQ(manifest.rodata.at("c"), Value{~uint64_t{0}});
+  EXPECT_EQ(manifest.rodata.at("f"), (Value{Value::Elements{whole(1), whole(-2)}}));
+  EXPECT_EQ(manifest.rodata.at("g"), whole(12));
+  const Value inner{Value::Members{{"j", whole(1)}}};
+  EXPECT_EQ(manifest.rodata.at("h"), (Value{Value::Members{{"i", Value{Value::Elements{inner}}}}}));
   EXPECT_EQ(manifest.prog_arrays.at("jumps").at(7), "second");
   EXPECT_THAT(manifest.optional_programs, ElementsAre("first"));
   EXPECT_FALSE(manifest.programs.at("third").load);
@@ -136,7 +139,7 @@ TEST(Manifest, TextReadsBackToTheSame) {
   const Manifest first = read(text);
   EXPECT_EQ(first.programs.at("u").attach->path, "/srv/modules/bin/app");
   EXPECT_EQ(first.programs.at("u").attach->trace.symbol, "a$b");
-  EXPECT_EQ(first.rodata.at("s"), update::RodataValue(std::string("$N and ${N}")));
+  EXPECT_EQ(first.rodata.at("s"), update::RodataValue{std::string("$N and ${N}")});
   EXPECT_THAT(first.text, Not(HasSubstr("\n")));
   const Result<Manifest> again = parse_manifest(first.text, "/elsewhere", {}, "stored");
   ASSERT_TRUE(again) << again.error().message;

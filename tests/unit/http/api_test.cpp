@@ -40,7 +40,7 @@ TEST_F(Api, TakesAManifestInTheBody) {
 }
 
 TEST_F(Api, NamesAllThatIsWrongWithABody) {
-  const Reply reply = api_.send("POST", "/api/v1/updates", R"({"manifest": "relative", "set": {"A": 1}, "bake": "soon", "allow_lossy": 1, "nope": 0})");
+  const Reply reply = api_.send("POST", "/api/v1/updates", R"({"manifest": "relative/one", "set": {"A": 1}, "bake": "soon", "allow_lossy": 1, "nope": 0})");
   (void)problem_code(reply, 400);
   std::vector<std::string> where;
   const Json body = json(reply);

@@ -33,6 +33,7 @@ class FakeService : public Service {
   std::atomic<bool> is_ready = true;
   std::atomic<int> reloads = 0, waiting = 0;
 
+  Result<std::string> find_manifest(const std::string& name) override { return "/modules/" + name; }
   Result<update::ModuleRecord> load(const update::Manifest& manifest) override;
   std::optional<AdoptOptions> last_adoption;
   Result<update::ModuleRecord> adopt(const AdoptOptions& options) override;

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "update/load_request.h"
+#include "update/names.h"
 
 namespace mapshift::update {
 namespace {
@@ -66,6 +67,32 @@ TEST(LeftOut, NamesThatCannotBe) {
   EXPECT_THAT(problems[0].message, HasSubstr("prog_arrays.jumps.2"));
   EXPECT_THAT(problems[1].message, HasSubstr("did you mean \"raw\""));
   EXPECT_THAT(names(object), ElementsAre("by_type", "raw"));
+}
+
+TEST(LeftOut, OptionalOnesMayBe) {
+  Manifest manifest;
+  manifest.programs["raw"].load = false;
+  manifest.optional_programs = {"raw", "row"};
+  ObjectSpec object = two_ways();
+  EXPECT_THAT(leave_out(manifest, object), IsEmpty());
+  const auto problems = check_names(manifest, object);
+  ASSERT_THAT(problems, SizeIs(1));
+  EXPECT_THAT(problems[0].message, HasSubstr("\"row\""));
+}
+
+TEST(LeftOut, FunctionsComeWithTheirTable) {
+  ObjectSpec object = two_ways();
+  object.programs[1].table.emplace().programs = {"by_type"};
+  object.programs[1].name = "control";
+  object.programs[0].on_demand = true;
+  Manifest manifest;
+  EXPECT_THAT(leave_out(manifest, object), IsEmpty());
+  EXPECT_THAT(names(object), ElementsAre("by_type", "control"));
+  manifest.programs = {{"by_type", {.load = false}}};
+  const auto problems = leave_out(manifest, object);
+  ASSERT_THAT(problems, SizeIs(1));
+  EXPECT_THAT(problems[0].message, HasSubstr("a function of the table control"));
+  EXPECT_THAT(names(object), ElementsAre("by_type", "control"));
 }
 
 TEST(LeftOut, ASectionThatNobodyKnowsIsNamed) {

@@ -43,7 +43,7 @@ TEST(Names, EveryUnknownNameInOneAnswer) {
   m.maps["flow"] = {};
   m.maps["flows"].fields["packet"] = {};
   m.maps["flows"].fields["in.b"] = {};
-  m.rodata["limits"] = int64_t{1};
+  m.rodata["limits"] = {int64_t{1}};
   m.prog_arrays["jump"] = {};
   m.prog_arrays["jumps"] = {{0, "count_pakets"}};
   const auto problems = check_names(m, object());
@@ -72,7 +72,7 @@ TEST(Names, KnownNamesPass) {
   m.maps["flows"].fields["in"] = {};
   m.maps["flows"].fields["in.a"] = {};
   m.maps["bss"].fields["dropped"] = {};
-  m.rodata["limit"] = int64_t{1};
+  m.rodata["limit"] = {int64_t{1}};
   m.prog_arrays["jumps"] = {{3, "count_packets"}};
   EXPECT_THAT(messages(check_names(m, object())), IsEmpty());
   m.prog_arrays["jumps"] = {{4, "count_packets"}};

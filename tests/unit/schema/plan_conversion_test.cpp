@@ -189,6 +189,10 @@ TEST(PlanTransforms, CallNothingButWhatOnlyComputes) {
   for (const int32_t helper : {BPF_FUNC_send_signal, BPF_FUNC_loop, BPF_FUNC_ktime_get_ns, BPF_FUNC_get_prandom_u32, BPF_FUNC_map_lookup_elem})
     EXPECT_THAT(refused(helper, 0), HasSubstr("maps.m.transform.up: below() calls the helper " + std::to_string(helper) + " at insn 1"));
   EXPECT_THAT(refused(1, BPF_PSEUDO_KFUNC_CALL), HasSubstr("a function of the kernel"));
+  Converted looping;  // as clang writes bpf_for()
+  looping.after.object.subprograms["flow_up"] = {
+      "flow_up", {Insn{.code = BPF_JMP | BPF_CALL, .src = BPF_PSEUDO_CALL, .imm = -1}}, {{0, Reloc::Kind::kExtern, "bpf_iter_num_new", 0}}};
+  EXPECT_THAT(messages(looping.plan().refusals), HasSubstr("flow_up() calls bpf_iter_num_new(), a function of the kernel"));
   Converted two;
   two.after.object.maps.push_back(section_of("bss", DataSection::kBss, {{"calls", u64()}}));
   two.after.object.subprograms["flow_up"].relocs = {{3, Reloc::Kind::kVariable, "bss", 0}};
