@@ -11,6 +11,8 @@ class Wrong(Exception):
 
 
 def read_plan(model, generation, said, warnings):
+    if said["policy"] == "refuse":
+        return  # its fields are told as far as they were understood
     for leaf in model.of.live(generation):
         form, other = leaf.forms[generation], leaf.forms[1 - generation]
         field = next((f for f in said["fields"] if f["name"] == form.path), None)

@@ -9,14 +9,17 @@ import bpf
 
 
 class Scribbler:
-    """Sets existing entries of the maps that programs only read and whose fields are all `latest`, in one thread: the last value counts."""
+    """Sets existing entries of the maps that programs only read and whose fields are all `latest`, in one thread: the last value counts.
+
+    Only numbers that do not come again: what is set to the value of the last pass looks unchanged.
+    """
 
     def __init__(self, case, old, new):
         self.case, self.old, self.new = case, old, new
         self.random = random.Random(case.seed)
         self.last = {}  # (model, key) -> fields, generation
         self.models = [model for model in case.models if model.of.control and len(set(model.of.names)) == 1 and model.keys
-                       and all(leaf.merge == "latest" and all(leaf.forms) for leaf in model.of.leaves)]
+                       and all(leaf.merge == "latest" and all(leaf.forms) and leaf.bits > 30 for leaf in model.of.leaves)]
         self.ids = {}
         for model in self.models:
             with self.open(model) as found:
