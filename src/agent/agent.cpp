@@ -16,15 +16,16 @@ namespace {
 
 constexpr size_t kUpdatesLookedAt = 100;  // for the one that made the running generation
 
-// Where the programs of a generation attach, by its manifest and, where that leaves it to them, by its object's sections.
-std::map<std::string, update::AttachSpec> places_of(const store::ModuleRow& row) {
+// Where these programs of a generation attach, by its manifest and, where that leaves it to them, by its object's sections.
+std::map<std::string, update::AttachSpec> places_of(const store::ModuleRow& row, const std::vector<std::string>& programs) {
   std::map<std::string, update::AttachSpec> out;
   auto manifest = config::parse_manifest(row.manifest, "/", {}, row.name);
   if (!manifest) return out;
   for (const auto& [name, rule] : manifest->programs) {
     if (rule.attach) out[name] = *rule.attach;
   }
-  if (row.object_path.empty()) return out;  // adopted: the manifest says all
+  const bool all = std::ranges::all_of(programs, [&](const std::string& program) { return out.contains(program); });
+  if (all || row.object_path.empty()) return out;  // adopted: the manifest says all
   auto object = read_object_file(row.object_path);
   if (!object || !update::leave_out(*manifest, *object).empty()) return out;
   return update::attachments(*manifest, *object).value_or(out);
@@ -126,8 +127,9 @@ update::ModuleRecord Agent::describe(const store::ModuleRow& row) {
   out.digest = row.digest;
   out.generation = row.generation;
   const update::Paths paths(config_.bpffs, row.name);
-  const std::map<std::string, update::AttachSpec> attach = places_of(row);
-  for (const std::string& name : kernel_->list(paths.generation(row.generation) + "/progs").value_or(std::vector<std::string>())) {
+  const auto programs = kernel_->list(paths.generation(row.generation) + "/progs").value_or(std::vector<std::string>());
+  const std::map<std::string, update::AttachSpec> attach = places_of(row, programs);
+  for (const std::string& name : programs) {
     update::ModuleProgram program;
     program.name = name;
     if (auto found = attach.find(name); found != attach.end()) {

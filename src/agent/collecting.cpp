@@ -11,7 +11,7 @@ namespace mapshift::agent {
 namespace {
 
 constexpr std::chrono::seconds kCountInterval(30);  // counting walks the map: 100,000 keys take a few milliseconds
-constexpr uint64_t kCountedAtOnce = 65'536;         // a map that had more is not walked while somebody waits for the answer
+constexpr uint64_t kCountedAtOnce = 16'384;         // a map that had more is not walked while somebody waits for the answer
 
 }  // namespace
 
