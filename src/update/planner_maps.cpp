@@ -310,7 +310,12 @@ void MapPlanner::check_moved(const MapSpec& section, const Variable& variable) {
     plan_.warnings.push_back({"variable-moved", fmt::format("maps.{}.fields.{}", map.name, variable.name),
                               fmt::format("{} moved from {} to {}, so that its value is lost: variables carry over within a section",
                                           variable.name, section.name, map.name)});
-    if (!constant(map.section)) plan_.lossy = true;
+    if (constant(map.section)) continue;
+    plan_.lossy = true;
+    const auto own = std::ranges::find(plan_.maps, map.name, &MapPlan::name);
+    if (own == plan_.maps.end()) continue;
+    own->record.lossy = true;
+    own->record.reason += fmt::format("; {} moved here from {}, and starts anew", variable.name, section.name);
   }
 }
 

@@ -142,7 +142,7 @@ Status before_usdt_swap(const Program& from, const Program& to) {
     if (spec.taken == 0) continue;
     UsdtSpec there;
     if (bpf_map_lookup_elem(new_map.get(), &i, &there) == 0 && there.taken != 0 && std::memcmp(&there, &spec, sizeof spec) != 0) {
-      return fail(ErrorCode::kRefused, to.name() + " needs a place in __bpf_usdt_specs that another probe of its generation took: attach the new one last (\"order\")");
+      return fail(ErrorCode::kRefused, to.name() + " needs a place in __bpf_usdt_specs that another probe of its generation took: give the program with the new probe another name, so that it is attached anew");
     }
     if (bpf_map_update_elem(new_map.get(), &i, &spec, BPF_ANY) != 0) return fail_errno(errno, "say to " + to.name() + " where its static probe's arguments are");
   }

@@ -166,6 +166,17 @@ TEST(PlanMaps, LargeKeysAndReadOnlyMaps) {
   EXPECT_THAT(codes(two.plan().refusals), ElementsAre("key-too-large", "access-flags"));
 }
 
+// What an initial value does to a counter.
+TEST(PlanMaps, AVariableThatMovesToAnotherSectionIsLost) {
+  Two two;
+  two.maps(section_of("bss", DataSection::kBss, {{"calls", u64()}, {"seen", u64()}}), section_of("bss", DataSection::kBss, {{"seen", u64()}}));
+  two.maps(section_of("data", DataSection::kData, {{"x", u64()}}), section_of("data", DataSection::kData, {{"x", u64()}, {"calls", u64()}}));
+  const Plan plan = two.plan();
+  EXPECT_TRUE(plan.lossy);
+  EXPECT_TRUE(map_plan(plan, "data").record.lossy);
+  EXPECT_NE(map_plan(plan, "data").record.reason.find("calls moved here from bss"), std::string::npos) << map_plan(plan, "data").record.reason;
+}
+
 TEST(PlanMaps, GlobalVariablesCarryOverByName) {
   Two two;
   two.maps(section_of("bss", DataSection::kBss, {{"total", u64(), {"mapshift:merge=sum"}}, {"last", u32()}}),
