@@ -13,14 +13,12 @@ Result<std::string> Agent::find_manifest(const std::string& name) {
   const std::lock_guard lock(mutex_);
   std::string folders;
   for (const std::string& folder : config_.module_dirs) {
-    for (const char* ending : {"", ".json"}) {
-      std::string path = folder + "/" + name + ending;
-      std::error_code error;
-      if (std::filesystem::is_regular_file(path, error)) return path;
-    }
+    std::string path = folder + "/" + name + ".json";
+    std::error_code error;
+    if (std::filesystem::is_regular_file(path, error)) return path;
     folders += (folders.empty() ? "" : ", ") + folder;
   }
-  return fail(ErrorCode::kNotFound, "there is no manifest \"" + name + "\" in module_dirs (" + (folders.empty() ? "none" : folders) + ")");
+  return fail(ErrorCode::kNotFound, "there is no " + name + ".json in module_dirs (" + (folders.empty() ? "none" : folders) + ")");
 }
 
 Result<update::ModuleRecord> Agent::load(const update::Manifest& manifest) {

@@ -34,7 +34,7 @@ int show_record(Console& console, const Json& document, const Result<Record>& re
 Json manifest_request(const Options& options) {
   std::error_code error;
   // What is not a file here may be the name of one in the agent's module_dirs.
-  const bool name = options.target.find('/') == std::string::npos && !std::filesystem::exists(options.target, error);
+  const bool name = options.target.find_first_of("/.") == std::string::npos && !std::filesystem::exists(options.target, error);
   const std::filesystem::path path = name ? std::filesystem::path(options.target) : std::filesystem::absolute(options.target, error);
   Json set = Json::object();
   for (const auto& [name, value] : options.set) set[name] = value;

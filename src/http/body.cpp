@@ -59,8 +59,9 @@ void read_manifest(Reader& reader, ManifestRequest& request) {
     reader.complain("missing-member", "manifest", "It must be the path of a manifest, or the manifest itself.");
   } else if (manifest->is_string()) {
     request.path = manifest->get<std::string>();
-    if (request.path.empty() || (!is_absolute(request.path) && request.path.find('/') != std::string::npos))
-      reader.complain("not-absolute", "manifest", "The path of the manifest must be absolute; a name without \"/\" is looked for in module_dirs.");
+    const bool name = !request.path.empty() && request.path.find_first_of("/.") == std::string::npos;
+    if (!is_absolute(request.path) && !name)
+      reader.complain("not-absolute", "manifest", "The path of the manifest must be absolute; a name, without \"/\" and \".\", is looked for in module_dirs.");
     if (folder != nullptr) reader.complain("needless-member", "dir", "It goes with a manifest in the body, not with a path.");
   } else if (manifest->is_object()) {
     request.text = manifest->dump();

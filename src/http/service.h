@@ -49,7 +49,7 @@ struct GoProcesses {
 class Service {
  public:
   virtual ~Service() = default;
-  // The path of the manifest called "NAME" or "NAME.json" in the configuration's module_dirs, the first that has it.
+  // The path of NAME.json in the first of the configuration's module_dirs that has it.
   [[nodiscard]] virtual Result<std::string> find_manifest(const std::string& name) = 0;
   [[nodiscard]] virtual Result<update::ModuleRecord> load(const update::Manifest& manifest) = 0;
   // Takes over what runs, as generation 1; changes nothing that runs.

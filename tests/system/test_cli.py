@@ -160,9 +160,9 @@ class Commands(SystemTest):
     def test_a_manifest_by_its_name(self):
         self.meter(1)
         agent = self.agent(module_dirs=[str(self.folder / "none"), str(self.folder)])
-        self.expect(agent, FAILED, "load", "meter", says=["there is no manifest", str(self.folder)])
+        self.expect(agent, FAILED, "load", "meter", says=["there is no meter.json", str(self.folder)])
         self.load(agent, "meter_v1")
-        self.expect(agent, DONE, "plan", "meter_v1.json")
+        self.expect(agent, DONE, "plan", "meter_v1")
         self.assertEqual(agent.cli("unload", "meter").status, 0)
 
     def test_if_generation(self):
