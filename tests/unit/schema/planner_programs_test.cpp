@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "planner_testing.h"
+#include "update/planner_programs.h"
 
 namespace mapshift::update {
 namespace {
@@ -95,6 +96,19 @@ TEST(PlanPrograms, InferenceAndItsBoundsReachThePlan) {
   EXPECT_EQ(plan.maps[0].record.fields[0].origin, "inferred");
   EXPECT_EQ(plan.maps[0].record.fields[0].reason, "mm");
   EXPECT_THAT(codes(plan.warnings), ElementsAre("analysis-bounded"));
+}
+
+// Planned again after a restart, on a host where the hook cannot be looked at any more.
+TEST(PlanPrograms, WhatWasDecidedStands) {
+  Plan plan;
+  for (const char* name : {"a", "b", "c"}) plan.programs.emplace_back().name = name;
+  plan.programs[2].swap = ProgramPlan::Swap::kDetach;
+  UpdateRecord record;
+  record.programs = {{"b", "xdp", "attach"}, {"a", "xdp", "overlap"}, {"c", "xdp", "of a later release"}};
+  keep_swaps(record, plan);
+  EXPECT_EQ(plan.programs[0].swap, ProgramPlan::Swap::kOverlap);
+  EXPECT_EQ(plan.programs[1].swap, ProgramPlan::Swap::kAttach);
+  EXPECT_EQ(plan.programs[2].swap, ProgramPlan::Swap::kDetach);
 }
 
 }  // namespace
